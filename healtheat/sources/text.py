@@ -1,0 +1,60 @@
+"""Small tools for text that strangers wrote: shown safely, split like an editor does, read with a limit."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+MAX_SHOWN = 60
+
+
+def shown(text: str, limit: int = MAX_SHOWN) -> str:
+    """`text` for a one-line message: control characters and unpaired surrogates escaped, cut to `limit`."""
+    short = text if len(text) <= limit else text[: limit - 1] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in short)
+
+
+def bad_name(name: str) -> str | None:
+    """Why a file name cannot be written into lists and tables, or None if it can."""
+    if any(ord(c) < 32 or ord(c) == 127 for c in name):
+        return f"file name {shown(name)!r} holds a control character; rename the file"
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return f"file name {shown(name)} is not valid Unicode; rename the file"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The bytes of a small file, and what the manifest keeps of them."""
+
+    data: bytes
+    sha256: str
+    size: int
+
+
+class Unreadable(Exception):
+    """A file cannot be read; the message is the reason, without the file's name."""
+
+
+def read_small(path: Path, limit_bytes: int) -> Content:
+    """The content of the regular file `path`, read once.
+
+    Raises Unreadable if it is missing, not a regular file (a pipe would wait for ever), or larger than
+    `limit_bytes`; the size is checked while reading, so a growing file cannot get past it.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise Unreadable("not a regular file")
+        with path.open("rb") as file:
+            data = file.read(limit_bytes + 1)
+    except FileNotFoundError:
+        raise Unreadable("not found") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise Unreadable(f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    if len(data) > limit_bytes:
+        raise Unreadable(f"larger than {limit_bytes // 2**20} MiB")
+    return Content(data, hashlib.sha256(data).hexdigest(), len(data))
