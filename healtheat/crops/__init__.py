@@ -1,0 +1,19 @@
+"""Crops: one decode an image, every box cut out and letterboxed to a square, measured."""
+
+from healtheat.crops.background import background_xywhn
+from healtheat.crops.cut import CropPolicy, cut, cut_one, pixel_boxes
+from healtheat.crops.decode import MAX_IMAGE_PX, open_image
+from healtheat.crops.measure import CROP_MEASURES, image_dhash, measure
+
+__all__ = [
+    "CROP_MEASURES",
+    "MAX_IMAGE_PX",
+    "CropPolicy",
+    "background_xywhn",
+    "cut",
+    "cut_one",
+    "image_dhash",
+    "measure",
+    "open_image",
+    "pixel_boxes",
+]

@@ -1,0 +1,99 @@
+"""An encoder from a folder: `encoder.json` (the spec) beside `image.onnx` (the network), run by ONNX
+Runtime.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from healtheat.encoders.base import Encoder, EncoderSpec, first_reason
+from healtheat.errors import EncoderError
+
+MAX_SPEC_BYTES = 1_000_000
+MAX_NETWORK_BYTES = 2_000_000_000  # protobuf's own limit
+
+# A tensor kept in another file names it under the key "location" (onnx.proto, external_data). ONNX Runtime
+# would read that path from the working folder, so a stranger's network could pull in any file there. The
+# pattern is the key with its protobuf length, in every encoding of the number 8.
+_OTHER_FILES = re.compile(rb"(?:\x08|\x88\x80*\x00)location")
+
+
+class OnnxEncoder(Encoder):
+    """ONNX Runtime on the CPU. The network takes float32 (batch, 3, R, R) and gives float32 (batch,
+    tower_dim).
+    """
+
+    def __init__(self, spec: EncoderSpec, network: bytes, *, threads: int | None = None) -> None:
+        """Raises EncoderError where the bytes are not the network that the spec speaks of."""
+        found = hashlib.sha256(network).hexdigest()
+        if found != spec.weights_sha256:
+            raise EncoderError(
+                f"encoder {spec.name}: image.onnx: expected sha256 {spec.weights_sha256}, found {found}"
+            )
+        if _OTHER_FILES.search(network):
+            raise EncoderError(
+                f"encoder {spec.name}: image.onnx keeps tensors in other files; save it as one file"
+            )
+        self.spec = spec
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0  # 0: one a core
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # errors come as exceptions; the library writes nothing
+        options.add_free_dimension_override_by_name("batch", spec.batch_size)
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                network, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise EncoderError(f"encoder {spec.name}: image.onnx cannot be loaded: {_line(error)}") from None
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise EncoderError(
+                f"encoder {spec.name}: image.onnx: expected one input and one output, "
+                f"found {len(inputs)} and {len(outputs)}"
+            )
+        self._input, self._output = inputs[0].name, outputs[0].name
+
+    @classmethod
+    def load(cls, folder: Path, *, threads: int | None = None, **policy: Any) -> OnnxEncoder:
+        """The encoder in `folder`; `policy` as in EncoderSpec.changed. Raises EncoderError."""
+        spec = read_spec(folder / "encoder.json").changed(**policy)
+        return cls(spec, _read(folder / "image.onnx", MAX_NETWORK_BYTES), threads=threads)
+
+    def _encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        try:
+            (features,) = self._session.run([self._output], {self._input: self._normalised(batch)})
+        except Exception as error:
+            raise EncoderError(f"encoder {self.spec.name}: image.onnx failed: {_line(error)}") from None
+        return np.asarray(features)
+
+
+def read_spec(path: Path) -> EncoderSpec:
+    """The spec in an `encoder.json`. Raises EncoderError naming the file and the field."""
+    try:
+        return EncoderSpec.model_validate(json.loads(_read(path, MAX_SPEC_BYTES)))
+    except (ValueError, RecursionError) as error:
+        reason = first_reason(error) if isinstance(error, ValueError) else "nested too deeply"
+        raise EncoderError(f"{path}: {reason}") from None
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > limit:
+            raise EncoderError(f"{path}: {size:,} bytes are more than the limit of {limit:,}")
+        return path.read_bytes()
+    except OSError as error:
+        raise EncoderError(f"{path}: {error.strerror or error}") from None
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
