@@ -1,0 +1,73 @@
+"""What every source gives: label files, labelled images and problems, in one sorted stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from healtheat.boxes import Boxes, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFile:
+    """A file whose content decides labels: a label file, data.yaml, an image list, a COCO JSON, weights."""
+
+    path: str  # POSIX, relative to the source's root; absolute if outside it
+    sha256: str
+    size: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledImage:
+    """One photo and its boxes. `(path, line)` is unique for every box of a source.
+
+    `boxes` are not numbered (`box_id` and `image_id` are -1). All of them come from `label_path`, unless
+    `box_label_path` is given: then it names the file of every box, and `line` counts the annotations of this
+    image over its files in sorted order (AI Hub: one JSON a pill).
+    """
+
+    path: str  # as in the data set, POSIX, relative to the source's root; absolute if outside it
+    file: Path  # where to read it; not opened by the source
+    split: str  # "train", "val", "test" or ""
+    status: str  # "labelled"; "empty": a label file without a line; "unlabelled": no label file
+    label_path: str  # like LabelFile.path; "" if unlabelled
+    boxes: Boxes
+    size_px: tuple[int, int] | None = None  # (width, height) where the labels claim it (COCO)
+    box_label_path: tuple[str, ...] = ()  # one a box, or empty
+
+
+Record = LabelledImage | LabelFile | Problem
+
+
+class Source(Protocol):
+    """Where labelled boxes come from. Opened by `open_source`; opening never reads a photo.
+
+    `read` streams in a deterministic order and reads every file once. `names` may be sparse and is complete
+    once `read` is exhausted (COCO files tell their categories while they are read).
+    """
+
+    @property
+    def kind(self) -> str:
+        """ "yolo", "coco" or "detector"."""
+        ...
+
+    @property
+    def root(self) -> Path:
+        """The folder that paths are relative to."""
+        ...
+
+    @property
+    def data(self) -> Path:
+        """What the user gave."""
+        ...
+
+    @property
+    def names(self) -> Mapping[int, str]:
+        """Class id → name, exactly as written."""
+        ...
+
+    def read(self) -> Iterator[Record]:
+        """Every label file, image and problem, once."""
+        ...
