@@ -1,0 +1,3 @@
+from healtheat.cli import main
+
+main()

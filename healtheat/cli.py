@@ -1,0 +1,95 @@
+"""`healtheat …`: the app that gathers the commands, and what every command's failure looks like.
+
+Exit codes: 0 done; 1 a gate asked for was not met; 2 bad input or usage; 70 a fault of healtheat itself;
+130 interrupted; 141 the reader of a pipe went away.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from healtheat import __version__
+from healtheat.commands import COMMANDS
+from healtheat.commands._terminal import one_line, prepare_streams
+from healtheat.errors import HealtheatError
+
+GATE, USAGE, FAULT, INTERRUPTED = 1, 2, 70, 130
+TRACEBACK = "HEALTHEAT_TRACEBACK"  # set to 1 to see where an unexpected error came from
+
+app = typer.Typer(
+    name="healtheat",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="Find wrong labels in object-detection data. Class ids are never changed.",
+    epilog="Exit codes: 0 done, 1 a gate was not met (such as --fail-over), 2 bad input or usage.",
+)
+for command in COMMANDS:
+    app.command(command.__name__.strip("_"), no_args_is_help=False)(command)
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"healtheat {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _app(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (default: the process's own) and return its exit code. Never raises."""
+    prepare_streams()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app(given, prog_name="healtheat", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted; the same command goes on where this one stopped", INTERRUPTED)
+    except BrokenPipeError:
+        return close_pipe()
+    except HealtheatError as error:
+        return _fail(str(error), USAGE)
+    except typer.TyperException as error:
+        where = getattr(error, "ctx", None)
+        path = where.command_path if where is not None else "healtheat"
+        return _fail(f"{error.format_message()} (see `{path} --help`)", USAGE)
+    except OSError as error:
+        file = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{file}{error.strerror or error}", USAGE)
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            traceback.print_exc()
+        what = f"{type(error).__name__}: {error}"
+        return _fail(f"a fault of healtheat: {what} (set {TRACEBACK}=1 to see where)", FAULT)
+
+
+def close_pipe() -> int:
+    """Nobody reads any more: end quietly, with the code a shell expects."""
+    # The interpreter would flush stdout once more at exit and complain; give it a place to do so.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
+
+
+def main() -> NoReturn:
+    """The `healtheat` console script."""
+    sys.exit(run())
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"healtheat: {one_line(message)}", file=sys.stderr)
+    return code

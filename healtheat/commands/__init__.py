@@ -1,0 +1,14 @@
+"""The command line, one file a command. Each parses, calls one public function, and prints.
+
+Adding a command means adding a file and a line below. The files import heavy packages inside their function,
+so that `healtheat --help` answers at once.
+"""
+
+from collections.abc import Callable
+
+from healtheat.commands.encoders import encoders
+from healtheat.commands.export import export
+from healtheat.commands.query import query
+from healtheat.commands.verify import verify
+
+COMMANDS: tuple[Callable[..., None], ...] = (query, export, verify, encoders)

@@ -1,0 +1,113 @@
+"""Options that several commands share, and the index they speak of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from healtheat.commands._terminal import note
+from healtheat.errors import InputError
+from healtheat.issues import ISSUES
+from healtheat.query import VERDICTS, Filters, class_ids
+
+if TYPE_CHECKING:
+    from healtheat.index import Index
+
+INDEX_ROOT = Path("index")
+MANIFEST = "manifest.json"
+
+IndexOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--index",
+        metavar="DIR",
+        envvar="HEALTHEAT_INDEX",
+        help="The index to read. Default: the one built last under ./index.",
+        show_default=False,
+    ),
+]
+IssueOption = Annotated[
+    list[str] | None,
+    typer.Option("--issue", metavar="NAME", help=f"Only this issue: {', '.join(ISSUES)}. Repeatable."),
+]
+ClassOption = Annotated[
+    list[str] | None,
+    typer.Option("--class", metavar="ID|NAME", help="Only boxes of this class, by id or exact name."),
+]
+SignalOption = Annotated[
+    list[str] | None, typer.Option("--signal", metavar="NAME", help="Only what this signal found.")
+]
+SplitOption = Annotated[
+    list[str] | None,
+    typer.Option("--split", metavar="NAME", help="Only photos of this split, such as train."),
+]
+ImageOption = Annotated[
+    list[str] | None,
+    typer.Option("--image", metavar="GLOB", help="Only photos whose path matches, such as '*/K-0019*'."),
+]
+MinScoreOption = Annotated[
+    float | None, typer.Option("--min-score", metavar="X", help="Only scores of at least X, from 0 to 1.")
+]
+VerdictOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--verdict",
+        metavar="NAME",
+        help=f"Only what a person decided so: {', '.join(VERDICTS)} (none: not decided yet). Repeatable.",
+    ),
+]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Every judged box, one row for each issue, not only those flagged.")
+]
+
+
+def open_index(path: Path | None, *, verify: bool = True) -> Index:
+    """The index at `path`, or the one built last under ./index. Raises InputError or BadIndex."""
+    from healtheat.index import Index
+
+    return Index.open(index_path(path), verify=verify)
+
+
+def index_path(path: Path | None) -> Path:
+    """`path`, or the index built last under ./index. Raises InputError if there is none."""
+    path = path or latest_index(INDEX_ROOT)
+    if not path.is_dir():
+        raise InputError(f"{path}: no such folder; run `healtheat build DATA --index {path}` first")
+    return path
+
+
+def latest_index(root: Path) -> Path:
+    """The folder below `root` with the youngest manifest; says which where there are several."""
+    built = sorted(root.glob(f"*/{MANIFEST}"), key=lambda file: (file.stat().st_mtime_ns, file.name))
+    if not built:
+        raise InputError(f"no index under {root}; run `healtheat build DATA` first, or name one with --index")
+    if len(built) > 1:
+        note(f"reading {built[-1].parent}, the last built of {len(built)} (choose with --index)")
+    return built[-1].parent
+
+
+def make_filters(
+    index: Index,
+    *,
+    issue: list[str] | None,
+    class_: list[str] | None,
+    signal: list[str] | None,
+    split: list[str] | None,
+    image: list[str] | None,
+    min_score: float | None,
+    verdict: list[str] | None,
+    all_: bool = False,
+) -> Filters:
+    """The filters that the shared options ask for."""
+    return Filters(
+        issues=tuple(issue or ()),
+        classes=class_ids(index.names, class_ or ()),
+        signals=tuple(signal or ()),
+        splits=tuple(split or ()),
+        images=tuple(image or ()),
+        min_score=min_score,
+        flagged_only=not all_,
+        verdicts=tuple(verdict or ()),
+    )

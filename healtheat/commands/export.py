@@ -1,0 +1,152 @@
+"""`healtheat export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from healtheat.commands import _options as options
+from healtheat.commands._terminal import note, one_line
+from healtheat.errors import InputError
+from healtheat.query import Filters
+
+if TYPE_CHECKING:
+    from healtheat.export.yolo import CleanupPlan
+    from healtheat.index import Index
+
+SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+
+
+def export(
+    to: Annotated[Path, typer.Option("--to", metavar="PATH", help="File to write; for yolo a new folder.")],
+    format: Annotated[
+        Literal["csv", "json", "jsonl", "parquet", "yolo"] | None,
+        typer.Option("--format", "-f", help="Default: from the suffix of PATH.", show_default=False),
+    ] = None,
+    index: options.IndexOption = None,
+    issue: options.IssueOption = None,
+    class_: options.ClassOption = None,
+    split: options.SplitOption = None,
+    image: options.ImageOption = None,
+    signal: options.SignalOption = None,
+    min_score: options.MinScoreOption = None,
+    verdict: options.VerdictOption = None,
+    all_: options.AllOption = False,
+    drop: Annotated[
+        Literal["images", "boxes"],
+        typer.Option(
+            help="yolo: leave out the whole photo, or only the box's line in a copy of the label file."
+        ),
+    ] = "images",
+    write: Annotated[
+        bool, typer.Option("--write", help="yolo: write; without it only say what would be.")
+    ] = False,
+    spreadsheet: Annotated[
+        bool,
+        typer.Option("--spreadsheet", help="csv: for Excel: byte-order mark, no cell runs as a formula."),
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="yolo: go on though label files changed; their photos are left out."),
+    ] = False,
+) -> None:
+    """Write cleanup lists. The data set itself is never touched.
+
+    csv, json, jsonl and parquet hold the findings, with the columns of `healtheat query`. yolo is a folder
+    with train and val lists for Ultralytics without what is flagged, and lists of what was left out and why.
+    It is a dry run until --write is given.
+
+    \b
+    Examples:
+      healtheat export --to cleanup.csv
+      healtheat export --to mislabels.parquet --issue mislabel --min-score 0.8
+      healtheat export --to cleanup --format yolo
+      healtheat export --to cleanup --format yolo --drop boxes --issue background --write
+    """
+    format = format or SUFFIXES.get(to.suffix.lower())  # type: ignore[assignment]
+    if format is None:
+        raise InputError(
+            f"{to}: no format known for this name; add --format, such as --format yolo for a folder"
+        )
+    if all_ and format == "yolo":
+        raise InputError("--all would leave out every photo; a YOLO cleanup takes flagged samples only")
+    opened = options.open_index(index)
+    filters = options.make_filters(
+        opened,
+        issue=issue,
+        class_=class_,
+        signal=signal,
+        split=split,
+        image=image,
+        min_score=min_score,
+        verdict=verdict,
+        all_=all_,
+    )
+    if format == "yolo":
+        _yolo(opened, filters, to, drop=drop, write=write, overwrite=overwrite, force=force)
+    else:
+        _table(opened, filters, to, format, spreadsheet=spreadsheet, overwrite=overwrite)
+
+
+def _table(
+    index: Index, filters: Filters, to: Path, format: str, *, spreadsheet: bool, overwrite: bool
+) -> None:
+    from healtheat.export.table import formula_cells, write_table
+    from healtheat.query import query
+
+    rows = query(index, filters)
+    changed = index.changed_label_files()
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        note(f"warning: {changed[0]}{more} changed since the build; lines may have moved, build again")
+    if format == "csv" and not spreadsheet and (cells := formula_cells(rows)):
+        note(
+            f"warning: {cells} cells begin with = + - or @, a spreadsheet may run them; --spreadsheet guards"
+        )
+    write_table(rows, to, format, spreadsheet=spreadsheet, overwrite=overwrite)
+    typer.echo(f"{rows.num_rows} findings -> {one_line(str(to))}")
+
+
+def _yolo(
+    index: Index,
+    filters: Filters,
+    to: Path,
+    *,
+    drop: Literal["images", "boxes"],
+    write: bool,
+    overwrite: bool,
+    force: bool,
+) -> None:
+    from healtheat.export.yolo import deciding, plan_cleanup
+    from healtheat.export.yolo_write import check_target, write_cleanup
+
+    plan = plan_cleanup(index, deciding(index, filters), drop=drop, force=force)
+    check_target(plan, to, overwrite=overwrite)
+    _print_plan(plan)
+    if write:
+        names = write_cleanup(plan, to, overwrite=overwrite)
+        typer.echo(f"written to {one_line(str(to))}: {', '.join(names)}")
+        typer.echo(f"train with: yolo detect train data={one_line(str(to / 'data.yaml'))} model=yolo11n.pt")
+    else:
+        typer.echo(f"dry run: nothing was written; add --write to write {one_line(str(to))}")
+
+
+def _print_plan(plan: CleanupPlan) -> None:
+    kept = sum(n for n, _ in plan.boxes.values())
+    total = sum(n for _, n in plan.boxes.values())
+    for split, (photos, of) in plan.by_split().items():
+        typer.echo(f"{one_line(split) or 'no split':<9} {photos:>7} of {of} photos kept")
+    typer.echo(f"{'boxes':<9} {kept:>7} of {total} kept")
+    reasons: dict[str, int] = {}
+    for row in plan.left_out:
+        what = row.issue or "not readable as it is"
+        reasons[what] = reasons.get(what, 0) + 1
+    for what, n in sorted(reasons.items(), key=lambda item: -item[1]):
+        typer.echo(f"  {n:>7} {what}")
+    poor = [(i, k, n) for i, (k, n) in plan.boxes.items() if k < n / 2]
+    if poor:
+        listed = ", ".join(f"{i} {plan.names.get(i, '')} ({k} of {n})" for i, k, n in poor[:10])
+        note(f"warning: {len(poor)} classes lose more than half of their boxes: {listed}")

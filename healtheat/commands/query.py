@@ -1,0 +1,127 @@
+"""`healtheat query`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from healtheat.commands import _options as options
+from healtheat.commands._terminal import console, note, one_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SHOWN = 20  # rows of a table on the terminal where --limit is not given
+
+
+def query(
+    index: options.IndexOption = None,
+    issue: options.IssueOption = None,
+    class_: options.ClassOption = None,
+    split: options.SplitOption = None,
+    image: options.ImageOption = None,
+    signal: options.SignalOption = None,
+    min_score: options.MinScoreOption = None,
+    verdict: options.VerdictOption = None,
+    all_: options.AllOption = False,
+    sort: Annotated[
+        Literal["suspicion", "score", "image", "class", "issue", "box"] | None,
+        typer.Option(help="Default: score with --issue, else suspicion (one ranking over all issues)."),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            "-n",
+            min=0,
+            metavar="N",
+            help=f"At most N rows. Default: {SHOWN} for a table, else all.",
+        ),
+    ] = None,
+    format: Annotated[
+        Literal["table", "csv", "json", "jsonl"], typer.Option("--format", "-f", help="What goes to stdout.")
+    ] = "table",
+    fail_over: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="N", help="Exit with 1 if more than N flagged findings pass the filters. For CI."
+        ),
+    ] = None,
+) -> None:
+    """List suspicious samples, most suspicious first.
+
+    Lines are counted from 0 in CSV and JSON, and from 1, as editors do, in the table. Scores run from 0 to
+    1, 1 is the most suspicious. A suggestion is advice; class_id is always what the label file says.
+
+    \b
+    Examples:
+      healtheat query
+      healtheat query --issue mislabel --class tylenol --limit 50
+      healtheat query --split train --format csv > suspicious.csv
+      healtheat query --all --issue bad_box --issue background --format csv
+      healtheat query --issue duplicate --fail-over 0
+    """
+    from healtheat.export.table import TEXT_FORMATS
+    from healtheat.query import count
+    from healtheat.query import query as find
+
+    opened = options.open_index(index)
+    filters = options.make_filters(
+        opened,
+        issue=issue,
+        class_=class_,
+        signal=signal,
+        split=split,
+        image=image,
+        min_score=min_score,
+        verdict=verdict,
+        all_=all_,
+    )
+    if limit is None and format == "table":
+        limit = SHOWN
+    rows = find(opened, filters, sort=sort, limit=limit)
+    if format == "table":
+        print_table(rows)
+        total = count(opened, filters)
+        if total > rows.num_rows:
+            note(f"{rows.num_rows} of {total} shown; --limit {total} shows all, --format csv too")
+        elif not total:
+            note("nothing found" if all_ else "nothing flagged; --all lists every judged box")
+    else:
+        TEXT_FORMATS[format](rows, sys.stdout)
+    sys.stdout.flush()
+    if fail_over is not None and (flagged := count(opened, filters.only_flagged())) > fail_over:
+        note(f"gate: {flagged} flagged, at most {fail_over} allowed")
+        raise typer.Exit(1)
+
+
+def print_table(rows: pa.Table) -> None:
+    """Findings for people, on stdout."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("score", justify="right")
+    for name in ("issue", "class", "suggested"):
+        table.add_column(name)
+    table.add_column("where", overflow="fold", ratio=2)
+    table.add_column("reason", overflow="fold", ratio=3)
+    for row in rows.to_pylist():
+        at_line = row["line"] is not None and row["line"] >= 0 and row["label_file"]
+        cells = (
+            "" if row["score"] is None else f"{row['score']:.3f}",
+            row["issue"],
+            _class(row["class_id"], row["class_name"]),
+            _class(row["suggestion"], row["suggestion_name"]),
+            f"{row['label_file']}:{row['line'] + 1}" if at_line else row["image"] or "",
+            row["reason"] or "",
+        )
+        table.add_row(*(Text(one_line(str(cell))) for cell in cells))
+    if rows.num_rows:
+        console().print(table)
+
+
+def _class(class_id: int | None, name: str | None) -> str:
+    return "" if class_id is None or class_id < 0 else f"{class_id} {name or ''}".strip()
