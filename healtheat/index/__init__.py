@@ -1,0 +1,7 @@
+"""The built folder on disk: vectors (one FAISS shard a class), catalog (DuckDB), manifest, verdicts."""
+
+from healtheat.index.manifest import FORMAT_VERSION, Manifest
+from healtheat.index.store import Index
+from healtheat.index.verdict_log import DECISIONS, Verdict
+
+__all__ = ["DECISIONS", "FORMAT_VERSION", "Index", "Manifest", "Verdict"]

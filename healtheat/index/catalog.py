@@ -1,0 +1,264 @@
+"""catalog.duckdb: the tables, written once while staging and only read afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+
+from healtheat.errors import BadIndex, InputError
+
+_TEXT, _ID, _NUMBER, _HASH = "VARCHAR", "BIGINT", "DOUBLE", "UBIGINT"
+
+TABLES: dict[str, dict[str, str]] = {
+    "images": {
+        "image_id": _ID,
+        "path": _TEXT,
+        "file": _TEXT,
+        "split": _TEXT,
+        "status": _TEXT,
+        "label_path": _TEXT,
+        "width_px": _ID,
+        "height_px": _ID,
+        "sha256": _TEXT,
+        "dhash": _HASH,
+        "group_key": _TEXT,
+    },
+    "boxes": {
+        "box_id": _ID,
+        "image_id": _ID,
+        "line": _ID,
+        "class_id": _ID,
+        "cx": _NUMBER,
+        "cy": _NUMBER,
+        "w": _NUMBER,
+        "h": _NUMBER,
+        "confidence": "FLOAT",
+        "crop_key": _TEXT,
+        "dhash": _HASH,
+        "sharpness": "FLOAT",
+        "brightness": "FLOAT",
+        "contrast": "FLOAT",
+    },
+    "classes": {"class_id": _ID, "name": _TEXT},
+    "problems": {"problem_id": _ID, "file": _TEXT, "line": _ID, "reason": _TEXT, "image_id": _ID},
+    "background": {
+        "tile_id": _ID,
+        "image_id": _ID,
+        "cx": _NUMBER,
+        "cy": _NUMBER,
+        "w": _NUMBER,
+        "h": _NUMBER,
+        "crop_key": _TEXT,
+    },
+    "scores": {
+        "run_id": _ID,
+        "box_id": _ID,
+        "image_id": _ID,
+        "signal": _TEXT,
+        "issue": _TEXT,
+        "raw": _NUMBER,
+        "score": _NUMBER,
+        "abstain": _TEXT,
+        "reason": _TEXT,
+        "suggestion": _ID,
+        "evidence": _TEXT,
+    },
+    "findings": {
+        "finding_id": _ID,
+        "run_id": _ID,
+        "box_id": _ID,
+        "image_id": _ID,
+        "line": _ID,
+        "class_id": _ID,
+        "issue": _TEXT,
+        "score": _NUMBER,
+        "suspicion": _NUMBER,
+        "signal": _TEXT,
+        "reason": _TEXT,
+        "suggestion": _ID,
+        "evidence": _TEXT,
+        "flagged": "BOOLEAN",
+    },
+    "runs": {
+        "run_id": _ID,
+        "kind": _TEXT,
+        "signal": _TEXT,
+        "started_at": _TEXT,
+        "seconds": _NUMBER,
+        "status": _TEXT,
+        "error": _TEXT,
+        "settings": _TEXT,
+    },
+}
+BASE_TABLES = ("images", "boxes", "classes", "problems", "background")
+MEMORY_LIMIT = "2GB"  # per connection; a query that needs more is refused, not the machine
+
+_MAGIC = b"DUCK"  # behind the first block's checksum
+_ROWS_A_WRITE = 20_000
+
+
+class CatalogWriter:
+    """Fills a new catalog table by table, in batches. Use as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = duckdb.connect(str(path))
+        self._connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+        self._rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in TABLES}
+        for table, columns in TABLES.items():
+            inside = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+            self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({inside})")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def add(self, table: str, *row: Any) -> None:
+        """One row, in the order of the table's columns."""
+        rows = self._rows[table]
+        rows.append(row)
+        if len(rows) >= _ROWS_A_WRITE:
+            self._write(table)
+
+    def add_table(self, table: str, rows: pa.Table) -> None:
+        """Many rows; columns are taken by name and must all be there."""
+        missing = set(TABLES[table]) - set(rows.column_names)
+        if missing:
+            raise ValueError(f"{table}: expected columns {list(TABLES[table])}, missing {sorted(missing)}")
+        self._write(table)
+        self._insert(table, rows)
+
+    def finish(self) -> None:
+        """Everything into the one file, nothing left in a write-ahead log."""
+        for table in TABLES:
+            self._write(table)
+        self._connection.execute("CHECKPOINT")
+
+    def _write(self, table: str) -> None:
+        rows, self._rows[table] = self._rows[table], []
+        if rows:
+            names = TABLES[table]
+            columns = zip(*rows, strict=True)
+            arrays = [pa.array(c, _ARROW[kind]) for c, kind in zip(columns, names.values(), strict=True)]
+            self._insert(table, pa.Table.from_arrays(arrays, names=list(names)))
+
+    def _insert(self, table: str, rows: pa.Table) -> None:
+        columns = ", ".join(TABLES[table])
+        self._connection.register("incoming", rows)
+        self._connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM incoming")
+        self._connection.unregister("incoming")
+
+
+class Catalog:
+    """A catalog opened for reading: no writing, no other file, no network, no change of configuration."""
+
+    def __init__(self, path: Path) -> None:
+        # An in-memory database with the file attached, not a connection to the file: DuckDB would hand out
+        # one and the same database for a path again, even after a build has replaced the file.
+        _check_header(path)
+        self._connection = duckdb.connect(":memory:")
+        try:
+            self._connection.execute(f"ATTACH {_quoted(path)} AS catalog (READ_ONLY)")
+            self._check_schema(path)
+            for table in TABLES:
+                self._connection.execute(f"CREATE VIEW {table} AS SELECT * FROM catalog.main.{table}")
+        except duckdb.Error as error:
+            self._connection.close()
+            text = str(error).splitlines()[0][:200]
+            raise BadIndex(
+                f"{path}: DuckDB {duckdb.__version__} cannot read it: {text}; build the index again"
+            ) from None
+        except BadIndex:
+            self._connection.close()
+            raise
+        for setting in ("enable_external_access = false", f"memory_limit = '{MEMORY_LIMIT}'"):
+            self._connection.execute(f"SET {setting}")
+        self._connection.execute("SET lock_configuration = true")
+
+    def sql(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """The result of one SELECT, from any thread. Raises InputError for anything else."""
+        cursor = self._connection.cursor()
+        try:
+            statements = cursor.extract_statements(query)
+            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                raise InputError("only one SELECT statement at a time; the catalog is read-only")
+            return cursor.execute(query, list(parameters)).to_arrow_table()
+        except duckdb.Error as error:
+            raise InputError(f"SQL: {str(error).splitlines()[0]}") from None
+        finally:
+            cursor.close()
+
+    def replace_table(self, name: str, rows: pa.Table) -> None:
+        """Put a table beside those of the file, in memory: the verdicts, which grow while it does not."""
+        cursor = self._connection.cursor()
+        try:
+            cursor.register("incoming", rows)
+            cursor.execute(f"CREATE OR REPLACE TABLE memory.main.{name} AS SELECT * FROM incoming")
+            cursor.unregister("incoming")
+        finally:
+            cursor.close()
+
+    def create_view(self, name: str, query: str) -> None:
+        """A view over the tables above."""
+        self._connection.execute(f"CREATE OR REPLACE VIEW memory.main.{name} AS {query}")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def _check_schema(self, path: Path) -> None:
+        # Views and macros of a stranger would run inside our queries: only plain tables with our columns.
+        found: dict[str, dict[str, str]] = {}
+        rows = self._connection.execute(
+            "SELECT table_name, column_name, data_type FROM duckdb_columns() "
+            "WHERE database_name = 'catalog' AND NOT internal ORDER BY table_name, column_index"
+        ).fetchall()
+        for table, column, kind in rows:
+            found.setdefault(table, {})[column] = kind
+        odd = self._connection.execute(
+            "SELECT view_name FROM duckdb_views() WHERE database_name = 'catalog' AND NOT internal "
+            "UNION ALL SELECT function_name FROM duckdb_functions() WHERE database_name = 'catalog' "
+            "AND NOT internal UNION ALL SELECT schema_name FROM duckdb_schemas() "
+            "WHERE database_name = 'catalog' AND schema_name <> 'main' AND NOT internal"
+        ).fetchall()
+        if odd:
+            raise BadIndex(f"{path}: expected plain tables only, found {odd[0][0]!r}; build the index again")
+        for table in sorted(found.keys() | TABLES.keys()):
+            if found.get(table) != TABLES.get(table):
+                raise BadIndex(
+                    f"{path}: table {table}: expected {_columns(TABLES.get(table))}, "
+                    f"found {_columns(found.get(table))}; build the index again"
+                )
+
+
+_ARROW: dict[str, pa.DataType] = {
+    _TEXT: pa.string(),
+    _ID: pa.int64(),
+    _NUMBER: pa.float64(),
+    _HASH: pa.uint64(),
+    "FLOAT": pa.float32(),
+    "BOOLEAN": pa.bool_(),
+}
+
+
+def _columns(columns: dict[str, str] | None) -> str:
+    return "no such table" if columns is None else ", ".join(f"{n} {k}" for n, k in columns.items())
+
+
+def _check_header(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        raise BadIndex(f"{path}: {error.strerror or error}; build the index again") from None
+    if head[8:12] != _MAGIC:
+        raise BadIndex(f"{path}: expected a DuckDB file, found another; build the index again")
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

@@ -1,0 +1,53 @@
+"""What identifies a crop, a photo and a box across builds."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from healtheat.crops import CropPolicy
+from healtheat.index.files import canonical_json
+
+KEY_BYTES = 16
+
+
+def fingerprint(encoder_fingerprint: str, crop_policy: CropPolicy) -> str:
+    """32 hex digits of everything besides the pixels that decides a vector."""
+    policy = canonical_json(crop_policy.model_dump(mode="json"))
+    both = encoder_fingerprint.encode() + b" " + policy
+    return hashlib.blake2b(both, digest_size=KEY_BYTES).hexdigest()
+
+
+def crop_keys(image_sha256: str, xywhn: NDArray[np.float64], fingerprint: str) -> list[bytes]:
+    """One 16-byte key a box: photo, coordinates, encoder and crop policy. The class is not in it."""
+    start = hashlib.blake2b(f"crop {image_sha256} {fingerprint} ".encode(), digest_size=KEY_BYTES)
+    keys = []
+    for row in np.ascontiguousarray(xywhn, "<f8"):
+        digest = start.copy()
+        digest.update(row.tobytes())
+        keys.append(digest.digest())
+    return keys
+
+
+def image_key(image_sha256: str, fingerprint: str) -> bytes:
+    """16-byte key of what is measured on a whole photo."""
+    text = f"image {image_sha256} {fingerprint}"
+    return hashlib.blake2b(text.encode(), digest_size=KEY_BYTES).digest()
+
+
+def box_key(image_sha256: str, xywhn: NDArray[np.float64], class_id: int) -> str:
+    """32 hex digits that a verdict holds on to: photo, coordinates and class, so a changed box asks again."""
+    digest = hashlib.blake2b(f"box {image_sha256} {int(class_id)} ".encode(), digest_size=KEY_BYTES)
+    digest.update(np.ascontiguousarray(xywhn, "<f8").reshape(4).tobytes())
+    return digest.hexdigest()
+
+
+def photo_key(image_sha256: str, path: str, class_id: int) -> str:
+    """The same for a finding about a whole photo (a missing box, an unreadable file).
+
+    `path` stands in where the photo has no hash because it could not be read.
+    """
+    text = f"photo {image_sha256 or path} {int(class_id)}"
+    return hashlib.blake2b(text.encode("utf-8"), digest_size=KEY_BYTES).hexdigest()

@@ -1,0 +1,188 @@
+"""manifest.json: what an index was built from and with, and the hash of every file it consists of.
+
+The file is canonical JSON that carries its own checksum, so that any changed byte in it is found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
+
+from healtheat.crops import CropPolicy
+from healtheat.encoders import EncoderSpec
+from healtheat.errors import BadIndex
+from healtheat.index.files import canonical_json
+
+FORMAT_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+CATALOG_NAME = "catalog.duckdb"
+VECTORS_FOLDER = "vectors"
+BACKGROUND = "background"
+
+_MAX_MANIFEST_BYTES = 512 << 20  # about five million label files
+_FILE_NAME = re.compile(r"catalog\.duckdb|vectors/(?:0|[1-9]\d{0,18}|background)\.faiss")
+_START_AGAIN = "build the index again into a new folder, or use the version it was built with"
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class FileEntry(_Part):
+    """One file: its SHA-256 and its size in bytes."""
+
+    sha256: Sha256
+    size: Count
+
+
+class SourceEntry(_Part):
+    """Where the boxes came from. `root` and `data` are absolute POSIX paths."""
+
+    kind: str
+    root: str
+    data: str
+
+
+class Counts(_Part):
+    """Rows of the catalog."""
+
+    images: Count
+    boxes: Count
+    classes: Count
+    problems: Count
+    background: Count
+    findings: Count
+    flagged: Count
+
+
+class Manifest(_Part):
+    """Everything that decides what an index holds. `shards` maps class id to its number of boxes."""
+
+    format_version: int
+    created_at: str
+    healtheat_version: str
+    libraries: dict[str, str]
+    source: SourceEntry
+    encoder: dict[str, JsonValue]
+    crop_policy: dict[str, JsonValue]
+    fingerprint: str
+    settings: dict[str, JsonValue]
+    dim: Annotated[int, Field(ge=1, le=1 << 16)]
+    counts: Counts
+    shards: dict[str, Count]
+    label_files: dict[str, FileEntry]
+    files: dict[str, FileEntry]
+
+    def class_rows(self) -> dict[int, int]:
+        """Class id → number of boxes, by class id."""
+        return {int(key): rows for key, rows in sorted(self.shards.items(), key=lambda item: int(item[0]))}
+
+    def to_bytes(self) -> bytes:
+        """The file's content: canonical JSON with a checksum over the rest."""
+        body = self.model_dump(mode="json")
+        return _layout({**body, "checksum": _checksum(body)})
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str) -> Self:
+        """Read and check. Raises BadIndex that names the file, what was expected and what was found."""
+        try:
+            body = json.loads(data.decode("utf-8"))
+        except (UnicodeDecodeError, ValueError, RecursionError) as error:
+            raise BadIndex(
+                f"{name}: expected UTF-8 JSON, found {str(error)[:80]}; build the index again"
+            ) from None
+        if not isinstance(body, dict):
+            raise BadIndex(f"{name}: expected a JSON object, found {type(body).__name__}")
+        version = body.get("format_version")
+        if version != FORMAT_VERSION or isinstance(version, bool):
+            raise BadIndex(
+                f"{name}: expected format version {FORMAT_VERSION}, found {version!r}; {_START_AGAIN}"
+            )
+        found = body.pop("checksum", None)
+        try:
+            expected = _checksum(body)
+            if found != expected or _layout({**body, "checksum": expected}) != data:
+                raise BadIndex(
+                    f"{name}: expected checksum {expected[:16]}…, found {str(found)[:16]}…; the file was "
+                    "changed after the build; build the index again"
+                )
+            manifest = cls.model_validate(body)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise BadIndex(f"{name}: {where}: {first['msg']}; {_START_AGAIN}") from None
+        except (ValueError, RecursionError, UnicodeEncodeError) as error:
+            raise BadIndex(f"{name}: {str(error)[:80]}; build the index again") from None
+        manifest._check_names(name)
+        for what, model in (("encoder", EncoderSpec), ("crop_policy", CropPolicy)):
+            _check_known(name, what, model, getattr(manifest, what))
+        return manifest
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read `path`. Raises BadIndex where it is missing, too large or damaged."""
+        try:
+            size = path.stat().st_size
+            if size > _MAX_MANIFEST_BYTES:
+                raise BadIndex(f"{path}: expected at most {_MAX_MANIFEST_BYTES} bytes, found {size}")
+            data = path.read_bytes()
+        except OSError as error:
+            raise BadIndex(f"{path}: {error.strerror or error}; build the index first") from None
+        return cls.from_bytes(data, str(path))
+
+    def _check_names(self, name: str) -> None:
+        # A stranger's manifest must not make us read or write outside the folder.
+        for file in self.files:
+            if not _FILE_NAME.fullmatch(file):
+                raise BadIndex(f"{name}: expected only files of an index, found {file[:80]!r}")
+        expected = {CATALOG_NAME, shard_name(BACKGROUND)}
+        try:
+            expected |= {shard_name(class_id) for class_id in self.class_rows()}
+        except ValueError:
+            raise BadIndex(
+                f"{name}: expected class ids in `shards`, found {sorted(self.shards)[:3]}"
+            ) from None
+        if expected != set(self.files):
+            odd = sorted(expected ^ set(self.files))[0]
+            raise BadIndex(f"{name}: `files` and `shards` disagree about {odd}")
+        if sum(self.shards.values()) != self.counts.boxes:
+            raise BadIndex(
+                f"{name}: expected {self.counts.boxes} boxes in `shards`, found {sum(self.shards.values())}"
+            )
+
+
+def _check_known(name: str, what: str, model: type[BaseModel], found: dict[str, JsonValue]) -> None:
+    """A setting this version does not know, or means otherwise by, must not be passed over."""
+    try:
+        understood = model.model_validate(found).model_dump(mode="json")
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadIndex(
+            f"{name}: {what}.{where}: {first['msg']}, found {str(first['input'])[:80]}; {_START_AGAIN}"
+        ) from None
+    for key in understood.keys() | found.keys():
+        if understood.get(key) != found.get(key):
+            both = f"expected {understood.get(key)!r}, found {found.get(key)!r}"
+            raise BadIndex(f"{name}: {what}.{key}: {both}; {_START_AGAIN}")
+
+
+def shard_name(class_id: int | str) -> str:
+    """The shard's file name, relative to the index."""
+    return f"{VECTORS_FOLDER}/{class_id}.faiss"
+
+
+def _layout(body: dict[str, Any]) -> bytes:
+    return canonical_json(body, indent=1) + b"\n"
+
+
+def _checksum(body: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(body)).hexdigest()

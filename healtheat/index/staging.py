@@ -1,0 +1,141 @@
+"""How a build becomes the index: staged beside it, then moved over it in a way that survives a kill.
+
+`.staging/` holds the new files. Once all are on the disk, `READY` is written with the hash of the new
+manifest. From then on the build is done and only has to be moved: file by file, the manifest last. Whoever
+comes next, a reader or a builder, finishes a move that was interrupted.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from healtheat.errors import BadIndex, IndexBusy, InputError
+from healtheat.index.cache import CACHE_FOLDER
+from healtheat.index.files import sha256_file, sync_file, sync_folder, write_atomic
+from healtheat.index.lock import LOCK_NAME, VERDICT_LOCK_NAME, builder_lock
+from healtheat.index.manifest import MANIFEST_NAME, VECTORS_FOLDER, FileEntry, Manifest
+from healtheat.index.verdict_log import HEAD_NAME, LOG_NAME, TORN_NAME
+
+STAGING_FOLDER = ".staging"
+READY_NAME = "READY"
+
+_OWN_FILES = {MANIFEST_NAME, "catalog.duckdb", LOG_NAME, HEAD_NAME, TORN_NAME, LOCK_NAME, VERDICT_LOCK_NAME}
+_OWN_FOLDERS = {VECTORS_FOLDER, STAGING_FOLDER, CACHE_FOLDER}
+# What file managers and sync programs leave in any folder.
+_IGNORED = {".DS_Store", "Thumbs.db", "desktop.ini", ".gitignore", ".gitkeep"}
+
+
+def foreign_entries(index_path: Path) -> list[str]:
+    """Names in the folder that no build of ours put there. Raises InputError if it is no folder."""
+    if not index_path.is_dir():
+        raise InputError(f"{index_path} is not a folder; give another --index")
+    odd = []
+    for entry in sorted(index_path.iterdir()):
+        name = entry.name.removesuffix(".tmp")
+        plain = not entry.is_symlink()
+        if entry.name in _IGNORED or (plain and name in _OWN_FILES and entry.is_file()):
+            continue
+        if not (plain and entry.name in _OWN_FOLDERS and entry.is_dir()):
+            odd.append(entry.name)
+    return odd
+
+
+@contextmanager
+def building(index_path: Path) -> Iterator[Path]:
+    """Hold the index for a build and yield a fresh staging folder; what is not committed is thrown away.
+
+    Raises InputError for a folder that holds something else, IndexBusy while another process builds.
+    """
+    if not index_path.exists() and not index_path.is_symlink():
+        index_path.mkdir(parents=True)
+    odd = foreign_entries(index_path)
+    if odd:
+        raise InputError(
+            f"{index_path} holds {odd[0]!r}, which is no part of an index; give an empty or new folder"
+        )
+    with builder_lock(index_path):
+        roll_forward(index_path)
+        staging = index_path / STAGING_FOLDER
+        shutil.rmtree(staging, ignore_errors=True)
+        (staging / VECTORS_FOLDER).mkdir(parents=True)
+        yield staging
+
+
+def file_entry(path: Path) -> FileEntry:
+    """Hash and size of one staged file, which is synced first."""
+    sync_file(path)
+    return FileEntry(sha256=sha256_file(path), size=path.stat().st_size)
+
+
+def commit(index_path: Path, manifest: Manifest) -> None:
+    """Make the staged files the index. Files of the manifest that are not staged stay as they are."""
+    staging = index_path / STAGING_FOLDER
+    write_atomic(staging / MANIFEST_NAME, manifest.to_bytes())
+    sync_folder(staging / VECTORS_FOLDER)
+    sync_folder(staging)
+    write_atomic(staging / READY_NAME, sha256_file(staging / MANIFEST_NAME).encode())
+    roll_forward(index_path)
+
+
+def is_ready(index_path: Path) -> bool:
+    """Whether a finished build waits to be moved into its place."""
+    return (index_path / STAGING_FOLDER / READY_NAME).is_file()
+
+
+def roll_forward(index_path: Path) -> bool:
+    """Finish the move of a build that is ready. Call with the builder lock held. False if there is none."""
+    staging, final = index_path / STAGING_FOLDER, index_path / MANIFEST_NAME
+    if not is_ready(index_path):
+        return False
+    for folder in (staging, index_path / VECTORS_FOLDER):
+        if folder.is_symlink():
+            raise BadIndex(f"{folder} is a link; expected a plain folder; remove it")
+    wanted = (staging / READY_NAME).read_bytes()[:100].decode("ascii", "replace")
+    staged = staging / MANIFEST_NAME
+    if staged.exists():
+        _check_hash(staged, wanted)
+        manifest = Manifest.read(staged)
+        (index_path / VECTORS_FOLDER).mkdir(exist_ok=True)
+        for name in manifest.files:
+            if (staging / name).exists():
+                _move(staging / name, index_path / name)
+        sync_folder(index_path / VECTORS_FOLDER)
+        sync_folder(index_path)
+        _move(staged, final)
+        sync_folder(index_path)
+    _check_hash(final, wanted)
+    manifest = Manifest.read(final)
+    for old in (index_path / VECTORS_FOLDER).glob("*.faiss"):
+        if f"{VECTORS_FOLDER}/{old.name}" not in manifest.files:
+            old.unlink()  # a class that has no box any more
+    shutil.rmtree(staging, ignore_errors=True)
+    return True
+
+
+def roll_forward_when_free(index_path: Path, *, wait_s: float = 10.0) -> None:
+    """The same for a reader: waits for a builder that is moving its files right now."""
+    if is_ready(index_path):
+        with builder_lock(index_path, wait_s=wait_s):
+            roll_forward(index_path)
+
+
+def _move(source: Path, target: Path) -> None:
+    try:
+        source.replace(target)
+    except PermissionError as error:  # Windows: a file that a reader holds open cannot be replaced
+        raise IndexBusy(
+            f"{target} is open in another program ({error.strerror}); close it (a review page?) and run the "
+            "same command again, which finishes at once"
+        ) from None
+
+
+def _check_hash(path: Path, wanted: str) -> None:
+    found = sha256_file(path) if path.is_file() else "no file"
+    if found != wanted:
+        raise BadIndex(
+            f"{path}: expected SHA-256 {wanted[:16]}…, found {found[:16]}…; the folder "
+            f"{STAGING_FOLDER} was changed; delete it and build again"
+        )

@@ -1,0 +1,308 @@
+"""Index: one built folder, opened for reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from healtheat.boxes import NO_CLASS, Boxes, Images, Problem
+from healtheat.crops import CROP_MEASURES
+from healtheat.errors import BadIndex, InputError
+from healtheat.index.catalog import Catalog
+from healtheat.index.keys import photo_key
+from healtheat.index.manifest import BACKGROUND, CATALOG_NAME, MANIFEST_NAME, Manifest, shard_name
+from healtheat.index.shards import Shard, load_faiss, open_shard
+from healtheat.index.staging import is_ready, roll_forward_when_free
+from healtheat.index.verdict_log import Verdict, VerdictLog
+from healtheat.index.verdict_table import CURRENT_VERDICTS, VERDICTS_SCHEMA, Targets, verdict_table
+from healtheat.index.verify import changed_files, damage, every_problem
+from healtheat.sources.text import Unreadable, read_small
+
+MAX_IMAGE_BYTES = 256 << 20
+_ATTEMPTS = 5
+
+
+class Index:
+    """An index opened for reading; `open` is the way to get one. Safe to use from several threads."""
+
+    def __init__(self, path: Path, manifest: Manifest, verdict_log: VerdictLog | None = None) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._log = verdict_log
+        self._log_lock = Lock()
+        self._catalog = Catalog(path / CATALOG_NAME)
+        self._shards: dict[int | str, Shard] = {}
+        self._show_verdicts()
+        self._catalog.create_view("current_verdicts", CURRENT_VERDICTS)
+
+    @classmethod
+    def open(cls, path: Path, *, verify: bool = True) -> Index:
+        """Open the index at `path`. With `verify`, every file's hash is compared with the manifest.
+
+        Raises BadIndex, which names the file, what was expected and what was found. A build that was
+        killed while it moved its files into place is finished first.
+        """
+        for attempt in range(_ATTEMPTS):
+            roll_forward_when_free(path)
+            before = _stamp(path)
+            try:
+                manifest = Manifest.read(path / MANIFEST_NAME)
+                found = damage(path, manifest) if verify else []
+                if found:
+                    raise BadIndex(found[0])
+                return cls(path, manifest, VerdictLog(path))
+            except BadIndex:
+                # A build that was committed while we read looks like damage: then look again.
+                if attempt == _ATTEMPTS - 1 or (_stamp(path) == before and not is_ready(path)):
+                    raise
+        raise AssertionError("unreachable")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._shards.clear()
+        self._catalog.close()
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """Class id → name, every class of the dataset, whether it has boxes or not."""
+        rows = self.sql("SELECT class_id, name FROM classes ORDER BY class_id").to_pydict()
+        return dict(zip(rows["class_id"], rows["name"], strict=True))
+
+    def images(self) -> Images:
+        """All photos, ordered by image_id."""
+        rows = self.sql("SELECT * FROM images ORDER BY image_id")
+        numbers = {name: _numbers(rows, name, np.int64) for name in ("image_id", "width_px", "height_px")}
+        texts = {name: _texts(rows, name) for name in ("path", "split", "status", "sha256", "group_key")}
+        return Images(**numbers, **texts)
+
+    def boxes(self) -> Boxes:
+        """All boxes, ordered by box_id."""
+        rows = self.sql("SELECT * FROM boxes ORDER BY box_id")
+        numbers = {
+            name: _numbers(rows, name, np.int64) for name in ("box_id", "image_id", "line", "class_id")
+        }
+        xywhn = np.stack([_numbers(rows, name, np.float64) for name in ("cx", "cy", "w", "h")], axis=1)
+        return Boxes(**numbers, xywhn=xywhn, confidence=_numbers(rows, "confidence", np.float32))
+
+    def problems(self) -> list[Problem]:
+        """All problems, in the order they were met."""
+        rows = self.sql(
+            "SELECT p.file, p.line, p.reason, coalesce(i.path, '') AS image FROM problems p "
+            "LEFT JOIN images i USING (image_id) ORDER BY problem_id"
+        )
+        return [Problem(**row) for row in rows.to_pylist()]
+
+    def vectors(self, box_ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n, d) unit vectors in the order of `box_ids`. Raises KeyError for a box that is not here."""
+        ids = np.asarray(box_ids, np.int64).reshape(-1)
+        rows = self._rows(ids)
+        out = np.empty((len(ids), self.manifest.dim), np.float32)
+        classes = self._boxes.class_id[rows]
+        for class_id in np.unique(classes):
+            mine = classes == class_id
+            out[mine] = self._shard(int(class_id)).rows(ids[mine])
+        return out
+
+    def background(self) -> NDArray[np.float32]:
+        """(m, d) unit vectors of tiles cut from unlabelled parts of the photos, ordered by tile_id."""
+        return np.array(self._shard(BACKGROUND).vectors, np.float32)
+
+    def measures(self, box_ids: NDArray[np.int64]) -> NDArray[Any]:
+        """(n,) CROP_MEASURES records in the order of `box_ids`."""
+        rows = self._rows(np.asarray(box_ids, np.int64).reshape(-1))
+        table = self.sql(f"SELECT {', '.join(CROP_MEASURES.names or ())} FROM boxes ORDER BY box_id")
+        out = np.empty(len(rows), CROP_MEASURES)
+        for name in CROP_MEASURES.names or ():
+            out[name] = table[name].to_numpy()[rows]
+        return out
+
+    def shard(self, class_id: int) -> Any:
+        """The class's `faiss.IndexIDMap2`, ready to search; its ids are box ids. Raises KeyError without boxes."""
+        rows = self.manifest.class_rows()[class_id]
+        return load_faiss(self.path / shard_name(class_id), rows=rows, dim=self.manifest.dim)
+
+    def sql(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """The result of one SELECT over the tables of the catalog. Raises InputError for anything else."""
+        return self._catalog.sql(query, parameters)
+
+    def scores(self) -> pa.Table:
+        """Table `scores`: what every signal said of every box."""
+        return self.sql("SELECT * FROM scores")
+
+    def findings(self) -> pa.Table:
+        """Table `findings`, ordered by finding_id."""
+        return self.sql("SELECT * FROM findings ORDER BY finding_id")
+
+    def verdicts(self) -> pa.Table:
+        """Table `verdicts` as of now: decisions in the order they were made, taken back ones marked."""
+        self.refresh_verdicts()
+        return self.sql("SELECT * FROM verdicts ORDER BY seq")
+
+    def refresh_verdicts(self) -> None:
+        """See what was decided since the index was opened, by this process or another."""
+        with self._log_lock:
+            if self._log is not None and self._log.refresh():
+                self._show_verdicts()
+
+    @property
+    def torn_verdict(self) -> bool:
+        """Whether the log ends in a line that was never finished (nobody was told that it was saved)."""
+        return self._log is not None and bool(self._log.torn)
+
+    def append_verdict(
+        self,
+        *,
+        issue: str,
+        verdict: str,
+        who: str,
+        box_id: int = -1,
+        image_id: int | None = None,
+        class_id: int = NO_CLASS,
+        relabel_to: int | None = None,
+    ) -> Verdict:
+        """Write down what a person decided about one box, or, with `box_id` -1, about a finding on a photo.
+
+        `verdict` is ok, drop, relabel or unsure; `relabel_to` is the class id it should be (advice, for relabel
+        only). It is on the disk when this returns. Raises InputError for a senseless one, KeyError for an
+        unknown box or photo.
+        """
+        if box_id >= 0:
+            row = int(self._rows(np.array([box_id], np.int64))[0])
+            image_id, line = int(self._boxes.image_id[row]), int(self._boxes.line[row])
+            class_id = int(self._boxes.class_id[row])
+            key = self._targets.box_key(row)
+        else:
+            line = -1
+            key = photo_key(self._image(image_id, "sha256"), self._image(image_id, "path"), class_id)
+        about = {"box_key": key, "image": self._image(image_id, "path"), "line": line, "class_id": class_id}
+        with self._log_lock:
+            entry = self._open_log().append(
+                **about, issue=issue, verdict=verdict, who=who, relabel_to=relabel_to
+            )
+            self._show_verdicts()
+        return entry
+
+    def undo_verdict(self, seq: int, who: str) -> Verdict:
+        """Take back verdict `seq` by a new line in the log. Raises InputError if there is none to take back."""
+        with self._log_lock:
+            entry = self._open_log().undo(seq, who)
+            self._show_verdicts()
+        return entry
+
+    def image_file(self, image_id: int) -> Path:
+        """Where the photo lies. Its content may have changed since: read it with `image_bytes`."""
+        rows = self.sql("SELECT file FROM images WHERE image_id = ?", [image_id]).to_pylist()
+        if not rows:
+            raise KeyError(f"no image {image_id}")
+        return Path(self.manifest.source.root) / str(rows[0]["file"])
+
+    def image_bytes(self, image_id: int) -> bytes:
+        """The photo as it was built from. Raises InputError if it is gone or has changed since.
+
+        Nothing is returned whose hash the index does not know, so an index of a stranger cannot be used
+        to read other files.
+        """
+        file = self.image_file(image_id)
+        wanted = self._image(image_id, "sha256")
+        try:
+            content = read_small(file, MAX_IMAGE_BYTES)
+        except Unreadable as error:
+            raise InputError(f"{file}: {error}; build the index again") from None
+        if content.sha256 != wanted:
+            raise InputError(f"{file}: changed since the index was built; build it again")
+        return content.data
+
+    def changed_label_files(self) -> list[str]:
+        """Label files that are gone or have another content than when the index was built."""
+        return changed_files(Path(self.manifest.source.root), self.manifest.label_files)
+
+    def verify(self) -> list[str]:
+        """Everything that is wrong with the folder: changed, missing and extra files, rows that disagree."""
+        return every_problem(self)
+
+    @cached_property
+    def _boxes(self) -> Boxes:
+        return self.boxes()
+
+    @cached_property
+    def _images(self) -> Images:
+        return self.images()
+
+    @cached_property
+    def _targets(self) -> Targets:
+        return Targets(self._boxes, self._images)
+
+    def _rows(self, box_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows of these boxes among all boxes, which are ordered by box_id."""
+        known = self._boxes.box_id
+        rows = np.searchsorted(known, box_ids)
+        missing = (
+            (rows >= len(known)) | (known[np.minimum(rows, len(known) - 1)] != box_ids)
+            if len(known)
+            else (np.ones(len(box_ids), bool))
+        )
+        if missing.any():
+            raise KeyError(f"no box {int(box_ids[missing][0])}")
+        return rows.astype(np.int64)
+
+    def _image(self, image_id: int | None, column: str) -> str:
+        images = self._images
+        row = np.searchsorted(images.image_id, -1 if image_id is None else image_id)
+        if row >= len(images) or images.image_id[row] != image_id:
+            raise KeyError(f"no image {image_id}")
+        return str(getattr(images, column)[row])
+
+    def _shard(self, name: int | str) -> Shard:
+        if name not in self._shards:
+            rows = self.manifest.counts.background if name == BACKGROUND else self._shard_rows[int(name)]
+            self._shards[name] = open_shard(self.path / shard_name(name), rows=rows, dim=self.manifest.dim)
+        return self._shards[name]
+
+    @cached_property
+    def _shard_rows(self) -> dict[int, int]:
+        return self.manifest.class_rows()
+
+    def _open_log(self) -> VerdictLog:
+        if self._log is None:
+            raise InputError("this index is still being built; it takes no verdicts")
+        return self._log
+
+    def _show_verdicts(self) -> None:
+        log = [] if self._log is None else self._log.verdicts
+        rows = verdict_table(log, self._targets) if log else VERDICTS_SCHEMA.empty_table()
+        self._catalog.replace_table("verdicts", rows)
+
+
+def _numbers(rows: pa.Table, name: str, dtype: type) -> NDArray[Any]:
+    """A column as numpy; NULL becomes NaN."""
+    return np.array(rows[name].to_numpy(), dtype)
+
+
+def _texts(rows: pa.Table, name: str) -> NDArray[np.object_]:
+    out = np.empty(len(rows), object)
+    out[:] = rows[name].to_pylist()
+    return out
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = (path / MANIFEST_NAME).stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
