@@ -1,0 +1,126 @@
+"""Scores → thresholds → queues: one row for every (box, issue) that was judged, and which are flagged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from healtheat.boxes import NO_CLASS
+from healtheat.signals.base import Samples
+
+FINDINGS_SCHEMA = pa.schema(
+    [
+        ("finding_id", pa.int64()),
+        ("run_id", pa.int64()),
+        ("box_id", pa.int64()),
+        ("image_id", pa.int64()),
+        ("line", pa.int64()),
+        ("class_id", pa.int64()),
+        ("issue", pa.string()),
+        ("score", pa.float64()),
+        ("suspicion", pa.float64()),
+        ("signal", pa.string()),
+        ("reason", pa.string()),
+        ("suggestion", pa.int64()),
+        ("evidence", pa.string()),
+        ("flagged", pa.bool_()),
+    ]
+)
+
+# Score from which an issue is flagged where no false-alarm rate is asked for. Scores are meant as
+# probabilities, so one half would mean "more likely than not"; kinder limits for what is only a hint.
+THRESHOLDS: Mapping[str, float] = {
+    "mislabel": 0.5,
+    "outlier": 0.4,
+    "background": 0.5,
+    "bad_box": 0.5,
+    "duplicate": 0.5,
+    "missing_box": 0.5,
+    "unexpected_class": 0.5,
+    "low_quality": 0.3,
+    "unreadable": 0.5,
+}
+
+
+class FindingSettings(BaseModel):
+    """How findings are flagged. Changing it needs no signal to run again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    thresholds: dict[str, float] = Field(default_factory=lambda: dict(THRESHOLDS))
+
+
+def find(scores: pa.Table, samples: Samples, settings: FindingSettings | None = None) -> pa.Table:
+    """A table in FINDINGS_SCHEMA from a table in the scores schema, ordered by box, photo and issue.
+
+    Where several signals judge one issue of a box, the highest score is the finding's, and that signal gives
+    the reason. Abstaining signals make no row. `suspicion` is the highest score of the box's issues.
+    """
+    settings = settings or FindingSettings()
+    rows = scores.to_pydict()
+    taken: dict[tuple[Any, ...], int] = {}
+    for at, value in enumerate(rows["score"]):
+        if value is None:
+            continue
+        box, issue = rows["box_id"][at], rows["issue"][at]
+        key = (box, issue) if box >= 0 else (box, issue, at)  # a photo may miss several boxes
+        if key not in taken or value > rows["score"][taken[key]]:
+            taken[key] = at
+    kept = sorted(
+        taken.values(),
+        key=lambda at: (rows["box_id"][at] < 0, rows["box_id"][at], rows["image_id"][at], rows["issue"][at]),
+    )
+    box_row = {int(b): i for i, b in enumerate(samples.boxes.box_id)}
+    suspicion: dict[int, float] = {}
+    for at in kept:
+        box = rows["box_id"][at]
+        if box >= 0:
+            suspicion[box] = max(suspicion.get(box, 0.0), rows["score"][at])
+    out: dict[str, list[Any]] = {name: [] for name in FINDINGS_SCHEMA.names}
+    for number, at in enumerate(kept):
+        box, issue, value = rows["box_id"][at], rows["issue"][at], rows["score"][at]
+        if box >= 0:
+            line, class_id = int(samples.boxes.line[box_row[box]]), int(samples.boxes.class_id[box_row[box]])
+        else:
+            about = json.loads(rows["evidence"][at] or "{}")
+            line, class_id = int(about.get("line", -1)), int(about.get("class_id", NO_CLASS))
+        out["finding_id"].append(number)
+        out["line"].append(line)
+        out["class_id"].append(class_id)
+        out["suspicion"].append(suspicion[box] if box >= 0 else value)
+        out["flagged"].append(value >= settings.thresholds[issue])
+        for name in (
+            "run_id",
+            "box_id",
+            "image_id",
+            "issue",
+            "score",
+            "signal",
+            "reason",
+            "suggestion",
+            "evidence",
+        ):
+            out[name].append(rows[name][at])
+    return pa.Table.from_pydict(out, schema=FINDINGS_SCHEMA)
+
+
+def best_by_box(
+    findings: pa.Table, issues: tuple[str, ...] = ()
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(m,) box ids and their highest score over `issues` (all if empty)."""
+    best: dict[int, float] = {}
+    for box, issue, score in zip(
+        findings["box_id"].to_pylist(),
+        findings["issue"].to_pylist(),
+        findings["score"].to_pylist(),
+        strict=True,
+    ):
+        if box >= 0 and (not issues or issue in issues):
+            best[box] = max(best.get(box, 0.0), score)
+    return np.array(list(best), np.int64), np.array(list(best.values()), np.float64)

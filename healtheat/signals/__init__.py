@@ -1,0 +1,25 @@
+"""The signals: one file each. Adding one means adding a file and a line in `SIGNALS`."""
+
+from __future__ import annotations
+
+from healtheat.signals.background import Background
+from healtheat.signals.base import ISSUES, Samples, Scores, Signal, samples_from
+from healtheat.signals.duplicate import Duplicate
+from healtheat.signals.forest import Forest
+from healtheat.signals.geometry import Geometry
+from healtheat.signals.label import Label
+from healtheat.signals.quality import Quality
+from healtheat.signals.run import run_signals
+from healtheat.signals.unreadable import Unreadable
+
+SIGNALS: tuple[Signal, ...] = (
+    Label(),
+    Geometry(),
+    Background(),
+    Duplicate(),
+    Forest(),
+    Quality(),
+    Unreadable(),
+)
+
+__all__ = ["ISSUES", "SIGNALS", "Samples", "Scores", "Signal", "run_signals", "samples_from"]

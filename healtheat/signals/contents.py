@@ -1,0 +1,109 @@
+"""Does the photo have the boxes its name lists? Needs no embedding; silent where no rule fits."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from healtheat.boxes import NO_CLASS, Problem
+from healtheat.contents import Listing, compare, detect, listing, open_rule, read_classes, reason
+from healtheat.contents.rule import AIHUB
+from healtheat.labels import broken_classes
+from healtheat.signals.base import Samples, Scores, Signal
+
+MISSING, UNEXPECTED = "missing_box", "unexpected_class"
+
+
+class Contents(Signal):
+    """The rule read from `rule`: `aihub`, a CSV file, a regular expression, or `auto`.
+
+    `auto` takes AI Hub's rule where at least 95 % of the names follow it and its codes lead to class ids, by
+    `classes` (a CSV with class_id and drug_code) or because class ids are AI Hub's category ids. Otherwise
+    the signal has nothing to say. InputError at once where `rule` or `classes` cannot be used.
+    """
+
+    name = "contents"
+    issues = (MISSING, UNEXPECTED)
+
+    def __init__(self, rule: str = "auto", classes: str = "") -> None:
+        self.rule = rule
+        self.classes = classes
+        self._rule = None if rule == "auto" else open_rule(rule)
+        self._classes = read_classes(Path(classes), self._rule or AIHUB) if classes else None
+
+    def measure(self, samples: Samples) -> Sequence[Scores]:
+        """Scores of missing boxes (rows about photos) and of unexpected classes (rows about boxes)."""
+        paths = [str(path) for path in samples.images.path]
+        what = (
+            detect(paths, samples.names, self._classes)
+            if self._rule is None
+            else listing(paths, samples.names, self._rule, self._classes)
+        )
+        return () if what is None else self._scores(samples, what)
+
+    def _scores(self, samples: Samples, what: Listing) -> Sequence[Scores]:
+        n = len(samples)
+        score = np.zeros(n)
+        raw = np.zeros(n)
+        suggestion = np.full(n, NO_CLASS, np.int64)
+        why: list[str] = ["the photo's name lists it"] * n
+        abstain: list[str | None] = [None] * n
+        evidence: list[dict[str, Any]] = [{}] * n
+        missing: list[tuple[int, float, str, dict[str, Any]]] = []
+        rows: dict[int, list[int]] = defaultdict(list)
+        for row, place in enumerate(samples.image_row.tolist()):
+            rows[place].append(row)
+        problems: dict[str, list[Problem]] = defaultdict(list)
+        for problem in samples.problems:
+            problems[problem.image].append(problem)
+        class_id = samples.boxes.class_id.tolist()
+        images = samples.images
+        for place in range(len(images)):
+            listed, path, status = what.listed[place], images.path[place], images.status[place]
+            if listed is None or status == "unreadable":
+                follows = f"the photo's name does not follow the rule {what.rule}"
+                for row in rows[place]:
+                    abstain[row] = follows if listed is None else "the photo cannot be read"
+                continue
+            found = compare(
+                listed,
+                [class_id[row] for row in rows[place]],
+                broken=broken_classes(problems[path]),
+                complete=not what.unknown[place],
+            )
+            for m in found:
+                text = reason(m, what.names.get(m.class_id, str(m.class_id)))
+                about = {"listed": m.listed, "found": m.found}
+                if m.issue == MISSING:
+                    text += " (no label file)" if status == "unlabelled" else ""
+                    where = {"line": -1, "class_id": m.class_id}
+                    missing.append((int(images.image_id[place]), m.score, text, {**where, **about}))
+                    continue
+                row = rows[place][m.box]
+                score[row], raw[row] = m.score, m.found - m.listed
+                why[row], evidence[row], suggestion[row] = text, about, m.suggestion
+        return [
+            Scores.of(
+                self,
+                UNEXPECTED,
+                samples,
+                raw=raw,
+                score=score,
+                reason=why,
+                abstain=abstain,
+                suggestion=suggestion,
+                evidence=evidence,
+            ),
+            Scores.of_images(
+                self,
+                MISSING,
+                image_id=[m[0] for m in missing],
+                score=[m[1] for m in missing],
+                reason=[m[2] for m in missing],
+                evidence=[m[3] for m in missing],
+            ),
+        ]

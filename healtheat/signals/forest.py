@@ -1,0 +1,76 @@
+"""Is it unlike the rest of its class? An isolation forest a class, on embedding and geometry.
+
+Liu, Ting, Zhou: Isolation Forest, ICDM 2008. Errors that are frequent in a class are not rare there, so this
+finds single oddities, not habits; the other signals exist for those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import IsolationForest
+
+from healtheat.signals.base import Samples, Scores, Signal
+
+
+def features(samples: Samples, components: int) -> NDArray[np.float64]:
+    """(n, components + 3) principal components of variance 1, log area, log aspect, touching the border."""
+    rows = samples.vectors.astype(np.float64)
+    centred = rows - rows.mean(axis=0)
+    _, values, axes = np.linalg.svd(centred.T @ centred, full_matrices=False)
+    keep = min(components, int((values > values[0] * 1e-9).sum())) if len(values) and values[0] > 0 else 0
+    parts = centred @ axes[:keep].T / np.sqrt(np.maximum(values[:keep] / len(rows), 1e-12))
+    wh = np.maximum(samples.boxes.xywhn[:, 2:], 1e-6)
+    corners = samples.boxes.xyxyn
+    touching = ((corners[:, :2] < 0.002) | (corners[:, 2:] > 0.998)).any(axis=1)
+    shape = np.column_stack([np.log(wh.prod(axis=1)), np.log(wh[:, 0] / wh[:, 1]), touching])
+    return np.column_stack([parts, shape])
+
+
+class Forest(Signal):
+    """Issue outlier. Raw: the forest's anomaly score in (0, 1); score: its place above the class's bulk."""
+
+    name = "forest"
+    issues = ("outlier",)
+
+    def __init__(
+        self, *, trees: int = 100, components: int = 32, fewest: int = 8, ceiling: float = 0.5, seed: int = 0
+    ) -> None:
+        self.trees = trees
+        self.components = components
+        self.fewest = fewest  # boxes a class needs
+        self.ceiling = ceiling
+        self.seed = seed
+
+    def measure(self, samples: Samples) -> Sequence[Scores]:
+        n = len(samples)
+        if not n:
+            return []
+        data = features(samples, self.components)
+        raw, score = np.full(n, np.nan), np.zeros(n)
+        abstain: list[str | None] = [None] * n
+        reason = [""] * n
+        for code, class_id in enumerate(samples.class_ids):
+            rows = np.flatnonzero(samples.class_code == code)
+            why = None
+            if len(rows) < self.fewest:
+                why = f"class {samples.name(class_id)} has {len(rows)} boxes, {self.fewest} are needed"
+            elif np.ptp(data[rows], axis=0).max() < 1e-6:
+                why = f"all boxes of class {samples.name(class_id)} look the same"
+            if why is not None:
+                for row in rows:
+                    abstain[row] = why
+                continue
+            forest = IsolationForest(n_estimators=self.trees, random_state=self.seed).fit(data[rows])
+            raw[rows] = -forest.score_samples(data[rows])
+            centre = np.median(raw[rows])
+            spread = max(1.4826 * float(np.median(np.abs(raw[rows] - centre))), 0.01)
+            z = np.maximum(raw[rows] - centre, 0) / spread
+            score[rows] = self.ceiling * z**2 / (z**2 + 9)  # half the ceiling at three standard deviations
+            for row, own in zip(rows, z, strict=True):
+                reason[row] = (
+                    f"isolated in its class: anomaly {own:.1f} robust standard deviations above the usual"
+                )
+        return [Scores.of(self, "outlier", samples, raw=raw, score=score, reason=reason, abstain=abstain)]
