@@ -1,0 +1,94 @@
+"""`healtheat contents`: what the photos' names say about their labels."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from healtheat.commands._terminal import console, note
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PROBLEMS_SHOWN = 20
+
+
+def contents(
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="A folder of YOLO label files, a data set, or a COCO file.")
+    ],
+    rule: Annotated[
+        str,
+        typer.Option(
+            "--rule",
+            metavar="aihub|FILE.csv|REGEX",
+            help="How a name lists what is on the photo: aihub, a CSV (image,code), or a regular expression "
+            "with a group (?P<codes>...) around the list or (?P<code>...) around each code.",
+        ),
+    ] = "aihub",
+    classes: Annotated[
+        Path | None,
+        typer.Option(
+            "--classes", metavar="CSV", help="class_id,drug_code,name: which class a code stands for."
+        ),
+    ] = None,
+    format: Annotated[
+        Literal["table", "csv", "json", "jsonl"], typer.Option("--format", help="What to print.")
+    ] = "table",
+    limit: Annotated[
+        int, typer.Option("--limit", min=0, metavar="N", help="Rows of the table; 0 for all of them.")
+    ] = 20,
+    fail_over: Annotated[
+        int | None,
+        typer.Option(
+            "--fail-over", min=0, metavar="N", help="Exit with 1 if there are more findings than N."
+        ),
+    ] = None,
+) -> None:
+    """List missing boxes, boxes too many and unexpected classes, from labels and photo names alone.
+
+    No photo is read and no index is needed.
+    """
+    from healtheat.contents import check, listing, open_rule, read_classes
+    from healtheat.export.table import TEXT_FORMATS
+    from healtheat.labels import read_label_set
+
+    reader = open_rule(rule)
+    known = read_classes(classes, reader) if classes else None
+    labels = read_label_set(data, names=known.names if known else None, image_suffix=reader.image_suffix)
+    report = check(labels, listing(labels.images, labels.names, reader, known))
+    if format == "table":
+        _show(report.table, limit)
+    else:
+        TEXT_FORMATS[format](report.table, sys.stdout)
+    for problem in report.problems[:PROBLEMS_SHOWN]:
+        note(str(problem))
+    if len(report.problems) > PROBLEMS_SHOWN:
+        note(f"… and {len(report.problems) - PROBLEMS_SHOWN} more problems")
+    counts = report.counts
+    note(
+        f"{counts.get('missing_box', 0)} missing boxes and {counts.get('unexpected_class', 0)} boxes that "
+        f"the name does not list, on {report.photos_with_findings} of {report.photos} photos; "
+        f"{len(report.problems)} problems"
+    )
+    if fail_over is not None and report.table.num_rows > fail_over:
+        raise typer.Exit(1)
+
+
+def _show(table: pa.Table, limit: int) -> None:
+    from rich.table import Table
+
+    shown = Table("image", "line", "class", "issue", "score", "reason", box=None)
+    rows = table.slice(0, limit or None).to_pylist()
+    for row in rows:
+        name = f"{row['class_id']} {row['class_name']}"
+        shown.add_row(
+            row["image"], str(row["line"]), name, row["issue"], f"{row['score']:.2f}", row["reason"]
+        )
+    if rows:
+        console().print(shown)
+    if table.num_rows > len(rows):
+        note(f"{table.num_rows - len(rows)} more findings (--limit 0 for all, --format csv for a list)")
