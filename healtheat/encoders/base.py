@@ -59,8 +59,8 @@ class EncoderSpec(BaseModel):
 
     @property
     def fingerprint(self) -> str:
-        """64 hex digits; equal exactly where equal crops get equal vectors on one machine."""
-        content = self.model_dump(mode="json", exclude={"source"})
+        """64 hex digits of all that decides a vector: not the name, which may hold a folder that moves."""
+        content = self.model_dump(mode="json", exclude={"name", "source"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def crop_policy(self) -> CropPolicy:

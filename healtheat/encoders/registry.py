@@ -9,6 +9,7 @@ from pathlib import Path
 
 from healtheat.encoders.base import Encoder
 from healtheat.encoders.onnx import OnnxEncoder, read_spec
+from healtheat.encoders.open_clip import OpenClipEncoder
 from healtheat.errors import EncoderError
 
 DEFAULT = "imagenet"
@@ -50,6 +51,8 @@ def load_encoder(
         if device not in ("auto", "cpu"):
             raise EncoderError(f"encoder {name} runs on the CPU; leave the device at auto, found {device}")
         return OnnxEncoder.load(_HERE / name, threads=threads, **policy)
+    if "/" in name or name.startswith(("hf-hub:", "local-dir:")):
+        return OpenClipEncoder.load(name, device=device, threads=threads, **policy)
     raise EncoderError(
         f"unknown encoder {name!r}: expected default, {', '.join(embedded())}, "
         "or an open_clip name (MODEL/PRETRAINED, hf-hub:…, local-dir:…)"
