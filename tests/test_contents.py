@@ -439,3 +439,24 @@ def test_boxes_taken_away_and_changed_are_found(shared: Path) -> None:
     assert report.counts == {"missing_box": 1130 + 80, "unexpected_class": 40}
     wrong = [r for r in report.table.to_pylist() if r["issue"] == "unexpected_class"]
     assert {(r["image"], r["line"]) for r in wrong} == set(swapped)
+
+
+# --- the command ---
+
+
+def test_the_command_prints_the_csv_contract(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from healtheat.cli import run
+
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / f"K-000001-000002{SETUP}.txt").write_text("0 .5 .5 .1 .1\n", encoding="utf-8")
+    (tmp_path / "classes.csv").write_text("class_id,drug_code,name\n0,1,가\n1,2,나\n", encoding="utf-8")
+    command = ["contents", str(tmp_path / "labels"), "--classes", str(tmp_path / "classes.csv")]
+    assert run([*command, "--format", "csv"]) == 0
+    out = capfd.readouterr().out.splitlines()
+    assert out[0].startswith("image,line,class_id,issue,score,class_name,suggestion,reason,signal,")
+    assert out[1].startswith(f"K-000001-000002{SETUP}.png,-1,1,missing_box,1.0,나,,")
+    assert run([*command, "--fail-over", "0"]) == 1
+    assert "나" in capfd.readouterr().out
+    assert run(command[:2]) == 2
+    assert "--classes" in capfd.readouterr().err
+    assert run(["contents", str(tmp_path / "nowhere")]) == 2

@@ -285,3 +285,28 @@ def test_clip_deciding_the_class_of_real_labels_is_a_collapse(shared: Path) -> N
     rng = random.Random(0)
     ids = np.array([13 if rng.random() < 0.6 else c for c in now.boxes.class_id.tolist()], np.int64)
     assert judge(relabelled(now, ids), now).verdict == "collapse"
+
+
+# --- the command ---
+
+
+def test_the_command_answers_with_its_exit_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    import json
+
+    from healtheat.cli import run
+
+    for folder, classes in (("now", range(10)), ("collapsed", [3] * 10)):
+        (tmp_path / folder).mkdir()
+        for photo in range(20):
+            lines = [f"{c} {(i + 0.5) / 10} 0.5 0.08 0.5\n" for i, c in enumerate(classes)]
+            (tmp_path / folder / f"{photo}.txt").write_text("".join(lines), encoding="utf-8")
+    now, collapsed = str(tmp_path / "now"), str(tmp_path / "collapsed")
+    assert run(["guard", collapsed, "--against", now]) == 1
+    assert "verdict: collapse" in capfd.readouterr().out
+    assert run(["guard", now, "--against", now, "--format", "json"]) == 0
+    assert json.loads(capfd.readouterr().out)["verdict"] == "ok"
+    assert run(["guard", now]) == 0
+    assert run(["guard", str(tmp_path / "nowhere")]) == 2
+    (tmp_path / "bad.json").write_text('{"images": [', encoding="utf-8")
+    assert run(["guard", str(tmp_path / "bad.json")]) == 2
+    assert "bad.json:1" in capfd.readouterr().err

@@ -6,9 +6,11 @@ so that `healtheat --help` answers at once.
 
 from collections.abc import Callable
 
+from healtheat.commands.contents import contents
 from healtheat.commands.encoders import encoders
 from healtheat.commands.export import export
+from healtheat.commands.guard import guard
 from healtheat.commands.query import query
 from healtheat.commands.verify import verify
 
-COMMANDS: tuple[Callable[..., None], ...] = (query, export, verify, encoders)
+COMMANDS: tuple[Callable[..., None], ...] = (query, export, contents, guard, verify, encoders)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from healtheat.signals.background import Background
 from healtheat.signals.base import ISSUES, Samples, Scores, Signal, samples_from
+from healtheat.signals.contents import Contents
 from healtheat.signals.duplicate import Duplicate
 from healtheat.signals.forest import Forest
 from healtheat.signals.geometry import Geometry
@@ -17,6 +18,7 @@ SIGNALS: tuple[Signal, ...] = (
     Geometry(),
     Background(),
     Duplicate(),
+    Contents(),
     Forest(),
     Quality(),
     Unreadable(),
