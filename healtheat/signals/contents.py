@@ -107,3 +107,10 @@ class Contents(Signal):
                 evidence=[m[3] for m in missing],
             ),
         ]
+
+
+def with_contents(signals: Sequence[Signal], rule: str = "auto", classes: str = "") -> tuple[Signal, ...]:
+    """`signals` with the contents signal set up so; InputError where `rule` or `classes` cannot be used."""
+    contents = Contents(rule, classes)
+    kept = tuple(contents if isinstance(signal, Contents) else signal for signal in signals)
+    return kept if contents in kept else (*kept, contents)
