@@ -133,6 +133,12 @@ class CatalogWriter:
         self._write(table)
         self._insert(table, rows)
 
+    def sql(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a SELECT over what was added so far."""
+        for table in TABLES:
+            self._write(table)
+        return self._connection.execute(query, list(parameters)).fetchall()
+
     def finish(self) -> None:
         """Everything into the one file, nothing left in a write-ahead log."""
         for table in TABLES:
@@ -176,8 +182,10 @@ class Catalog:
         except BadIndex:
             self._connection.close()
             raise
-        for setting in ("enable_external_access = false", f"memory_limit = '{MEMORY_LIMIT}'"):
-            self._connection.execute(f"SET {setting}")
+        # Replacements would let a query name variables of ours as if they were tables.
+        for setting in ("enable_external_access", "python_enable_replacements"):
+            self._connection.execute(f"SET {setting} = false")
+        self._connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
         self._connection.execute("SET lock_configuration = true")
 
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
@@ -187,7 +195,7 @@ class Catalog:
             statements = cursor.extract_statements(query)
             if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
                 raise InputError("only one SELECT statement at a time; the catalog is read-only")
-            return cursor.execute(query, list(parameters)).to_arrow_table()
+            return cursor.sql(query, params=list(parameters)).to_arrow_table()
         except duckdb.Error as error:
             raise InputError(f"SQL: {str(error).splitlines()[0]}") from None
         finally:

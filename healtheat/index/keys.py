@@ -20,9 +20,14 @@ def fingerprint(encoder_fingerprint: str, crop_policy: CropPolicy) -> str:
     return hashlib.blake2b(both, digest_size=KEY_BYTES).hexdigest()
 
 
-def crop_keys(image_sha256: str, xywhn: NDArray[np.float64], fingerprint: str) -> list[bytes]:
-    """One 16-byte key a box: photo, coordinates, encoder and crop policy. The class is not in it."""
-    start = hashlib.blake2b(f"crop {image_sha256} {fingerprint} ".encode(), digest_size=KEY_BYTES)
+def crop_keys(
+    image_sha256: str, xywhn: NDArray[np.float64], fingerprint: str, *, kind: str = "crop"
+) -> list[bytes]:
+    """One 16-byte key a box: photo, coordinates, encoder and crop policy. The class is not in it.
+
+    `kind` keeps crops of boxes and background tiles apart.
+    """
+    start = hashlib.blake2b(f"{kind} {image_sha256} {fingerprint} ".encode(), digest_size=KEY_BYTES)
     keys = []
     for row in np.ascontiguousarray(xywhn, "<f8"):
         digest = start.copy()

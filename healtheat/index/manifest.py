@@ -28,6 +28,11 @@ _MAX_MANIFEST_BYTES = 512 << 20  # about five million label files
 _FILE_NAME = re.compile(r"catalog\.duckdb|vectors/(?:0|[1-9]\d{0,18}|background)\.faiss")
 _START_AGAIN = "build the index again into a new folder, or use the version it was built with"
 
+
+class OtherVersion(BadIndex):
+    """An index in another format version: not damaged, but not ours to read or to build over."""
+
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 
@@ -103,7 +108,7 @@ class Manifest(_Part):
             raise BadIndex(f"{name}: expected a JSON object, found {type(body).__name__}")
         version = body.get("format_version")
         if version != FORMAT_VERSION or isinstance(version, bool):
-            raise BadIndex(
+            raise OtherVersion(
                 f"{name}: expected format version {FORMAT_VERSION}, found {version!r}; {_START_AGAIN}"
             )
         found = body.pop("checksum", None)

@@ -87,9 +87,12 @@ class Index:
     def images(self) -> Images:
         """All photos, ordered by image_id."""
         rows = self.sql("SELECT * FROM images ORDER BY image_id")
-        numbers = {name: _numbers(rows, name, np.int64) for name in ("image_id", "width_px", "height_px")}
-        texts = {name: _texts(rows, name) for name in ("path", "split", "status", "sha256", "group_key")}
-        return Images(**numbers, **texts)
+        columns: dict[str, Any] = {
+            name: _numbers(rows, name, np.int64) for name in ("image_id", "width_px", "height_px")
+        }
+        for name in ("path", "split", "status", "sha256", "group_key"):
+            columns[name] = _texts(rows, name)
+        return Images(**columns)
 
     def boxes(self) -> Boxes:
         """All boxes, ordered by box_id."""
@@ -133,7 +136,7 @@ class Index:
         return out
 
     def shard(self, class_id: int) -> Any:
-        """The class's `faiss.IndexIDMap2`, ready to search; its ids are box ids. Raises KeyError without boxes."""
+        """The class's `faiss.IndexIDMap2`; ids are box ids. Raises KeyError for a class without boxes."""
         rows = self.manifest.class_rows()[class_id]
         return load_faiss(self.path / shard_name(class_id), rows=rows, dim=self.manifest.dim)
 
@@ -178,9 +181,9 @@ class Index:
     ) -> Verdict:
         """Write down what a person decided about one box, or, with `box_id` -1, about a finding on a photo.
 
-        `verdict` is ok, drop, relabel or unsure; `relabel_to` is the class id it should be (advice, for relabel
-        only). It is on the disk when this returns. Raises InputError for a senseless one, KeyError for an
-        unknown box or photo.
+        `verdict` is ok, drop, relabel or unsure; `relabel_to` is the class id it should be (advice, for
+        relabel only). It is on the disk when this returns. Raises InputError for a senseless one, KeyError
+        for an unknown box or photo.
         """
         if box_id >= 0:
             row = int(self._rows(np.array([box_id], np.int64))[0])
@@ -190,7 +193,12 @@ class Index:
         else:
             line = -1
             key = photo_key(self._image(image_id, "sha256"), self._image(image_id, "path"), class_id)
-        about = {"box_key": key, "image": self._image(image_id, "path"), "line": line, "class_id": class_id}
+        about: dict[str, Any] = {
+            "box_key": key,
+            "image": self._image(image_id, "path"),
+            "line": line,
+            "class_id": class_id,
+        }
         with self._log_lock:
             entry = self._open_log().append(
                 **about, issue=issue, verdict=verdict, who=who, relabel_to=relabel_to
@@ -199,7 +207,7 @@ class Index:
         return entry
 
     def undo_verdict(self, seq: int, who: str) -> Verdict:
-        """Take back verdict `seq` by a new line in the log. Raises InputError if there is none to take back."""
+        """Take back verdict `seq` by a new line in the log. Raises InputError if there is no such verdict."""
         with self._log_lock:
             entry = self._open_log().undo(seq, who)
             self._show_verdicts()
@@ -252,11 +260,7 @@ class Index:
         """Rows of these boxes among all boxes, which are ordered by box_id."""
         known = self._boxes.box_id
         rows = np.searchsorted(known, box_ids)
-        missing = (
-            (rows >= len(known)) | (known[np.minimum(rows, len(known) - 1)] != box_ids)
-            if len(known)
-            else (np.ones(len(box_ids), bool))
-        )
+        missing = ~np.isin(box_ids, known)
         if missing.any():
             raise KeyError(f"no box {int(box_ids[missing][0])}")
         return rows.astype(np.int64)

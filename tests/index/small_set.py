@@ -1,0 +1,91 @@
+"""A tiny YOLO dataset and an encoder that needs no network: what the tests of build and index run on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from healtheat.encoders import Encoder, EncoderSpec
+
+NAMES = {0: "타이레놀정500mg", 3: "<script>", 7: "plain", 12: "never used"}
+
+
+class FakeEncoder(Encoder):
+    """A fixed random projection of the crop's pixels; counts the crops it was given."""
+
+    def __init__(self, *, dim: int = 12, resolution_px: int = 16, batch_size: int = 4) -> None:
+        self.spec = EncoderSpec(
+            name="fake",
+            backend="test",
+            weights_sha256=hashlib.sha256(b"fake").hexdigest(),
+            tower_dim=dim,
+            dim=dim,
+            resolution_px=resolution_px,
+            mean=(0.5, 0.5, 0.5),
+            std=(0.5, 0.5, 0.5),
+            batch_size=batch_size,
+        )
+        pixels = resolution_px * resolution_px * 3
+        self._projection = np.random.default_rng(5).normal(size=(pixels, dim)).astype(np.float32)
+        self.crops_seen = 0
+
+    def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.crops_seen += len(crops)
+        return super().encode(crops)
+
+    def _encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return batch.reshape(len(batch), -1).astype(np.float32) @ self._projection + np.float32(1)
+
+
+def write_set(root: Path, *, photos: int = 12, boxes: int = 3) -> Path:
+    """`photos` small photos with `boxes` coloured discs each, labelled; returns data.yaml."""
+    random = np.random.default_rng(11)
+    classes = (0, 3, 7)
+    for number in range(photos):
+        folder = "train" if number % 4 else "valid"
+        name = f"사진 {number:02d}"
+        (root / folder / "images").mkdir(parents=True, exist_ok=True)
+        (root / folder / "labels").mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(120, 140, (60, 80, 3), dtype=np.uint8)
+        lines = []
+        for box in range(boxes):
+            class_id = classes[(number + box) % 3]
+            x, y = 13 + 26 * box, int(random.integers(15, 45))
+            colour = np.zeros(3, np.uint8)
+            colour[classes.index(class_id)] = random.integers(200, 255)
+            rows, columns = np.ogrid[:60, :80]
+            pixels[(columns - x) ** 2 + (rows - y) ** 2 < 64] = colour
+            lines.append(f"{class_id} {x / 80:.6f} {y / 60:.6f} {18 / 80:.6f} {18 / 60:.6f}")
+        Image.fromarray(pixels).save(root / folder / "images" / f"{name}.png")
+        label = root / folder / "labels" / f"{name}.txt"
+        label.write_bytes(("\n".join(lines) + "\n").encode())
+    names = "\n".join(f"  {class_id}: {name!r}" for class_id, name in NAMES.items())
+    data = root / "data.yaml"
+    text = f"path: .\ntrain: train/images\nval: valid/images\nnames:\n{names}\n"
+    data.write_text(text, encoding="utf-8", newline="\n")
+    return data
+
+
+def tables(index_path: Path, only: Sequence[str] = ()) -> dict[str, object]:
+    """Everything in an index that must not depend on how it came about: rows without times, vectors, hashes."""
+    from healtheat.index import Index
+    from healtheat.index.catalog import TABLES
+
+    with Index.open(index_path) as index:
+        assert index.verify() == []
+        content: dict[str, object] = {}
+        for table in only or TABLES:
+            columns = [c for c in TABLES[table] if c not in ("started_at", "seconds")]
+            rows = index.sql(f"SELECT {', '.join(columns)} FROM {table} ORDER BY ALL")
+            content[table] = [tuple(row.values()) for row in rows.to_pylist()]
+        content["vectors"] = index.vectors(index.boxes().box_id).tobytes()
+        content["background vectors"] = index.background().tobytes()
+        manifest = index.manifest.model_dump(exclude={"created_at", "files", "libraries"})
+        shards = {k: v.sha256 for k, v in index.manifest.files.items() if k.startswith("vectors/")}
+        content["manifest"] = (manifest, shards)
+    return content
