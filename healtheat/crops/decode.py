@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import warnings
 
 import numpy as np
@@ -11,14 +12,17 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from healtheat.errors import ImageError
 
 # Real raster formats only. Pillow also knows formats that start other programs (EPS) or are documents (PDF).
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+# MPO (two photos in one, as some phones save) opens through JPEG.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
 # Width × height. Below Pillow's own warning limit (89 million), above every phone photo as stored;
 # an RGB image of this size takes 320 MB.
 MAX_IMAGE_PX = 80_000_000
 
-# Pillow warns on stderr from here on; open_image refuses the same images with a reason.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Pillow warns on stderr about big images, which open_image refuses with a reason, and about damaged EXIF,
+# which does not matter to it.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+_STRICT = threading.Lock()
 
 # EXIF orientation (CIPA DC-008, tag 0x0112) → what turns the stored pixels upright
 _ORIENTATION = 0x0112
@@ -61,11 +65,7 @@ def open_image(data: bytes, name: str = "", *, max_px: int = MAX_IMAGE_PX) -> Im
         # hence the broad catch: whatever it is, the image cannot be read and the rest goes on.
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_size(image, max_px)
-            if ImageFile.LOAD_TRUNCATED_IMAGES and image.format in ("JPEG", "MPO") and not _jpeg_ends(data):
-                raise ImageError(
-                    "the image is truncated"
-                )  # another library has switched Pillow's own check off
-            image.load()
+            _load_whole(image)
             _check_size(image, max_px)
             return _upright(_rgb(image), _orientation(image))
     except ImageError:
@@ -89,8 +89,17 @@ def _check_size(image: Image.Image, max_px: int) -> None:
         raise ImageError(f"{width}×{height} pixels are more than the limit of {max_px:,}")
 
 
-def _jpeg_ends(data: bytes) -> bool:
-    return b"\xff\xd9" in data[-1024:]
+def _load_whole(image: ImageFile.ImageFile) -> None:
+    """Decode; a truncated image raises even where another library has switched that check of Pillow's off."""
+    if not ImageFile.LOAD_TRUNCATED_IMAGES:
+        image.load()
+        return
+    with _STRICT:
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+        try:
+            image.load()
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = True
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -1,0 +1,88 @@
+"""Every kind of image file that breaks a naive reader, made on the spot."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+WIDTH, HEIGHT = 48, 32
+
+
+def picture(mode: str = "RGB", size: tuple[int, int] = (WIDTH, HEIGHT)) -> Image.Image:
+    """Four quarters: red, green, blue, white."""
+    width, height = size
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[: height // 2, : width // 2] = (200, 20, 20)
+    pixels[: height // 2, width // 2 :] = (20, 200, 20)
+    pixels[height // 2 :, : width // 2] = (20, 20, 200)
+    pixels[height // 2 :, width // 2 :] = (250, 250, 250)
+    return Image.fromarray(pixels).convert(mode)
+
+
+def saved(image: Image.Image, fmt: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, fmt, **options)
+    return buffer.getvalue()
+
+
+def noise(size: tuple[int, int] = (WIDTH, HEIGHT)) -> Image.Image:
+    random = np.random.default_rng(0)
+    return Image.fromarray(random.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+
+
+def with_orientation(orientation: int, fmt: str = "JPEG") -> bytes:
+    """The picture stored turned, with the EXIF tag that turns it back."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    undo = {
+        1: None,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }[orientation]
+    image = picture() if undo is None else picture().transpose(undo)
+    options = {"quality": 95, "subsampling": 0} if fmt == "JPEG" else {}
+    return saved(image, fmt, exif=exif.tobytes(), **options)
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that claims to be huge: the classic decompression bomb."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
+
+
+def gif_with_big_frame(width: int, height: int) -> bytes:
+    """A GIF whose screen is small but whose first frame claims to be huge."""
+    return (
+        b"GIF89a"
+        + struct.pack("<HHBBB", 2, 2, 0x80, 0, 0)
+        + b"\0\0\0\xff\xff\xff"
+        + b","
+        + struct.pack("<HHHHB", 0, 0, width, height, 0)
+        + b"\x02\x02\x4c\x01\x00;"
+    )
+
+
+def animated(fmt: str) -> bytes:
+    """First frame: the picture; then a black one."""
+    black = Image.new("RGB", (WIDTH, HEIGHT))
+    options = {"lossless": True} if fmt == "WEBP" else {}
+    return saved(picture(), fmt, save_all=True, append_images=[black], duration=100, **options)
