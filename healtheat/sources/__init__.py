@@ -1,0 +1,6 @@
+"""Where labelled boxes come from. Every format is one file; `open_source` tells them apart."""
+
+from healtheat.sources.base import LabelFile, LabelledImage, Record, Source
+from healtheat.sources.open import open_source
+
+__all__ = ["LabelFile", "LabelledImage", "Record", "Source", "open_source"]

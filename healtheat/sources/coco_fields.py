@@ -15,10 +15,6 @@ class BadItem(ValueError):
     """An image, category or annotation that cannot be used; the message is the reason."""
 
 
-def is_unicode(text: str) -> bool:
-    return not any("\ud800" <= c <= "\udfff" for c in text)
-
-
 def class_id(item: dict[str, Any], key: str) -> int:
     value = item.get(key)
     if type(value) is not int or not 0 <= value <= MAX_CLASS_ID:  # True is an int too

@@ -14,9 +14,9 @@ from healtheat.boxes import Boxes, Problem
 from healtheat.errors import InputError
 from healtheat.sources import coco_fields as fields
 from healtheat.sources.coco_fields import BadItem
-from healtheat.sources.files import contained
+from healtheat.sources.files import contained, is_file
 from healtheat.sources.json_stream import BadJson, JsonObject
-from healtheat.sources.text import shown
+from healtheat.sources.text import is_unicode, shown
 
 MAX_JSON_BYTES = 2 * 2**30
 MAX_PROBLEMS = 10_000  # a file; beyond it they are counted, not listed
@@ -36,13 +36,15 @@ class CocoFile:
     """What one COCO JSON says.
 
     `boxes.image_id` is the position in `images`, `boxes.line` the index in the `annotations` array; rows are
-    ordered by image, then line. `entries[i]` counts all annotations of image i, bad ones too.
+    ordered by image, then line. `entries[i]` counts all annotations of image i, bad ones too, and
+    `annotations` all of the file.
     """
 
     names: dict[int, str]
     images: list[CocoImage]
     boxes: Boxes
     entries: NDArray[np.int64]
+    annotations: int
     problems: list[Problem]
     sha256: str
     size: int
@@ -60,7 +62,7 @@ def load_coco(path: Path, *, file: str | None = None) -> CocoFile:
     ("FILE:LINE: what. mend") if the file as a whole is no COCO JSON or larger than 2 GiB. Memory grows by
     some 100 bytes a box, not with the size of segmentations.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"{path}: not found, or not a file; give a COCO JSON file")
     reading = _Reading(path.as_posix() if file is None else file)
     try:
@@ -92,6 +94,7 @@ class _Reading:
     images: list[CocoImage] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     skipped: int = 0
+    annotations: int = 0
     number_of_id: dict[Any, int] = field(default_factory=dict)  # image id → running number in this file
     position: dict[int, int] = field(default_factory=dict)  # running number → position in images, or _LOST
     first_of_name: dict[str, int] = field(default_factory=dict)
@@ -112,6 +115,7 @@ class _Reading:
         if index is None:
             raise BadJson(f"'{key}' is not a list", 0)
         read = {"images": self._image, "annotations": self._annotation, "categories": self._category}[key]
+        self.annotations += key == "annotations"
         try:
             if not isinstance(item, dict):
                 raise BadItem("not an object {…}")
@@ -132,7 +136,7 @@ class _Reading:
         name = item.get("name")
         if not isinstance(name, str) or not name:
             raise BadItem(f"category {ident} has no name")
-        if not fields.is_unicode(name):
+        if not is_unicode(name):
             raise BadItem(f"the name of category {ident} is not valid Unicode")
         if ident in self.names:
             raise BadItem(
@@ -148,7 +152,7 @@ class _Reading:
         name = item.get("file_name")
         if not isinstance(name, str):
             raise BadItem("file_name is missing or not text")
-        self.lost[number] = name if fields.is_unicode(name) else ""
+        self.lost[number] = name if is_unicode(name) else ""
         try:
             contained(name)
         except ValueError as error:
@@ -239,7 +243,9 @@ class _Reading:
         problems = sorted(self.problems, key=lambda p: (p.line is not None, p.line or 0))
         if self.skipped:
             problems.append(Problem(self.file, None, f"{self.skipped} more problems, not listed"))
-        return CocoFile(self.names, self.images, boxes, entries.astype(np.int64), problems, sha256, size)
+        return CocoFile(
+            self.names, self.images, boxes, entries.astype(np.int64), self.annotations, problems, sha256, size
+        )
 
 
 def _first_twin(rows: NDArray[np.float64], among: NDArray[np.bool_]) -> NDArray[np.int64]:

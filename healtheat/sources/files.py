@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from healtheat.sources.text import bad_name, shown
@@ -27,6 +28,11 @@ IMAGE_SUFFIXES = frozenset(
     )
 )
 
+# Images all the same, but training passes over them.
+OTHER_IMAGE_SUFFIXES = frozenset(
+    (".arw", ".cr2", ".gif", ".ico", ".jfif", ".jpe", ".nef", ".pbm", ".pgm", ".ppm", ".psd", ".svg", ".tga")
+)
+
 OnBad = Callable[[Path, str], None]
 
 
@@ -38,6 +44,22 @@ def is_image(name: str) -> bool:
 def normal(path: Path) -> Path:
     """`path` absolute and without `..`, symbolic links kept: a linked folder stays where the user put it."""
     return Path(os.path.normpath(path.absolute()))
+
+
+def is_file(path: Path) -> bool:
+    """Whether `path` leads to a regular file; False, not an error, for names no file system takes."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, forbidden characters, no permission
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Like `is_file` for folders."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def relative(path: Path, root: Path) -> str:
@@ -72,15 +94,15 @@ def _walk(folder: Path, above: frozenset[str], on_bad: OnBad) -> Iterator[Path]:
     except OSError as error:
         on_bad(folder, f"folder cannot be listed ({error.strerror})")
         return
-    for name, is_folder, is_file in found:
+    for name, folder_too, file_too in found:
         if name.startswith("."):
             continue
         path = folder / name
         if reason := bad_name(name):
             on_bad(path, reason)
-        elif is_folder:
+        elif folder_too:
             yield from _walk(path, above | {here}, on_bad)
-        elif is_file:
+        elif file_too:
             yield path
         else:
             on_bad(path, "neither a file nor a folder")
@@ -107,3 +129,14 @@ def contained(name: str) -> PurePosixPath:
     if not path.parts:
         raise ValueError(f"file name {shown(name)} names a folder")
     return path
+
+
+_SPLIT = re.compile(r"(train|valid|validation|val|test)(?:ing)?(?:[0-9]{4})?")
+
+
+def split_of(parts: Iterable[str]) -> str:
+    """ "train", "val", "test" or "": the first of the folder names (or words of a name) that says so."""
+    for part in parts:
+        if match := _SPLIT.fullmatch(part.lower()):
+            return "val" if match[1].startswith("val") else match[1]
+    return ""

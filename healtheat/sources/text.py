@@ -16,13 +16,16 @@ def shown(text: str, limit: int = MAX_SHOWN) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in short)
 
 
+def is_unicode(text: str) -> bool:
+    """Whether `text` can be written as UTF-8: JSON and YAML escapes can spell unpaired surrogates."""
+    return not any("\ud800" <= c <= "\udfff" for c in text)
+
+
 def bad_name(name: str) -> str | None:
     """Why a file name cannot be written into lists and tables, or None if it can."""
     if any(ord(c) < 32 or ord(c) == 127 for c in name):
         return f"file name {shown(name)!r} holds a control character; rename the file"
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
+    if not is_unicode(name):
         return f"file name {shown(name)} is not valid Unicode; rename the file"
     return None
 
@@ -40,10 +43,14 @@ class Unreadable(Exception):
     """A file cannot be read; the message is the reason, without the file's name."""
 
 
+class Missing(Unreadable):
+    """There is no such file."""
+
+
 def read_small(path: Path, limit_bytes: int) -> Content:
     """The content of the regular file `path`, read once.
 
-    Raises Unreadable if it is missing, not a regular file (a pipe would wait for ever), or larger than
+    Raises Missing, or Unreadable if it is no regular file (a pipe would wait for ever) or larger than
     `limit_bytes`; the size is checked while reading, so a growing file cannot get past it.
     """
     try:
@@ -52,7 +59,7 @@ def read_small(path: Path, limit_bytes: int) -> Content:
         with path.open("rb") as file:
             data = file.read(limit_bytes + 1)
     except FileNotFoundError:
-        raise Unreadable("not found") from None
+        raise Missing("not found") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise Unreadable(f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
     if len(data) > limit_bytes:

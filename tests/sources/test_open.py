@@ -1,0 +1,62 @@
+"""Telling sources apart, and one clear line for what is none."""
+
+import pytest
+
+from healtheat.errors import InputError
+from healtheat.sources import open_source
+
+COCO = '{"images": [{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}],\n "annotations": [], "categories": []}'
+
+
+@pytest.mark.parametrize(
+    ("files", "given", "kind"),
+    [
+        ({"d.yaml": "names: [a]\ntrain: images\n", "images/a.jpg": ""}, "d.yaml", "yolo"),
+        ({"d.YML": "names: [a]\ntrain: images\n", "images/a.jpg": ""}, "d.YML", "yolo"),
+        ({"d.yaml": "names: [a]\ntrain: images\n", "images/a.jpg": ""}, "", "yolo"),
+        ({"data.yaml": "names: [a]\ntrain: images\n", "hyp.yaml": "x: 1", "images/a.jpg": ""}, "", "yolo"),
+        ({"images/a.jpg": "", "labels/a.txt": ""}, "", "yolo"),
+        ({"l.json": COCO, "a.jpg": ""}, "l.json", "coco"),
+        ({"l.JSON": COCO, "a.jpg": ""}, "", "coco"),
+        ({"deep/er/l.json": COCO, "x/a.jpg": ""}, "", "coco"),
+    ],
+)
+def test_kinds(tree, files, given, kind):
+    for path, content in files.items():
+        tree.put(path, content)
+    assert open_source(tree.root / given).kind == kind
+    assert open_source(str(tree.root / given), kind=kind).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("files", "given", "message"),
+    [
+        ({"data.yaml": ""}, "dat.yaml", "not found; did you mean .*data.yaml"),
+        ({}, "none/none.yaml", "not found; give a data.yaml"),
+        ({"a.zip": ""}, "a.zip", "a .zip file is no data set"),
+        ({"a": ""}, "a", "a nameless file is no data set"),
+        ({"a.jpg": ""}, "", "photos without labels; label them with a detector"),
+        ({"labels/a.txt": "0 .5 .5 .1 .1"}, "", "label files without photos; 'healtheat contents'"),
+        ({"a.pdf": ""}, "", "neither photos nor labels"),
+        ({"a.yaml": "", "b.yaml": ""}, "", r"several YAML files \(a.yaml, b.yaml\)"),
+    ],
+)
+def test_what_is_no_data_set(tree, files, given, message):
+    for path, content in files.items():
+        tree.put(path, content)
+    with pytest.raises(InputError, match=message) as error:
+        open_source(tree.root / given)
+    assert "\n" not in str(error.value) and str(tree.root) in str(error.value)
+
+
+def test_wrong_arguments(tree):
+    path = tree.put("data.yaml", "names: [a]\ntrain: images\n")
+    tree.put("images/a.jpg")
+    with pytest.raises(InputError, match="kind 'voc' is unknown; choose one of auto, yolo, coco"):
+        open_source(path, kind="voc")
+    with pytest.raises(InputError, match="only be named for COCO"):
+        open_source(path, images=tree.root)
+    with pytest.raises(InputError, match=r"has no data.yaml"):
+        open_source(tree.root / "images", kind="yolo")
+    with pytest.raises(InputError, match="not a readable COCO JSON"):
+        open_source(path, kind="coco")
