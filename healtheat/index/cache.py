@@ -21,6 +21,7 @@ from healtheat.index.files import write_atomic
 from healtheat.index.keys import KEY_BYTES
 
 CACHE_FOLDER = ".cache"
+CHUNK_CROPS = 512  # a killed build loses less than this many
 
 # magic; dimension, crops, images, bytes of one crop's measures; fingerprint; BLAKE2b of all that follows
 _HEAD = struct.Struct("<8sIIII16s32s")
@@ -50,11 +51,11 @@ class Block:
 class VectorPool:
     """All vectors that need not be computed again, and those computed by this build."""
 
-    def __init__(self, folder: Path, *, fingerprint: str, dim: int, chunk_crops: int = 512) -> None:
+    def __init__(self, folder: Path, *, fingerprint: str, dim: int, chunk_crops: int | None = None) -> None:
         self._folder = folder
         self._fingerprint = bytes.fromhex(fingerprint)
         self._dim = dim
-        self._chunk_crops = chunk_crops
+        self._chunk_crops = chunk_crops or CHUNK_CROPS
         self._blocks: list[Block] = []
         self._where: dict[bytes, tuple[int, int]] = {}
         self._images: dict[bytes, ImageFacts] = {}
@@ -94,7 +95,7 @@ class VectorPool:
             self._new_images[key] = facts
 
     def add(self, keys: Sequence[bytes], vectors: NDArray[np.float32], measures: NDArray[Any]) -> None:
-        """Remember crops that were embedded just now; every `chunk_crops` of them go to disk."""
+        """Remember crops that were embedded just now; every so many of them go to disk."""
         if vectors.shape != (len(keys), self._dim) or len(measures) != len(keys):
             raise ValueError(f"expected vectors ({len(keys)}, {self._dim}), found {vectors.shape}")
         for key, vector, record in zip(keys, vectors, measures, strict=True):
