@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from healtheat.crops import CropPolicy
 from healtheat.crops.cut import Resample
@@ -17,7 +17,7 @@ from healtheat.encoders.colour import COLOUR_DIM, colour_histogram
 from healtheat.encoders.views import turned
 from healtheat.errors import EncoderError
 
-Rgb = tuple[float, float, float]
+Rgb = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 
 
 class EncoderSpec(BaseModel):
@@ -39,7 +39,7 @@ class EncoderSpec(BaseModel):
     resample: Resample = "bilinear"
     fill: tuple[int, int, int] = CropPolicy().fill
     padding: float = Field(default=CropPolicy().padding, ge=0, le=1)
-    views: tuple[float, ...] = Field(
+    views: tuple[FiniteFloat, ...] = Field(
         default=(0.0,), min_length=1, max_length=64
     )  # degrees; vectors are averaged
     colour_weight: float = Field(
@@ -123,24 +123,25 @@ class Encoder(ABC):
             part = crops[start : start + spec.batch_size]
             batch[: len(part)] = part
             batch[len(part) :] = 0
-            vectors[start : start + len(part)] = self._one_batch(batch)[: len(part)]
+            vectors[start : start + len(part)] = self._one_batch(batch, len(part))
         return vectors
 
-    def _one_batch(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _one_batch(self, batch: NDArray[np.uint8], count: int) -> NDArray[np.float32]:
+        """(count, dim) of a full batch of which only the first `count` are crops."""
         spec = self.spec
-        total = np.zeros((spec.batch_size, spec.tower_dim), np.float32)
+        shape = (spec.batch_size, spec.tower_dim)
+        total = np.zeros((count, spec.tower_dim), np.float32)
         for degrees in spec.views:
             features = self._encode(turned(batch, degrees, spec.fill))
-            if features.shape != total.shape or features.dtype != np.float32:
+            if features.shape != shape or features.dtype != np.float32:
                 raise EncoderError(
-                    f"encoder {spec.name}: expected float32 {total.shape}, "
-                    f"found {features.dtype} {features.shape}"
+                    f"encoder {spec.name}: expected float32 {shape}, found {features.dtype} {features.shape}"
                 )
-            total += self._unit(features)
+            total += self._unit(features[:count])
         vectors = self._unit(total)
         if not spec.colour_weight:
             return vectors
-        colour = colour_histogram(batch, spec.fill)
+        colour = colour_histogram(batch[:count], spec.fill)
         share = np.float32(spec.colour_weight)
         return np.concatenate([vectors * np.sqrt(1 - share), colour * np.sqrt(share)], axis=1)
 
