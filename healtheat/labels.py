@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from healtheat.boxes import NO_CLASS, Boxes, Problem
+from healtheat.sources import open_source
+from healtheat.sources.base import LabelledImage
 from healtheat.sources.coco_file import load_coco
 from healtheat.sources.text import Unreadable, bad_name, read_small, shown
 from healtheat.sources.yolo_labels import MAX_LABEL_BYTES, read_labels
@@ -194,9 +196,6 @@ def _read_coco(data: Path) -> LabelSet:
 
 
 def _read_source(data: Path) -> LabelSet:
-    from healtheat.sources import open_source
-    from healtheat.sources.base import LabelledImage
-
     photos: list[tuple[str, Boxes]] = []
     label_paths: list[str] = []
     statuses: list[str] = []
