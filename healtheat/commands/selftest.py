@@ -1,0 +1,143 @@
+"""`healtheat selftest`."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from healtheat.commands import _options as options
+from healtheat.commands._terminal import console, note, progress_bar
+
+if TYPE_CHECKING:
+    from healtheat.selftest import Estimate, SelftestReport
+
+
+def selftest(
+    index: options.IndexOption = None,
+    kind: Annotated[
+        list[Literal["flips", "confuse", "boxes", "spurious", "duplicate", "missing"]] | None,
+        typer.Option("--kind", help="Only this kind of error; may be given more than once."),
+    ] = None,
+    rate: Annotated[
+        float, typer.Option("--rate", metavar="X", help="Share of the boxes that get a planted error.")
+    ] = 0.05,
+    plantings: Annotated[
+        int, typer.Option("--plantings", min=1, max=100, metavar="N", help="How often each kind is planted.")
+    ] = 3,
+    budget: Annotated[
+        int | None,
+        typer.Option(
+            "--budget",
+            min=1,
+            metavar="N",
+            help="How many boxes you would look at. Default: as many as are planted.",
+        ),
+    ] = None,
+    crops: Annotated[
+        int,
+        typer.Option(
+            "--crops",
+            min=0,
+            metavar="N",
+            help="New boxes embedded for each planting, at most; 0 leaves out the kinds that need them.",
+        ),
+    ] = 200,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="The same seed plants the same errors.")
+    ] = 0,
+    format: Annotated[
+        Literal["table", "json"], typer.Option("--format", "-f", help="What goes to stdout.")
+    ] = "table",
+) -> None:
+    """Plant errors in a copy of your data, in memory, and say how many would be found.
+
+    Kinds: flips (another class), confuse (a class that looks alike), boxes (off the object, or the whole
+    photo), spurious (a box on background), duplicate (boxed twice), missing (no box; found by photo names).
+    Errors that your data had before count as false alarms, so the true precision is at least what is printed.
+    Photos and labels are only read.
+    """
+    from healtheat.selftest import IndexCrops, encoder_of
+    from healtheat.selftest import selftest as run
+    from healtheat.signals import samples_from
+
+    with options.open_index(index) as opened, progress_bar() as progress:
+        maker = IndexCrops(opened, encoder_of(opened)) if crops else None
+        report = run(
+            samples_from(opened),
+            maker,
+            kinds=tuple(kind or ()),
+            rate=rate,
+            plantings=plantings,
+            budget=budget,
+            max_crops=crops,
+            seed=seed,
+            progress=progress,
+        )
+    if format == "json":
+        sys.stdout.write(json.dumps(_plain(asdict(report)), ensure_ascii=False, indent=2) + "\n")
+    else:
+        _show(report)
+    for name, why in report.skipped.items():
+        note(f"{name}: not tested: {why}")
+    if maker is not None and maker.unread:
+        note(f"{maker.unread} times a photo was gone, changed or unreadable")
+    for failure in report.failures:
+        note(f"signal crashed: {failure}")
+    if report.failures:
+        raise typer.Exit(1)
+
+
+def _plain(value: Any) -> Any:
+    """NaN has no place in JSON."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _show(report: SelftestReport) -> None:
+    from rich.table import Table
+
+    def figure(e: Estimate) -> str:
+        return f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})"
+
+    def share(value: float) -> str:
+        return "-" if math.isnan(value) else f"{value:.0%}"
+
+    table = Table(
+        "planted",
+        "errors",
+        "chance",
+        "average precision",
+        "precision at budget",
+        "budget",
+        "flags",
+        "of them planted",
+        "planted found",
+        "abstained",
+        box=None,
+    )
+    for r in report.results:
+        table.add_row(
+            r.kind,
+            f"{r.planted:.0f}",
+            f"{r.base_rate:.3f}",
+            figure(r.average_precision),
+            figure(r.precision),
+            f"{r.budget:.0f}",
+            f"{r.flagged:.0f}",
+            share(r.flag_precision),
+            share(r.flag_recall),
+            share(r.abstained),
+        )
+    console().print(table)
+    note(
+        f"means of {report.plantings} plantings in {report.boxes} boxes of {report.classes} classes; "
+        "90 % intervals"
+    )

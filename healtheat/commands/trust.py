@@ -1,0 +1,99 @@
+"""`healtheat trust`."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from healtheat.commands import _options as options
+from healtheat.commands._terminal import console, note
+
+if TYPE_CHECKING:
+    from healtheat.signals.trust import Trust
+
+PAIRS = 20
+
+
+def trust(
+    index: options.IndexOption = None,
+    format: Annotated[
+        Literal["table", "json"], typer.Option("--format", "-f", help="What goes to stdout.")
+    ] = "table",
+) -> None:
+    """Say which classes this encoder can tell apart on this data, and which look alike to it.
+
+    For each class: how often a model that never saw a photo's source puts its boxes into the class they are
+    labelled with, with a 90 % interval; every source counts once. Then the pairs that are mixed up, and the
+    look-alike groups they make. Do not believe label findings between classes that are mixed up.
+    """
+    from healtheat.signals import samples_from
+    from healtheat.signals.trust import trust as measure
+
+    with options.open_index(index) as opened:
+        result = measure(samples_from(opened))
+        names = dict(opened.names)
+    if format == "json":
+        sys.stdout.write(json.dumps(_plain(result, names), ensure_ascii=False, indent=2) + "\n")
+    else:
+        _show(result, names)
+
+
+def _plain(result: Trust, names: dict[int, str]) -> dict[str, Any]:
+    return {
+        "classes": [{**asdict(c), "name": names.get(c.class_id, "")} for c in result.classes],
+        "pairs": [
+            {**asdict(p), "name_a": names.get(p.class_a, ""), "name_b": names.get(p.class_b, "")}
+            for p in result.pairs()
+        ],
+        "look_alikes": [list(group) for group in result.look_alikes()],
+    }
+
+
+def _show(result: Trust, names: dict[int, str]) -> None:
+    from rich.table import Table
+
+    from healtheat.signals.trust import VERDICTS
+
+    out = console()
+
+    def named(class_id: int) -> str:
+        return f"{class_id} {names.get(class_id, '')}".strip()
+
+    classes = Table(
+        "class", "boxes", "sources", "agreement", "90 % interval", "verdict", "mixed up with", box=None
+    )
+    for c in sorted(result.classes, key=lambda c: (c.agreement, c.class_id)):
+        shown = "-" if math.isnan(c.agreement) else f"{c.agreement:.2f}"
+        interval = f"{c.low:.2f} to {c.high:.2f}"
+        mixed = ", ".join(named(k) for k in c.mixed_with)
+        classes.add_row(
+            named(c.class_id), str(c.boxes), str(c.sources), shown, interval, VERDICTS[c.verdict], mixed
+        )
+    out.print(classes)
+    pairs = list(result.pairs())
+    if pairs:
+        table = Table(
+            "pair", "agreement", "90 % interval", "first as second", "second as first", "verdict", box=None
+        )
+        for p in pairs[:PAIRS]:
+            table.add_row(
+                f"{named(p.class_a)} / {named(p.class_b)}",
+                f"{p.agreement:.2f}",
+                f"{p.low:.2f} to {p.high:.2f}",
+                f"{p.a_as_b:.0%}",
+                f"{p.b_as_a:.0%}",
+                VERDICTS[p.verdict],
+            )
+        out.print("\npairs, least told apart first (0.5 is a coin)")
+        out.print(table)
+        if len(pairs) > PAIRS:
+            note(f"{len(pairs) - PAIRS} more pairs (--format json lists them all)")
+    groups = result.look_alikes()
+    out.print("\nlook-alikes" if groups else "\nno classes are mixed up for certain")
+    for group in groups:
+        out.print("  " + ", ".join(named(c) for c in group))
