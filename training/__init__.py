@@ -1,0 +1,1 @@
+"""Training of the pill encoder: data preparation, captions, model, loop, export."""

@@ -1,0 +1,41 @@
+"""`python -m training --work DIR` makes the shipped encoder from the photos: cut, train, export. Resumes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import torch
+
+from training.prepare import photo_root, prepare
+from training.train import Settings, train
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="folder for crops, checkpoints and the curve")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--no-export", action="store_true")
+    for f in fields(Settings):
+        parser.add_argument("--" + f.name.replace("_", "-"), type=type(f.default), default=f.default)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+
+    def tell(line: str) -> None:
+        print(line, flush=True)
+
+    if not (given.work / "pills.jsonl").exists():
+        tell(str(prepare(given.work, photo_root(), given.threads)))
+    settings = Settings(**{f.name: getattr(given, f.name) for f in fields(Settings)})
+    checkpoint = train(given.work, settings, tell)
+    if not given.no_export:
+        from training.export import export
+
+        tell(str(export(checkpoint)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

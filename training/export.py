@@ -1,0 +1,149 @@
+"""Turn a checkpoint into the shipped files: open_clip weights, ONNX image tower, prompt vectors, preprocessing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import open_clip
+import torch
+import torch.nn.functional as F
+from onnx import TensorProto, helper, numpy_helper
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from training.model import CONFIG, CONTEXT_TOKENS, EMBED_DIM, RESOLUTION_PX, build_model, fold_batch_norm, unfold_batch_norm
+from training.questions import QUESTIONS
+
+# The default policy, chosen by measurement: benchmarks/encoder.md.
+VIEWS_DEGREES = [0.0, 90.0, 180.0, 270.0]
+COLOUR_WEIGHT = 0.2
+COLOUR_DIM = 64
+PADDING = 0.05
+SHIPPED = Path(__file__).resolve().parent.parent / "healtheat" / "encoders" / "pill"
+
+
+class _Tower(nn.Module):
+    """The image tower as exported: normalised NCHW pixels to unit vectors."""
+
+    def __init__(self, visual: nn.Module) -> None:
+        super().__init__()
+        self.visual = visual
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return F.normalize(self.visual(pixels), dim=1)
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("wb") as f:
+        f.write(content)
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(temporary, path)
+
+
+def averaged_model(checkpoint: Path) -> Any:
+    """The averaged weights of a checkpoint as an open_clip model with folded batch norms."""
+    state = torch.load(checkpoint, weights_only=True)
+    model = build_model(imagenet=False)
+    fold_batch_norm(model.visual.trunk)
+    model.load_state_dict({**state["model"], **state["average"]})
+    return model.eval()
+
+
+def halve(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store large float32 initialisers as float16 with a Cast behind each: half the file, float32 arithmetic.
+
+    ONNX Runtime folds the casts when it loads the file, so the speed is that of float32.
+    """
+    graph = model.graph
+    casts, kept = [], []
+    for tensor in graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or int(np.prod(tensor.dims)) < 256:
+            kept.append(tensor)
+            continue
+        name = tensor.name
+        kept.append(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), name + "_half"))
+        casts.append(helper.make_node("Cast", [name + "_half"], [name], name=name + "_cast", to=TensorProto.FLOAT))
+    nodes = list(graph.node)
+    del graph.initializer[:], graph.node[:]
+    graph.initializer.extend(kept)
+    graph.node.extend([*casts, *nodes])
+    onnx.checker.check_model(model)
+    return model
+
+
+def image_onnx(model: Any, path: Path) -> None:
+    """Write the image tower: input `pixels` (n, 3, s, s) float32, output `embedding` (n, d) unit rows."""
+    temporary = path.with_name("full.onnx.part")
+    torch.onnx.export(
+        _Tower(model.visual), (torch.zeros(2, 3, RESOLUTION_PX, RESOLUTION_PX),), str(temporary),
+        input_names=["pixels"], output_names=["embedding"], dynamic_axes={"pixels": {0: "batch"}, "embedding": {0: "batch"}},
+        opset_version=17, dynamo=False,
+    )  # fmt: skip
+    _write(path, halve(onnx.load(str(temporary))).SerializeToString())
+    temporary.unlink()
+
+
+def question_vectors(model: Any) -> dict[str, Any]:
+    """Mean unit vector of every answer of every zero-shot question, both languages pooled, and the logit scale."""
+    tokenizer = open_clip.SimpleTokenizer(context_length=CONTEXT_TOKENS)
+    found: dict[str, Any] = {"logit_scale": float(model.logit_scale.exp()), "questions": {}}
+    for question, answers in QUESTIONS.items():
+        found["questions"][question] = {}
+        for label, texts in answers.items():
+            per_language = []
+            with torch.inference_mode():
+                for prompts in texts.values():
+                    per_language.append(F.normalize(model.encode_text(tokenizer(list(prompts)), normalize=True).mean(0), dim=0))
+            mean = F.normalize(torch.stack(per_language).mean(0), dim=0)
+            vectors = {"en+ko": mean, **dict(zip(texts, per_language, strict=True))}
+            found["questions"][question][label] = {k: [round(float(x), 5) for x in v] for k, v in vectors.items()}
+    return found
+
+
+def export(checkpoint: Path, out: Path = SHIPPED) -> dict[str, Any]:
+    """Write all shipped files of `checkpoint` into `out`; returns sizes in bytes and sha256 by file name."""
+    out.mkdir(parents=True, exist_ok=True)
+    folded = averaged_model(checkpoint)
+    image_onnx(folded, out / "image.onnx")
+    questions = json.dumps(question_vectors(folded), ensure_ascii=False, separators=(",", ":"))
+    _write(out / "questions.json", (questions + "\n").encode("utf-8"))
+    whole = build_model(imagenet=False)
+    state = {k: v for k, v in folded.state_dict().items() if not k.startswith("visual.trunk.")}
+    whole.load_state_dict(state, strict=False)
+    unfold_batch_norm(folded.visual.trunk, whole.visual.trunk)
+    half = {
+        k: (v.half() if v.is_floating_point() else v).contiguous()
+        for k, v in whole.state_dict().items()
+        if "attn_mask" not in k
+    }
+    temporary = out / "open_clip_model.safetensors.part"
+    save_file(half, temporary, metadata={"format": "pt"})
+    os.replace(temporary, out / "open_clip_model.safetensors")
+    _write(out / "open_clip_config.json", (json.dumps(CONFIG, indent=2) + "\n").encode("utf-8"))
+    pre = CONFIG["preprocess_cfg"]
+    network = (out / "image.onnx").read_bytes()
+    spec = {
+        "name": "pill", "weights_sha256": hashlib.sha256(network).hexdigest(), "tower_dim": EMBED_DIM,
+        "dim": EMBED_DIM + (COLOUR_DIM if COLOUR_WEIGHT else 0), "resolution_px": RESOLUTION_PX,
+        "mean": pre["mean"], "std": pre["std"], "resample": pre["interpolation"], "fill": [pre["fill_color"]] * 3,
+        "padding": PADDING, "views": VIEWS_DEGREES, "colour_weight": COLOUR_WEIGHT, "batch_size": 16,
+        "source": {
+            "network": "EfficientNet-Lite0 image tower, 112 px, linear projection to 256, unit rows",
+            "weights": "trained by this project, see MODEL_CARD.md",
+            "trained_on": "TFDA drug appearance data set 42, from ImageNet-1k weights",
+            "licence": "Apache-2.0",
+        },
+    }  # fmt: skip
+    _write(out / "encoder.json", (json.dumps(spec, indent=2) + "\n").encode("utf-8"))
+    names = ("image.onnx", "questions.json", "open_clip_model.safetensors", "open_clip_config.json", "encoder.json")
+    return {
+        n: {"bytes": (out / n).stat().st_size, "sha256": hashlib.sha256((out / n).read_bytes()).hexdigest()} for n in names
+    }

@@ -1,0 +1,212 @@
+"""The training loop: resumes after a kill, keeps an average of the weights, writes its curve as CSV."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from training.batches import BatchMaker, Material, choose, load_material, look_alike_groups
+from training.losses import caption_loss, identity_loss
+from training.model import EMBED_DIM, RESOLUTION_PX, build_model, fold_batch_norm
+from training.validate import held_out_views, retrieval
+
+_maker: BatchMaker | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides the weights, the data aside."""
+
+    seed: int = 0
+    steps: int = 2000
+    warmup: int = 80
+    lr_tower: float = 4e-4
+    lr_new: float = 1.5e-3
+    weight_decay: float = 0.02
+    temperature: float = 0.07
+    other_face_weight: float = 0.5
+    caption_weight: float = 0.25
+    memory: int = 6144
+    average: float = 0.995
+    frozen_blocks: int = 2
+    size: int = RESOLUTION_PX
+    check_every: int = 200
+    save_every: int = 50
+
+
+def _start_maker(work: str, seed: int, size: int) -> None:
+    global _maker
+    os.nice(1)
+    _maker = BatchMaker(load_material(Path(work), seed), seed, size)
+
+
+def _make(step: int, chosen: Any) -> dict[str, Any]:
+    assert _maker is not None
+    return _maker.make(step, chosen)
+
+
+def as_input(images: Any) -> Tensor:
+    """uint8 (n, s, s, 3) to normalised float32 (n, 3, s, s), channels last."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+
+
+def _rate(step: int, s: Settings) -> float:
+    """Linear warm-up, then a half cosine to 2 %."""
+    if step < s.warmup:
+        return (step + 1) / s.warmup
+    done = (step - s.warmup) / max(1, s.steps - s.warmup)
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+class Trainer:
+    """Model, average, optimiser and memory of one run; `save` and `load` carry all of it."""
+
+    def __init__(self, work: Path, settings: Settings) -> None:
+        torch.manual_seed(settings.seed)
+        self.work, self.s, self.step = work, settings, 0
+        self.material: Material = load_material(work, settings.seed)
+        self.groups = look_alike_groups(self.material)
+        self.model = build_model(imagenet=True)
+        fold_batch_norm(self.model.visual.trunk)
+        self.model.to(memory_format=torch.channels_last)
+        trunk = self.model.visual.trunk
+        frozen = [trunk.conv_stem, *trunk.blocks[: settings.frozen_blocks]]
+        for part in frozen:
+            part.requires_grad_(False)
+        tower = [p for p in trunk.parameters() if p.requires_grad]
+        known = {id(p) for p in trunk.parameters()}
+        new = [p for p in self.model.parameters() if id(p) not in known]
+        self.optimiser = torch.optim.AdamW(
+            [{"params": tower, "lr": settings.lr_tower}, {"params": new, "lr": settings.lr_new}],
+            weight_decay=settings.weight_decay, betas=(0.9, 0.98),
+        )  # fmt: skip
+        self.base_rates = [g["lr"] for g in self.optimiser.param_groups]
+        self.average = {n: p.detach().clone() for n, p in self.model.named_parameters()}
+        identities = int(self.material.identity.max()) + 1
+        self.bank = torch.zeros(identities, EMBED_DIM)
+        self.memory = F.normalize(torch.randn(settings.memory, EMBED_DIM), dim=1)
+        self.memory_identity = torch.full((settings.memory,), -2)
+        self.seconds = 0.0
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "step": self.step, "seconds": self.seconds, "settings": asdict(self.s), "model": self.model.state_dict(),
+            "average": self.average, "optimiser": self.optimiser.state_dict(), "bank": self.bank,
+            "memory": self.memory, "memory_identity": self.memory_identity,
+        }  # fmt: skip
+
+    def save(self, path: Path) -> None:
+        temporary = path.with_suffix(".part")
+        with temporary.open("wb") as f:
+            torch.save(self.state(), f)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(temporary, path)
+
+    def load(self, path: Path) -> None:
+        state = torch.load(path, weights_only=True)
+        if {**state["settings"], "steps": 0} != {**asdict(self.s), "steps": 0}:
+            raise ValueError(f"{path}: was trained with {state['settings']}, asked for {asdict(self.s)}")
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        for name in ("step", "seconds", "average", "bank", "memory", "memory_identity"):
+            setattr(self, name, state[name])
+
+    def choose(self, step: int) -> Any:
+        known = (self.bank.abs().sum(1) > 0).numpy()
+        return choose(step, self.s.seed, self.groups, self.bank.numpy(), known)
+
+    def train_step(self, batch: dict[str, Any]) -> dict[str, float]:
+        """One step on one batch; returns its losses."""
+        s = self.s
+        for group, base in zip(self.optimiser.param_groups, self.base_rates, strict=True):
+            group["lr"] = base * _rate(self.step, s)
+        identity, face = torch.from_numpy(batch["identity"]), torch.from_numpy(batch["face"])
+        image = F.normalize(self.model.visual(as_input(batch["images"])), dim=1)
+        text = self.model.encode_text(torch.from_numpy(batch["tokens"]), normalize=True)
+        scale = self.model.logit_scale.exp().clamp(max=60)
+        whole = identity >= 0
+        told = identity_loss(
+            image, identity, face, self.memory, self.memory_identity,
+            temperature=s.temperature, other_face_weight=s.other_face_weight,
+        )  # fmt: skip
+        matched = caption_loss(image, text, torch.from_numpy(batch["matches"]), scale)
+        loss = told + s.caption_weight * matched
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+        self.optimiser.step()
+        with torch.no_grad():
+            decay = min(s.average, (self.step + 1) / (self.step + 10))
+            for name, p in self.model.named_parameters():
+                if p.requires_grad:
+                    self.average[name].lerp_(p, 1 - decay)
+            fresh, names = image[whole].detach(), identity[whole]
+            self.bank[names] = fresh
+            self.memory = torch.cat([fresh, self.memory])[: s.memory]
+            self.memory_identity = torch.cat([names, self.memory_identity])[: s.memory]
+        self.step += 1
+        return {"loss": float(loss.detach()), "identity": float(told.detach()), "caption": float(matched.detach())}
+
+    def averaged(self) -> Any:
+        """A model in evaluation mode holding the averaged weights (still with folded batch norms)."""
+        model = build_model(imagenet=False)
+        fold_batch_norm(model.visual.trunk)
+        model.load_state_dict({**self.model.state_dict(), **self.average})
+        return model.eval()
+
+
+def train(work: Path, settings: Settings, tell: Callable[[str], None]) -> Path:
+    """Train or go on training in `work`; returns the checkpoint path. `tell` gets one line a report."""
+    path, curve = work / "checkpoint.pt", work / "curve.csv"
+    trainer = Trainer(work, settings)
+    if path.exists():
+        trainer.load(path)
+        tell(f"resumed at step {trainer.step}")
+    views = held_out_views(trainer.material, settings.size, settings.seed)
+    with ProcessPoolExecutor(
+        1, get_context("spawn"), initializer=_start_maker, initargs=(str(work), settings.seed, settings.size)
+    ) as pool:
+        waiting: deque[Future[dict[str, Any]]] = deque()
+        ahead = trainer.step
+        started, sums, count = time.perf_counter(), np.zeros(3), 0
+        while trainer.step < settings.steps:
+            while len(waiting) < 3 and ahead < settings.steps:
+                waiting.append(pool.submit(_make, ahead, trainer.choose(ahead)))
+                ahead += 1
+            losses = trainer.train_step(waiting.popleft().result())
+            sums += np.array(list(losses.values()))
+            count += 1
+            if trainer.step % 10 == 0:
+                trainer.seconds += time.perf_counter() - started
+                started = time.perf_counter()
+                tell(f"step {trainer.step} {trainer.seconds:.0f} s " + " ".join(f"{v:.3f}" for v in sums / count))
+            if trainer.step % settings.check_every == 0 or trainer.step == settings.steps:
+                found = retrieval(trainer.averaged(), views)
+                row = {"step": trainer.step, "seconds": round(trainer.seconds), **dict(zip(losses, (sums / count).round(4), strict=True)), **found}
+                sums, count = np.zeros(3), 0
+                is_new = not curve.exists()
+                with curve.open("a", encoding="utf-8", newline="") as f:
+                    writer = csv.DictWriter(f, row.keys())
+                    if is_new:
+                        writer.writeheader()
+                    writer.writerow(row)
+                tell(str(row))
+                trainer.save(work / f"step{trainer.step:05d}.pt")
+            if trainer.step % settings.save_every == 0 or trainer.step == settings.steps:
+                trainer.save(path)
+    return path
