@@ -64,10 +64,16 @@ def contents(
         _show(report.table, limit)
     else:
         TEXT_FORMATS[format](report.table, sys.stdout)
-    for problem in report.problems[:PROBLEMS_SHOWN]:
-        note(str(problem))
-    if len(report.problems) > PROBLEMS_SHOWN:
-        note(f"… and {len(report.problems) - PROBLEMS_SHOWN} more problems")
+    others = report.problems[: len(report.problems) - sum(report.unknown_codes.values())]
+    lines = [str(problem) for problem in others]
+    lines += [
+        f"code {code} has no class; {n} {'photo lists' if n == 1 else 'photos list'} it"
+        for code, n in sorted(report.unknown_codes.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    for line in lines[:PROBLEMS_SHOWN]:
+        note(line)
+    if len(lines) > PROBLEMS_SHOWN:
+        note(f"… and {len(lines) - PROBLEMS_SHOWN} more such lines")
     counts = report.counts
     note(
         f"{counts.get('missing_box', 0)} missing boxes and {counts.get('unexpected_class', 0)} boxes that "

@@ -52,12 +52,16 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class ContentsReport:
-    """`table` has one row a finding (COLUMNS), in photo order. `photos` are those whose name was read."""
+    """`table` has one row a finding (COLUMNS), in photo order. `photos` are those whose name was read.
+
+    `unknown_codes`: code without a class → photos whose names list it; their problems come last.
+    """
 
     table: pa.Table
     problems: tuple[Problem, ...]
     photos: int
     photos_with_findings: int
+    unknown_codes: Mapping[str, int]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -114,6 +118,8 @@ def check(labels: LabelSet, what: Listing) -> ContentsReport:
     Names that do not follow the rule, and codes without a class, become problems.
     """
     problems = list(labels.problems)
+    no_class: list[Problem] = []
+    unknown_codes: Counter[str] = Counter()
     columns: dict[str, list[object]] = {name: [] for name in COLUMNS.names}
     rows: list[list[int]] = [[] for _ in labels.images]
     for row, place in enumerate(labels.boxes.image_id.tolist()):
@@ -127,7 +133,8 @@ def check(labels: LabelSet, what: Listing) -> ContentsReport:
             continue
         photos += 1
         for code in what.unknown[place]:
-            problems.append(Problem(image, None, f"the name lists {code}, which has no class", image))
+            no_class.append(Problem(image, None, f"the name lists {code}, which has no class", image))
+            unknown_codes[code] += 1
         found = compare(
             listed,
             [class_ids[r] for r in rows[place]],
@@ -144,7 +151,9 @@ def check(labels: LabelSet, what: Listing) -> ContentsReport:
             columns["image"].append(image)
             columns["line"].append(line)
             columns["label_file"].append(label_path)
-    return ContentsReport(pa.table(columns, schema=COLUMNS), tuple(problems), photos, affected)
+    return ContentsReport(
+        pa.table(columns, schema=COLUMNS), tuple(problems + no_class), photos, affected, unknown_codes
+    )
 
 
 def _row(m: Mismatch, names: Mapping[int, str], unlabelled: bool) -> dict[str, object]:
