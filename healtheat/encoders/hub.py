@@ -14,6 +14,12 @@ from pathlib import Path
 from healtheat.errors import EncoderError
 
 REACH_TIMEOUT_S = 5.0
+CONFIG = "open_clip_config.json"
+WEIGHTS = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+)
 
 
 def cached_file(repo: str, filenames: Sequence[str]) -> Path | None:
@@ -96,3 +102,22 @@ def quiet_logs() -> Iterator[list[str]]:
 def one_line(error: BaseException) -> str:
     """An exception's message without line breaks, shortened."""
     return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def cached_repos() -> dict[str, tuple[int, bool]]:
+    """Repository → (bytes of its open_clip weights, whether its config is there too); asks no network."""
+    from huggingface_hub import constants, scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        repos = scan_cache_dir(constants.HF_HUB_CACHE).repos
+    except CacheNotFound:
+        return {}
+    found = {}
+    for repo in sorted(repos, key=lambda repo: repo.repo_id):
+        for revision in repo.revisions:
+            sizes = {file.file_name: file.size_on_disk for file in revision.files}
+            weights = [sizes[name] for name in WEIGHTS if name in sizes]
+            if "main" in revision.refs and weights:
+                found[repo.repo_id] = (weights[0], CONFIG in sizes)
+    return found

@@ -5,7 +5,6 @@ Runtime.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,18 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from healtheat.encoders.base import Encoder, EncoderSpec, first_reason
+from healtheat.encoders.base import Encoder
+from healtheat.encoders.files import (
+    MAX_NETWORK_BYTES,
+    NETWORK_FILE,
+    QUESTIONS_FILE,
+    SPEC_FILE,
+    read_bytes,
+    read_spec,
+)
+from healtheat.encoders.questions import Questions, read_questions
+from healtheat.encoders.spec import EncoderSpec
 from healtheat.errors import EncoderError
-
-MAX_SPEC_BYTES = 1_000_000
-MAX_NETWORK_BYTES = 2_000_000_000  # protobuf's own limit
 
 # A tensor kept in another file names it under the key "location" (onnx.proto, external_data). ONNX Runtime
 # would read that path from the working folder, so a stranger's network could pull in any file there. The
@@ -31,7 +37,14 @@ class OnnxEncoder(Encoder):
     tower_dim).
     """
 
-    def __init__(self, spec: EncoderSpec, network: bytes, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        spec: EncoderSpec,
+        network: bytes,
+        *,
+        questions: Questions | None = None,
+        threads: int | None = None,
+    ) -> None:
         """Raises EncoderError where the bytes are not the network that the spec speaks of."""
         found = hashlib.sha256(network).hexdigest()
         if found != spec.weights_sha256:
@@ -43,11 +56,11 @@ class OnnxEncoder(Encoder):
                 f"encoder {spec.name}: image.onnx keeps tensors in other files; save it as one file"
             )
         self.spec = spec
+        self._questions = questions
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0  # 0: one a core
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # errors come as exceptions; the library writes nothing
-        options.add_free_dimension_override_by_name("batch", spec.batch_size)
         try:
             self._session: Any = onnxruntime.InferenceSession(
                 network, options, providers=["CPUExecutionProvider"]
@@ -65,8 +78,14 @@ class OnnxEncoder(Encoder):
     @classmethod
     def load(cls, folder: Path, *, threads: int | None = None, **policy: Any) -> OnnxEncoder:
         """The encoder in `folder`; `policy` as in EncoderSpec.changed. Raises EncoderError."""
-        spec = read_spec(folder / "encoder.json").changed(**policy)
-        return cls(spec, _read(folder / "image.onnx", MAX_NETWORK_BYTES), threads=threads)
+        spec = read_spec(folder / SPEC_FILE).changed(**policy)
+        questions = read_questions(folder / QUESTIONS_FILE)
+        return cls(
+            spec, read_bytes(folder / NETWORK_FILE, MAX_NETWORK_BYTES), questions=questions, threads=threads
+        )
+
+    def text_vectors(self, question: str) -> dict[str, NDArray[np.float32]]:
+        return self._questions.vectors(question, self.spec) if self._questions else {}
 
     def _encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         try:
@@ -74,25 +93,6 @@ class OnnxEncoder(Encoder):
         except Exception as error:
             raise EncoderError(f"encoder {self.spec.name}: image.onnx failed: {_line(error)}") from None
         return np.asarray(features)
-
-
-def read_spec(path: Path) -> EncoderSpec:
-    """The spec in an `encoder.json`. Raises EncoderError naming the file and the field."""
-    try:
-        return EncoderSpec.model_validate(json.loads(_read(path, MAX_SPEC_BYTES)))
-    except (ValueError, RecursionError) as error:
-        reason = first_reason(error) if isinstance(error, ValueError) else "nested too deeply"
-        raise EncoderError(f"{path}: {reason}") from None
-
-
-def _read(path: Path, limit: int) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > limit:
-            raise EncoderError(f"{path}: {size:,} bytes are more than the limit of {limit:,}")
-        return path.read_bytes()
-    except OSError as error:
-        raise EncoderError(f"{path}: {error.strerror or error}") from None
 
 
 def _line(error: Exception) -> str:

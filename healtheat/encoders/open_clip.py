@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.crops.cut import Resample
-from healtheat.encoders.base import Encoder, EncoderSpec, first_reason
+from healtheat.encoders.base import Encoder
 from healtheat.encoders.hub import one_line, quiet_logs
 from healtheat.encoders.open_clip_source import Source, resolve
+from healtheat.encoders.spec import EncoderSpec, first_reason
 from healtheat.errors import EncoderError
 
 if TYPE_CHECKING:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from healtheat.encoders.hub import hub_file, one_line
+from healtheat.encoders.hub import CONFIG, WEIGHTS, cached_repos, hub_file, one_line
 from healtheat.errors import EncoderError
 
-CONFIG = "open_clip_config.json"
-WEIGHTS = (
-    "open_clip_model.safetensors",
-    "open_clip_pytorch_model.safetensors",
-    "open_clip_pytorch_model.bin",
-)
 _SUFFIXES = (".safetensors", ".bin", ".pth")  # what open_clip looks for in a folder
 
 
@@ -68,18 +63,38 @@ def _tagged(name: str) -> Source:
         raise EncoderError(
             f"encoder {name}: its weights are not on the hub; download them and use local-dir:"
         )
-    repo, _, filename = config["hf_hub"].rpartition("/")
-    stem, suffix = PurePosixPath(filename).stem, PurePosixPath(filename).suffix
-    wanted = (
-        [stem + ".safetensors", filename]
-        if suffix in (".bin", ".pth")
-        else [filename]
-        if filename
-        else WEIGHTS
-    )
+    repo, wanted = _hub_place(config)
     keys = ("mean", "std", "interpolation", "resize_mode")
     preprocess = {key: config[key] for key in keys if config.get(key) is not None}
     return Source(model_name, str(hub_file(repo, wanted)), preprocess, name)
+
+
+def _hub_place(config: dict[str, Any]) -> tuple[str, Sequence[str]]:
+    """Repository and file names, the safest format first, of one of open_clip's own pairs."""
+    repo, _, filename = config["hf_hub"].rpartition("/")
+    if not filename:
+        return repo, WEIGHTS
+    path = PurePosixPath(filename)
+    return repo, [path.stem + ".safetensors", filename] if path.suffix in (".bin", ".pth") else [filename]
+
+
+def cached_names() -> list[tuple[str, int]]:
+    """(encoder name, bytes of its weights) of what the hub's cache holds."""
+    repos = cached_repos()
+    names = [(f"hf-hub:{repo}", size) for repo, (size, has_config) in repos.items() if has_config]
+    bare = {repo: size for repo, (size, has_config) in repos.items() if not has_config}
+    if bare:
+        from open_clip.pretrained import (
+            get_pretrained_cfg,
+            list_pretrained,
+        )  # takes seconds, so only if need be
+
+        for model_name, tag in list_pretrained():
+            config = get_pretrained_cfg(model_name, tag)
+            repo = _hub_place(config)[0] if config.get("hf_hub") else ""
+            if repo in bare:
+                names.append((f"{model_name}/{tag}", bare[repo]))
+    return names
 
 
 def _check_folder(folder: Path, name: str) -> None:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from healtheat.encoders.base import Encoder
-from healtheat.encoders.onnx import OnnxEncoder, read_spec
+from healtheat.encoders.files import NETWORK_FILE, QUESTIONS_FILE, SPEC_FILE, read_spec
+from healtheat.encoders.onnx import OnnxEncoder
 from healtheat.encoders.open_clip import OpenClipEncoder
+from healtheat.encoders.open_clip_source import cached_names
+from healtheat.encoders.questions import read_questions
+from healtheat.encoders.spec import EncoderSpec
 from healtheat.errors import EncoderError
 
 DEFAULT = "imagenet"
@@ -23,11 +32,11 @@ class EncoderInfo:
 
     name: str
     kind: str  # "embedded" or "open_clip"
-    dim: int | None
+    dim: int | None  # None where only loading it would tell
     resolution_px: int | None
     size_bytes: int | None  # of the weights
     note: str
-    crops_per_s: float | None = None
+    crops_per_s: float | None = None  # with its own policy, all views included
 
 
 def load_encoder(
@@ -40,40 +49,77 @@ def load_encoder(
 ) -> Encoder:
     """The encoder called `name`, ready to use.
 
-    `name` is "default", an embedded encoder ("imagenet", "pill"), or an open_clip name: "MODEL/PRETRAINED",
-    "hf-hub:USER/REPO", "local-dir:FOLDER". `views` (degrees) and `colour_weight` override the encoder's own
-    policy. `device` is "auto", "cpu", "cuda" or "mps"; embedded encoders run on the CPU. `threads` limits the
-    CPU threads. Raises EncoderError where it cannot be loaded exactly as asked for.
+    `name` is "default", an embedded encoder ("imagenet", "pill"), "onnx-dir:FOLDER" (encoder.json beside
+    image.onnx), or an open_clip name: "MODEL/PRETRAINED", "hf-hub:USER/REPO", "local-dir:FOLDER". `views`
+    (degrees) and `colour_weight` override the encoder's own policy. `device` is "auto", "cpu", "cuda" or
+    "mps"; ONNX encoders run on the CPU. `threads` limits the CPU threads. Raises EncoderError where it cannot
+    be loaded exactly as asked for.
     """
     name = DEFAULT if name == "default" else name
-    policy = {"views": None if views is None else tuple(views), "colour_weight": colour_weight}
-    if name in EMBEDDED:
+    policy: dict[str, Any] = {
+        "views": None if views is None else tuple(views),
+        "colour_weight": colour_weight,
+    }
+    if name in EMBEDDED or name.startswith("onnx-dir:"):
         if device not in ("auto", "cpu"):
             raise EncoderError(f"encoder {name} runs on the CPU; leave the device at auto, found {device}")
-        return OnnxEncoder.load(_HERE / name, threads=threads, **policy)
+        folder = _HERE / name if name in EMBEDDED else Path(name.removeprefix("onnx-dir:")).expanduser()
+        return OnnxEncoder.load(folder, threads=threads, **policy)
     if "/" in name or name.startswith(("hf-hub:", "local-dir:")):
         return OpenClipEncoder.load(name, device=device, threads=threads, **policy)
     raise EncoderError(
-        f"unknown encoder {name!r}: expected default, {', '.join(embedded())}, "
-        "or an open_clip name (MODEL/PRETRAINED, hf-hub:…, local-dir:…)"
+        f"unknown encoder {name!r}: expected default, {', '.join(embedded())}, onnx-dir:FOLDER "
+        "or an open_clip name (MODEL/PRETRAINED, hf-hub:USER/REPO, local-dir:FOLDER)"
     )
 
 
 def embedded() -> list[str]:
     """Names of the encoders whose files are installed."""
-    return [name for name in EMBEDDED if (_HERE / name / "encoder.json").is_file()]
+    return [name for name in EMBEDDED if (_HERE / name / SPEC_FILE).is_file()]
 
 
-def list_encoders() -> list[EncoderInfo]:
-    """What can be loaded here and now, without a network."""
-    found = []
+def shipped_text_vectors(spec: EncoderSpec, question: str) -> dict[str, NDArray[np.float32]]:
+    """label → (dim,) text vector for crop vectors of `spec`, without loading a network.
+
+    Found by the hash of the weights, so that an index built by another encoder, or another training of this
+    one, gets {}: its vectors cannot be compared with these texts.
+    """
     for name in embedded():
-        spec = read_spec(_HERE / name / "encoder.json")
-        size = (_HERE / name / "image.onnx").stat().st_size
+        if read_spec(_HERE / name / SPEC_FILE).weights_sha256 == spec.weights_sha256:
+            questions = read_questions(_HERE / name / QUESTIONS_FILE)
+            return questions.vectors(question, spec) if questions else {}
+    return {}
+
+
+def list_encoders(*, measure: bool = False, threads: int | None = None) -> list[EncoderInfo]:
+    """What can be loaded here and now, without a network: embedded ones, and open_clip weights in the hub's
+    cache.
+
+    `measure` loads each one and times it on this machine, which takes some seconds an encoder.
+    """
+    infos = []
+    for name in embedded():
+        spec = read_spec(_HERE / name / SPEC_FILE)
+        size = (_HERE / name / NETWORK_FILE).stat().st_size
         note = "default" if name == DEFAULT else ""
-        found.append(EncoderInfo(name, "embedded", spec.dim, spec.resolution_px, size, note))
-    return found
+        infos.append(EncoderInfo(name, "embedded", spec.dim, spec.resolution_px, size, note))
+    if importlib.util.find_spec("open_clip") is not None:
+        for name, size in cached_names():
+            infos.append(EncoderInfo(name, "open_clip", None, None, size, "downloaded"))
+    return [_measured(info, threads) for info in infos] if measure else infos
 
 
-def has_open_clip() -> bool:
-    return importlib.util.find_spec("open_clip") is not None
+def _measured(info: EncoderInfo, threads: int | None) -> EncoderInfo:
+    try:
+        encoder = load_encoder(info.name, threads=threads)
+    except EncoderError as error:
+        return replace(info, note=f"cannot be loaded: {error}")
+    spec = encoder.spec
+    crops = np.zeros((spec.batch_size, spec.resolution_px, spec.resolution_px, 3), np.uint8)
+    encoder.encode(crops)
+    done, started = 0, time.perf_counter()
+    while time.perf_counter() - started < 2:
+        encoder.encode(crops)
+        done += len(crops)
+    rate = done / (time.perf_counter() - started)
+    return replace(info, dim=spec.dim, resolution_px=spec.resolution_px, crops_per_s=rate)

@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from healtheat.crops import CropPolicy
-from healtheat.encoders import Encoder, EncoderSpec, list_encoders, load_encoder
+from healtheat.encoders import DEFAULT, Encoder, EncoderSpec, list_encoders, load_encoder
 from healtheat.errors import EncoderError
 
-KINDS = ["imagenet", "pill", "default", "open_clip"]
+KINDS = ["imagenet", "pill", "open_clip"]
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -219,12 +219,24 @@ def test_the_base_catches_networks_that_misbehave(answer: Any) -> None:
 
 
 def test_list_names_what_loads() -> None:
-    infos = list_encoders()
+    infos = [info for info in list_encoders() if info.kind == "embedded"]
+    assert load_encoder().spec.name == DEFAULT
     assert "imagenet" in [info.name for info in infos]
     for info in infos:
         encoder = load_encoder(info.name, threads=1)
         assert info.dim == encoder.spec.dim and info.resolution_px == encoder.spec.resolution_px
         assert info.size_bytes and info.size_bytes > 1_000_000
+
+
+def test_list_measures_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from healtheat.encoders import registry
+
+    monkeypatch.setattr(registry, "EMBEDDED", ("imagenet",))
+    monkeypatch.setattr(registry, "cached_names", lambda: [("hf-hub:../x", 5)])
+    rates = {info.name: info for info in list_encoders(measure=True, threads=1)}
+    assert (rates["imagenet"].crops_per_s or 0) > 0
+    if "hf-hub:../x" in rates:
+        assert rates["hf-hub:../x"].note.startswith("cannot be loaded")
 
 
 def test_imagenet_tells_real_pills_apart(shared: Path) -> None:

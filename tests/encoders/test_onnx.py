@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from healtheat.encoders import load_encoder
 from healtheat.encoders.onnx import OnnxEncoder
 from healtheat.errors import EncoderError
 
@@ -57,11 +58,51 @@ def write(folder: Path, model: bytes, **spec: Any) -> Path:
 
 
 def test_a_folder_is_an_encoder(tmp_path: Path) -> None:
-    encoder = OnnxEncoder.load(write(tmp_path / "폴더", network().SerializeToString()), threads=1)
+    folder = write(tmp_path / "폴더", network().SerializeToString())
+    encoder = load_encoder(f"onnx-dir:{folder}", threads=1)
     crops = np.random.default_rng(0).integers(0, 256, (20, SIDE, SIDE, 3), dtype=np.uint8)
     expected = (crops.mean((1, 2)) / 255) @ (np.arange(15).reshape(3, 5) + 1)
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(encoder.encode(crops), expected, atol=1e-6)
+
+
+def test_questions_beside_the_network(tmp_path: Path) -> None:
+    folder = write(tmp_path, network().SerializeToString())
+    content = {
+        "logit_scale": 20.0,
+        "questions": {"pill": {"pill": {"en+ko": [0, 3, 4, 0, 0]}, "background": {"en+ko": [1, 0, 0, 0, 0]}}},
+    }
+    (folder / "questions.json").write_text(json.dumps(content), encoding="utf-8")
+    found = OnnxEncoder.load(folder, threads=1, colour_weight=0.2).text_vectors("pill")
+    assert list(found) == ["pill", "background"]
+    np.testing.assert_allclose(found["pill"], [0, 0.6, 0.8, *[0] * 66], atol=1e-6)
+    assert OnnxEncoder.load(folder, threads=1).text_vectors("colour") == {}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b'{"logit_scale": NaN, "questions": {}}',
+        b'{"logit_scale": 1, "questions": {"pill": {"pill": {"en+ko": ["x"]}}}}',
+        b"[" * 100_000,
+    ],
+)
+def test_hostile_questions(tmp_path: Path, content: bytes) -> None:
+    folder = write(tmp_path, network().SerializeToString())
+    (folder / "questions.json").write_bytes(content)
+    with pytest.raises(EncoderError, match=r"questions\.json"):
+        OnnxEncoder.load(folder)
+
+
+@pytest.mark.parametrize("vector", [[1, 2], [0, 0, 0, 0, 0]])
+def test_questions_of_another_network(tmp_path: Path, vector: list[float]) -> None:
+    folder = write(tmp_path, network().SerializeToString())
+    content = {"logit_scale": 20.0, "questions": {"pill": {"pill": {"en+ko": vector}}}}
+    (folder / "questions.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(EncoderError, match="text vector"):
+        OnnxEncoder.load(folder).text_vectors("pill")
 
 
 def test_changed_weights_are_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tiny_clip import TINY, write_model
 
-from healtheat.encoders import load_encoder
+from healtheat.encoders import list_encoders, load_encoder
 from healtheat.errors import EncoderError
 
 open_clip = pytest.importorskip("open_clip")
@@ -216,7 +216,22 @@ def test_cached_hub_weights_need_no_network(tiny_folder: Path, tmp_path: Path, r
     (repo / "refs").mkdir()
     (repo / "refs" / "main").write_text(revision, encoding="utf-8")
     encoder = load_encoder("hf-hub:someone/tiny-clip", device="cpu")
+    size = (tiny_folder / "open_clip_model.safetensors").stat().st_size
+    listed = {info.name: info.size_bytes for info in list_encoders() if info.kind == "open_clip"}
+    assert listed == {"hf-hub:someone/tiny-clip": size}
     assert encoder.fingerprint == load_encoder(f"local-dir:{tiny_folder}", device="cpu").fingerprint
+
+
+def test_weights_cached_under_a_tag_are_listed_under_it(tiny_folder: Path, tmp_path: Path) -> None:
+    repo = tmp_path / "hub" / "models--laion--CLIP-ViT-B-32-laion2B-s34B-b79K"
+    revision = "0123456789abcdef0123456789abcdef01234567"
+    (repo / "snapshots" / revision).mkdir(parents=True)
+    shutil.copy(tiny_folder / "open_clip_model.safetensors", repo / "snapshots" / revision)
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text(revision, encoding="utf-8")
+    assert "ViT-B-32/laion2b_s34b_b79k" in [info.name for info in list_encoders()]
+    with pytest.raises(EncoderError, match="ViT-B-32/laion2b_s34b_b79k"):  # these are not ViT-B/32's weights
+        load_encoder("ViT-B-32/laion2b_s34b_b79k", device="cpu")
 
 
 def test_unavailable_device_is_an_error(tiny_folder: Path) -> None:

@@ -1,0 +1,70 @@
+"""Zero-shot questions that ship with an encoder: `questions.json`, text vectors computed when it was trained.
+
+    {"logit_scale": 27.3, "questions": {"pill": {"pill": {"en+ko": [...], "en": [...], "ko": [...]}, ...},
+    ...}}
+
+So asking "is this a pill?" needs neither the text tower nor a tokenizer. Answers are coarse, never a product.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, FiniteFloat
+
+from healtheat.encoders.files import MAX_TEXT_BYTES, read_bytes
+from healtheat.encoders.spec import EncoderSpec, first_reason
+from healtheat.errors import EncoderError
+
+LANGUAGES = "en+ko"  # both languages pooled
+
+
+class Questions(BaseModel):
+    """The content of a `questions.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    logit_scale: FiniteFloat  # softmax over the answers takes logit_scale × cosine
+    questions: dict[str, dict[str, dict[str, list[FiniteFloat]]]]  # question → label → language → vector
+
+    def vectors(
+        self, question: str, spec: EncoderSpec, language: str = LANGUAGES
+    ) -> dict[str, NDArray[np.float32]]:
+        """label → (dim,) unit vector to multiply crop vectors of `spec` with; {} for an unknown question.
+
+        The part of a colour block is zero: text says nothing to it.
+        """
+        answers = {}
+        for label, by_language in self.questions.get(question, {}).items():
+            if language in by_language:
+                answers[label] = padded(np.array(by_language[language], np.float32), spec)
+        return answers
+
+
+def padded(text: NDArray[np.float32], spec: EncoderSpec) -> NDArray[np.float32]:
+    """(dim,) unit vector: the (tower_dim,) text vector, zeros where crop vectors hold colour."""
+    if text.shape != (spec.tower_dim,):
+        raise EncoderError(
+            f"encoder {spec.name}: text vector: expected ({spec.tower_dim},), found {text.shape}"
+        )
+    norm = float(np.linalg.norm(text))
+    if not 0 < norm < np.inf:
+        raise EncoderError(f"encoder {spec.name}: text vector: NaN, infinite or zero")
+    vector = np.zeros(spec.dim, np.float32)
+    vector[: spec.tower_dim] = text / norm
+    return vector
+
+
+def read_questions(path: Path) -> Questions | None:
+    """The questions in `path`, None where there is no such file. Raises EncoderError naming file and
+    field.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return Questions.model_validate(json.loads(read_bytes(path, MAX_TEXT_BYTES)))
+    except (ValueError, RecursionError) as error:
+        raise EncoderError(f"{path}: {first_reason(error)}") from None
