@@ -19,7 +19,7 @@ from healtheat.commands import COMMANDS
 from healtheat.commands._terminal import one_line, prepare_streams
 from healtheat.errors import HealtheatError
 
-GATE, USAGE, FAULT, INTERRUPTED = 1, 2, 70, 130
+USAGE, FAULT, INTERRUPTED, BROKEN_PIPE = 2, 70, 130, 141
 TRACEBACK = "HEALTHEAT_TRACEBACK"  # set to 1 to see where an unexpected error came from
 
 app = typer.Typer(
@@ -60,8 +60,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted; the same command goes on where this one stopped", INTERRUPTED)
-    except BrokenPipeError:
-        return close_pipe()
+    except (BrokenPipeError, SystemExit):  # Typer ends the process on a broken pipe, and on nothing else
+        return _close_pipe()
     except HealtheatError as error:
         return _fail(str(error), USAGE)
     except typer.TyperException as error:
@@ -78,13 +78,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"a fault of healtheat: {what} (set {TRACEBACK}=1 to see where)", FAULT)
 
 
-def close_pipe() -> int:
-    """Nobody reads any more: end quietly, with the code a shell expects."""
-    # The interpreter would flush stdout once more at exit and complain; give it a place to do so.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 141
-
-
 def main() -> NoReturn:
     """The `healtheat` console script."""
     sys.exit(run())
@@ -93,3 +86,10 @@ def main() -> NoReturn:
 def _fail(message: str, code: int) -> int:
     print(f"healtheat: {one_line(message)}", file=sys.stderr)
     return code
+
+
+def _close_pipe() -> int:
+    """Nobody reads any more: end quietly, with the code a shell expects."""
+    # The interpreter would flush stdout once more at exit and complain; give it a place to do so.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE

@@ -143,10 +143,8 @@ left join images i on i.image_id = f.image_id
 left join boxes b on b.box_id = f.box_id
 left join classes c on c.class_id = f.class_id
 left join classes s on s.class_id = f.suggestion
-left join (
-    select box_key, issue, verdict, relabel_to from verdicts where not undone
-    qualify row_number() over (partition by box_key, issue order by seq desc) = 1
-) v on v.box_key = b.crop_key and v.issue = f.issue
+left join current_verdicts v on v.box_id = f.box_id and v.image_id = f.image_id and v.issue = f.issue
+    and (f.box_id >= 0 or v.class_id = f.class_id)
 """
 
 

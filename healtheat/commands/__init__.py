@@ -6,11 +6,28 @@ so that `healtheat --help` answers at once.
 
 from collections.abc import Callable
 
+from healtheat.commands.build import build
 from healtheat.commands.contents import contents
+from healtheat.commands.demo import demo
 from healtheat.commands.encoders import encoders
 from healtheat.commands.export import export
 from healtheat.commands.guard import guard
+from healtheat.commands.problems import problems
 from healtheat.commands.query import query
+from healtheat.commands.selftest import selftest
+from healtheat.commands.trust import trust
 from healtheat.commands.verify import verify
 
-COMMANDS: tuple[Callable[..., None], ...] = (query, export, contents, guard, verify, encoders)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    build,
+    query,
+    export,
+    problems,
+    contents,
+    guard,
+    trust,
+    selftest,
+    verify,
+    encoders,
+    demo,
+)

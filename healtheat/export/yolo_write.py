@@ -95,7 +95,9 @@ def check_target(plan: CleanupPlan, to: Path, *, overwrite: bool = False) -> Non
             raise InputError(f"{to}: is not empty; give a new folder")
         if not overwrite:
             raise InputError(f"{to}: holds an earlier cleanup; give a new folder or add --overwrite")
-    data = {file.parent.resolve() for photo in plan.photos for file in (photo.file, photo.label_file)}
+    files = [photo.file for photo in plan.photos]
+    files += [photo.label_file for photo in plan.photos if photo.label_path]
+    data = {file.parent.resolve() for file in files}
     target = to.resolve()
     for folder in (target, *target.parents):
         if folder in data:

@@ -1,0 +1,110 @@
+"""An index made by hand: a real catalog with rows that a test wrote, over a real YOLO folder, no encoder."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from healtheat.index import Index
+from healtheat.index.catalog import CatalogWriter
+from healtheat.index.files import sha256_file
+from healtheat.index.manifest import FileEntry, Manifest, SourceEntry
+from healtheat.index.verdict_log import VerdictLog
+
+
+class MadeIndex(Index):
+    """An index without vectors: all that `query` and the exports use is real."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        names: Mapping[int, str],
+        root: Path,
+        labels: Mapping[str, Sequence[str]],
+        findings: Sequence[Mapping[str, Any]],
+        problems: Sequence[tuple[str, int | None, str]] = (),
+        unreadable: Sequence[str] = (),
+        raw_labels: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """`labels`: image path → its label lines; writes them below `root` beside photos of a few bytes.
+
+        `raw_labels` are the bytes to write where they must not be the lines with line feeds.
+
+        A finding has image, line, issue and score; every other column has a plain default.
+        """
+        self.root = root
+        self.label_files: dict[str, FileEntry] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        bad = {(file, line) for file, line, _ in problems}
+        with CatalogWriter(folder / "catalog.duckdb") as catalog:
+            for class_id, name in names.items():
+                catalog.add("classes", class_id, name)
+            box_ids: dict[tuple[str, int], tuple[int, int]] = {}
+            image_ids: dict[str, int] = {}
+            for image_id, (path, lines) in enumerate(labels.items()):
+                self._write_photo(path, lines, (raw_labels or {}).get(path))
+                image_ids[path] = image_id
+                label = self.label_of(path)
+                status = "unreadable" if path in unreadable else "labelled" if lines else "empty"
+                split = path.split("/")[1] if path.startswith("images/") else ""
+                digest = hashlib.sha256((root / path).read_bytes()).hexdigest()
+                catalog.add("images", image_id, path, path, split, status, label, 10, 10, digest, 0, path)
+                for number, line in enumerate(lines):
+                    fields = line.split()
+                    if (label, number) in bad:
+                        continue
+                    box_ids[path, number] = (len(box_ids), int(fields[0]))
+                    xywhn = [float(v) for v in fields[1:]]
+                    row = (
+                        len(box_ids) - 1,
+                        image_id,
+                        number,
+                        int(fields[0]),
+                        *xywhn,
+                        None,
+                        f"key{path}{number}",
+                    )
+                    catalog.add("boxes", *row, 0, 1.0, 1.0, 1.0)
+            for number, (file, line, reason) in enumerate(problems):
+                catalog.add("problems", number, file, line, reason, None)
+            for number, given in enumerate(findings):
+                box_id, class_id = box_ids.get(
+                    (given["image"], given["line"]), (-1, given.get("class_id", -1))
+                )
+                row = {
+                    "run_id": 0,
+                    "score": 0.5,
+                    "signal": "made",
+                    "reason": "made up",
+                    "suggestion": -1,
+                    "evidence": "{}",
+                    "flagged": True,
+                    **given,
+                    "finding_id": number,
+                    "box_id": box_id,
+                    "image_id": image_ids[given["image"]],
+                    "class_id": class_id,
+                }
+                row.setdefault("suspicion", row["score"])
+                order = ("finding_id", "run_id", "box_id", "image_id", "line", "class_id", "issue", "score")
+                more = ("suspicion", "signal", "reason", "suggestion", "evidence", "flagged")
+                catalog.add("findings", *(row[name] for name in order + more))
+            catalog.finish()
+        source = SourceEntry(kind="yolo", root=root.as_posix(), data=(root / "data.yaml").as_posix())
+        manifest = Manifest.model_construct(source=source, label_files=self.label_files)
+        super().__init__(folder, manifest, VerdictLog(folder))
+
+    @staticmethod
+    def label_of(path: str) -> str:
+        return Path(path.replace("images/", "labels/", 1)).with_suffix(".txt").as_posix()
+
+    def _write_photo(self, path: str, lines: Sequence[str], raw: bytes | None) -> None:
+        photo, label = self.root / path, self.root / self.label_of(path)
+        for file in (photo, label):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        photo.write_bytes(f"pixels of {path}".encode())
+        label.write_bytes("".join(f"{line}\n" for line in lines).encode() if raw is None else raw)
+        self.label_files[self.label_of(path)] = FileEntry(
+            sha256=sha256_file(label), size=label.stat().st_size
+        )

@@ -1,0 +1,181 @@
+"""Filters against a slow loop in Python; order and columns as promised."""
+
+import csv
+import fnmatch
+import io
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_index import MadeIndex
+
+from healtheat.errors import InputError
+from healtheat.export.table import write_csv
+from healtheat.issues import ISSUES
+from healtheat.query import COLUMNS, SORTS, Filters, class_ids, count, query
+
+NAMES = {3: "타이레놀", 7: "advil", 40: "advil gel"}
+IMAGES = ["images/train/가나.jpg", "images/train/b.jpg", "images/val/b.jpg"]
+
+
+def rows_of(index: MadeIndex, filters: Filters, **options: Any) -> list[dict[str, Any]]:
+    return query(index, filters, **options).to_pylist()
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> MadeIndex:
+    folder = tmp_path_factory.mktemp("made")
+    rng = random.Random(5)
+    labels = {
+        image: [f"{rng.choice([3, 7, 40])} 0.{n + 1} 0.5 0.25 0.125" for n in range(6)] for image in IMAGES
+    }
+    findings = [
+        {
+            "image": image,
+            "line": line,
+            "issue": issue,
+            "score": rng.choice([0.1, 0.25, 0.5, 0.9, 1.0, None]),
+            "suspicion": rng.random(),
+            "signal": f"signal-{issue}",
+            "suggestion": rng.choice([-1, 3, 7]),
+            "flagged": rng.random() < 0.5,
+        }
+        for image in IMAGES
+        for line in range(6)
+        for issue in ("mislabel", "bad_box", "duplicate")
+    ]
+    findings.append({"image": IMAGES[1], "line": -1, "class_id": 40, "issue": "missing_box", "score": 1.0})
+    made = MadeIndex(folder / "index", names=NAMES, root=folder / "data", labels=labels, findings=findings)
+    decide = {"who": "a"}
+    made.append_verdict(box_id=0, issue="mislabel", verdict="drop", **decide)
+    made.append_verdict(box_id=0, issue="mislabel", verdict="ok", **decide)
+    made.append_verdict(box_id=1, issue="mislabel", verdict="drop", **decide)
+    wrong = made.append_verdict(box_id=1, issue="mislabel", verdict="ok", **decide)
+    made.undo_verdict(wrong.seq, "b")
+    made.append_verdict(box_id=2, issue="bad_box", verdict="relabel", relabel_to=7, **decide)
+    made.append_verdict(image_id=1, class_id=40, issue="missing_box", verdict="unsure", **decide)
+    return made
+
+
+def test_columns_are_the_contract(index: MadeIndex) -> None:
+    table = query(index, Filters(flagged_only=False))
+    assert table.column_names == list(COLUMNS)
+    assert table.column_names[:5] == ["image", "line", "class_id", "issue", "score"]
+    assert table.num_rows == 55
+
+
+def test_every_row_says_what_the_file_says(index: MadeIndex) -> None:
+    for row in rows_of(index, Filters(flagged_only=False)):
+        if row["line"] < 0:
+            assert (row["class_id"], row["box_id"], row["cx"]) == (40, -1, None)
+            continue
+        text = (index.root / row["label_file"]).read_text(encoding="utf-8").splitlines()[row["line"]]
+        assert text == f"{row['class_id']} {row['cx']} {row['cy']} {row['w']} {row['h']}"
+        assert row["class_name"] == NAMES[row["class_id"]]
+        assert row["suggestion_name"] == (None if row["suggestion"] is None else NAMES[row["suggestion"]])
+
+
+some = st.lists
+filters = st.builds(
+    Filters,
+    issues=some(st.sampled_from(ISSUES), max_size=3, unique=True),
+    classes=some(st.sampled_from([3, 7, 40, 99]), max_size=2, unique=True),
+    signals=some(st.sampled_from(["signal-mislabel", "made", "nobody"]), max_size=2, unique=True),
+    splits=some(st.sampled_from(["train", "val", ""]), max_size=2, unique=True),
+    images=some(st.sampled_from(["*가*", "images/*/b.jpg", "images/val/*", "?", "*[bc].jpg"]), max_size=2),
+    min_score=st.one_of(st.none(), st.sampled_from([0.0, 0.25, 0.9, 1.0])),
+    flagged_only=st.booleans(),
+    verdicts=some(st.sampled_from(["ok", "drop", "relabel", "unsure", "none"]), max_size=2, unique=True),
+)
+
+
+def passes(row: dict[str, Any], f: Filters) -> bool:
+    """The slow, obvious version."""
+    checks = [
+        not f.issues or row["issue"] in f.issues,
+        not f.classes or row["class_id"] in f.classes,
+        not f.signals or row["signal"] in f.signals,
+        not f.splits or row["split"] in f.splits,
+        not f.images or any(fnmatch.fnmatchcase(row["image"], glob) for glob in f.images),
+        f.min_score is None or (row["score"] is not None and row["score"] >= f.min_score),
+        not f.verdicts or (row["verdict"] or "none") in f.verdicts,
+        not f.flagged_only or row["flagged"],
+        not f.flagged_only or bool(f.verdicts) or row["verdict"] != "ok",
+    ]
+    return all(checks)
+
+
+@given(filters)
+@settings(max_examples=60, deadline=None)
+def test_filters_equal_a_loop(index: MadeIndex, f: Filters) -> None:
+    everything = rows_of(index, Filters(flagged_only=False), sort="box")
+    expected = [row for row in everything if passes(row, f)]
+    assert rows_of(index, f, sort="box") == expected
+    assert count(index, f) == len(expected)
+
+
+def test_verdicts_last_word_counts_and_undo_takes_it_back(index: MadeIndex) -> None:
+    found = {
+        (row["box_id"], row["issue"]): (row["verdict"], row["relabel_to"])
+        for row in rows_of(index, Filters(flagged_only=False))
+        if row["verdict"]
+    }
+    assert found == {
+        (0, "mislabel"): ("ok", None),
+        (1, "mislabel"): ("drop", None),
+        (2, "bad_box"): ("relabel", 7),
+        (-1, "missing_box"): ("unsure", None),
+    }
+
+
+def test_sorting(index: MadeIndex) -> None:
+    everything = Filters(flagged_only=False)
+
+    def falling(values: Iterator[float | None]) -> bool:
+        numbers = [-1.0 if v is None else v for v in values]
+        return numbers == sorted(numbers, reverse=True)
+
+    assert falling(row["suspicion"] for row in rows_of(index, everything))
+    assert falling(row["score"] for row in rows_of(index, Filters(issues=["bad_box"], flagged_only=False)))
+    by_image = [(row["image"], row["line"]) for row in rows_of(index, everything, sort="image")]
+    assert by_image == sorted(by_image)
+    for sort in SORTS:
+        ids = [row["finding_id"] for row in rows_of(index, everything, sort=sort)]
+        assert sorted(ids) == list(range(55))
+        assert [row["finding_id"] for row in rows_of(index, everything, sort=sort, limit=7)] == ids[:7]
+
+
+def test_classes_by_id_or_exact_name() -> None:
+    names = {**NAMES, 50: "7", 51: "advil"}
+    assert class_ids(names, ["40", "타이레놀"]) == (40, 3)
+    assert class_ids(names, ["advil"]) == (7, 51)  # a name may be used twice
+    assert class_ids(names, ["7"]) == (7,)  # an id goes before a name that looks like one
+    with pytest.raises(InputError, match="did you mean 'advil'"):
+        class_ids(names, ["advill"])
+    with pytest.raises(InputError, match="no class '99'"):
+        class_ids(names, ["99"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"issues": ["mislabeled"]}, {"verdicts": ["yes"]}, {"min_score": 1.5}, {"min_score": float("nan")}],
+)
+def test_unknown_values_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        Filters(**wrong)
+
+
+def test_unknown_sort_is_refused(index: MadeIndex) -> None:
+    with pytest.raises(InputError, match="choose from suspicion"):
+        query(index, sort="score; drop table findings")
+
+
+def test_benchmark_reads_the_csv(index: MadeIndex, shared: Path, tmp_path: Path) -> None:
+    out = io.StringIO(newline="")
+    write_csv(query(index, Filters(issues=["mislabel"], flagged_only=False, min_score=0.0)), out)
+    rows = list(csv.DictReader(io.StringIO(out.getvalue(), newline="")))
+    assert rows and all(0 <= float(row["score"]) <= 1 and int(row["line"]) >= 0 for row in rows)
