@@ -36,10 +36,10 @@ def contents(
         ),
     ] = None,
     format: Annotated[
-        Literal["table", "csv", "json", "jsonl"], typer.Option("--format", help="What to print.")
+        Literal["table", "csv", "json", "jsonl"], typer.Option("--format", "-f", help="What goes to stdout.")
     ] = "table",
     limit: Annotated[
-        int, typer.Option("--limit", min=0, metavar="N", help="Rows of the table; 0 for all of them.")
+        int, typer.Option("--limit", "-n", min=0, metavar="N", help="Rows of the table; 0 for all of them.")
     ] = 20,
     fail_over: Annotated[
         int | None,
@@ -48,9 +48,16 @@ def contents(
         ),
     ] = None,
 ) -> None:
-    """List missing boxes, boxes too many and unexpected classes, from labels and photo names alone.
+    """Compare labels with what the photos' names list: missing, superfluous and unexpected boxes.
 
-    No photo is read and no index is needed.
+    No photo is read and no index is needed. Lines are counted from 0 in CSV and JSON, from 1 in the table; a
+    missing box has line -1, and class_id is the class that is missing.
+
+    \b
+    Examples:
+      healtheat contents labels --classes classes.csv
+      healtheat contents labels --classes classes.csv --format csv > missing.csv
+      healtheat contents data.yaml --rule contents.csv --fail-over 0
     """
     from healtheat.contents import check, listing, open_rule, read_classes
     from healtheat.export.table import TEXT_FORMATS
@@ -92,7 +99,12 @@ def _show(table: pa.Table, limit: int) -> None:
     for row in rows:
         name = f"{row['class_id']} {row['class_name']}"
         shown.add_row(
-            row["image"], str(row["line"]), name, row["issue"], f"{row['score']:.2f}", row["reason"]
+            row["image"],
+            "-" if row["line"] < 0 else str(row["line"] + 1),
+            name,
+            row["issue"],
+            f"{row['score']:.2f}",
+            row["reason"],
         )
     if rows:
         console().print(shown)

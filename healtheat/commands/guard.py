@@ -43,11 +43,21 @@ def guard(
             "--classes", metavar="CSV", help="class_id,drug_code,name: which class a code stands for."
         ),
     ] = None,
-    format: Annotated[Literal["table", "json"], typer.Option("--format", help="What to print.")] = "table",
+    format: Annotated[
+        Literal["table", "json"], typer.Option("--format", "-f", help="What goes to stdout.")
+    ] = "table",
 ) -> None:
-    """Compare a proposed relabelling with the present class ids: verdict collapse (exit code 1) or ok (0).
+    """Say whether a proposed relabelling collapses classes: exit code 1 if so, 0 if not.
 
-    Nothing is changed. All figures are printed, so that you may disagree.
+    Compares with the present labels (--against), with what the photos' names list, or, where there is
+    neither, looks at the spread over classes alone. Nothing is changed. All figures are printed, so that you
+    may disagree.
+
+    \b
+    Examples:
+      healtheat guard pseudo_labels.json
+      healtheat guard runs/predict/labels --against data.yaml
+      healtheat guard proposed.json --against labels.json --format json
     """
     import json
 

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 def selftest(
     index: options.IndexOption = None,
     kind: Annotated[
-        list[Literal["flips", "confuse", "boxes", "spurious", "duplicate", "missing"]] | None,
-        typer.Option("--kind", help="Only this kind of error; may be given more than once."),
+        list[str] | None,
+        typer.Option(
+            "--kind", metavar="NAME", help="Only this kind of error (see above); may be given more than once."
+        ),
     ] = None,
     rate: Annotated[
         float, typer.Option("--rate", metavar="X", help="Share of the boxes that get a planted error.")
@@ -60,6 +62,11 @@ def selftest(
     photo), spurious (a box on background), duplicate (boxed twice), missing (no box; found by photo names).
     Errors that your data had before count as false alarms, so the true precision is at least what is printed.
     Photos and labels are only read.
+
+    \b
+    Examples:
+      healtheat selftest
+      healtheat selftest --kind flips --kind confuse --rate 0.02 --budget 100
     """
     from healtheat.selftest import IndexCrops, encoder_of
     from healtheat.selftest import selftest as run

@@ -30,6 +30,11 @@ def trust(
     For each class: how often a model that never saw a photo's source puts its boxes into the class they are
     labelled with, with a 90 % interval; every source counts once. Then the pairs that are mixed up, and the
     look-alike groups they make. Do not believe label findings between classes that are mixed up.
+
+    \b
+    Examples:
+      healtheat trust
+      healtheat trust --format json
     """
     from healtheat.signals import samples_from
     from healtheat.signals.trust import trust as measure
