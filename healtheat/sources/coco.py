@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from healtheat.boxes import Problem
@@ -66,11 +67,11 @@ class CocoSource:
     def _read_file(self, coco: CocoFile, base: Path) -> Iterator[Record]:
         file = relative(self._path, self.root)
         yield LabelFile(file, coco.sha256, coco.size)
-        for problem in coco.problems:
-            yield Problem(file, problem.line, problem.reason, problem.image)
         merge = Merge(self.root)
+        path_of: dict[str, str] = {}
         for number, image in enumerate(coco.images):
             path = normal(base / contained(image.file_name))
+            path_of[image.file_name] = relative(path, self.root)
             if is_file(path):
                 merge.claim(path, number, coco, split_of_file(file))
             else:
@@ -81,6 +82,8 @@ class CocoSource:
                 f"{self.data}: none of its photos is in {base}; check the folder and the file names"
             )
         merge.add(coco.boxes, file)
+        for problem in coco.problems:
+            yield replace(problem, file=file, image=path_of.get(problem.image, problem.image))
         yield from merge.images()
 
     def _read_folder(self) -> Iterator[Record]:
@@ -124,7 +127,7 @@ class CocoSource:
             yield Problem(file, int(line) - 1 if known else None, (rest if known else reason).strip())
             return
         yield LabelFile(file, coco.sha256, coco.size)
-        yield from coco.problems
+        path_of: dict[str, str] = {}
         for ident, name in coco.names.items():
             if self.names.setdefault(ident, name) != name:
                 other = shown(self.names[ident])
@@ -135,9 +138,12 @@ class CocoSource:
                 reason = f"images: {found}{_left_out(coco, number)}"
                 yield Problem(file, None, reason, image.file_name)
                 continue
+            path_of[image.file_name] = relative(found, self.root)
             if conflict := merge.claim(found, number, coco, split_of_file(file)):
                 yield Problem(file, None, conflict, relative(found, self.root))
         merge.add(coco.boxes, file)
+        for problem in coco.problems:
+            yield replace(problem, image=path_of.get(problem.image, problem.image))
 
 
 def _left_out(coco: CocoFile, image: int) -> str:

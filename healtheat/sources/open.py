@@ -10,6 +10,7 @@ from pathlib import Path
 from healtheat.errors import InputError
 from healtheat.sources.base import Source
 from healtheat.sources.coco import CocoSource
+from healtheat.sources.detector import DetectorSettings, DetectorSource
 from healtheat.sources.files import is_file, is_folder, is_image, walk
 from healtheat.sources.yolo import YoloSource
 
@@ -18,17 +19,35 @@ _MENTION = "give a data.yaml, a COCO .json, a folder of COCO JSON files, or a fo
 _LOOK_AT = 20_000  # files; enough to see what a folder holds
 
 
-def open_source(data: Path | str, *, kind: str = "auto", images: Path | str | None = None) -> Source:
-    """The source that `data` is: a YOLO data.yaml or folder, a COCO JSON or folder.
+def open_source(
+    data: Path | str,
+    *,
+    kind: str = "auto",
+    images: Path | str | None = None,
+    weights: Path | str | None = None,
+    detector: DetectorSettings | None = None,
+    scratch: Path | None = None,
+) -> Source:
+    """The source that `data` is: a YOLO data.yaml or folder, a COCO JSON or folder, or photos to detect on.
 
-    `kind` forces one of "yolo" and "coco". `images` is the folder of the photos of COCO files that do not lie
-    beside them. Raises InputError with the mend if it is none of these.
+    `kind` forces one of "yolo", "coco" and "detector". `images` is the folder of the photos of COCO files
+    that do not lie beside them. `weights` are those of a YOLO detector, whose boxes become the labels of the
+    folder `data` (**a `.pt` file runs code when it is loaded**, see DetectorSource); `detector` says how it
+    is run and `scratch` where it may write. Raises InputError with the mend if it is none of these.
     """
     data = Path(data)
     if kind not in KINDS:
         raise InputError(f"kind {kind!r} is unknown; choose one of {', '.join(KINDS)}")
+    if weights is not None and kind not in ("auto", "detector"):
+        raise InputError(f"{weights}: weights are only for the kind detector, not {kind}")
+    if kind == "detector" and weights is None:
+        raise InputError(f"{data}: the kind detector needs weights; give a .pt or .onnx file")
     if not is_file(data) and not is_folder(data):
         raise InputError(f"{data}: not found{_did_you_mean(data)}; {_MENTION}")
+    if weights is not None:
+        if images is not None:
+            raise InputError(f"{data}: the photos of a detector are the folder itself; leave the other out")
+        return DetectorSource(data, Path(weights), detector, scratch=scratch)
     if kind == "auto":
         kind = _kind_of(data)
     if kind == "coco":

@@ -5,7 +5,8 @@ import pytest
 from healtheat.errors import InputError
 from healtheat.sources import open_source
 
-COCO = '{"images": [{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}],\n "annotations": [], "categories": []}'
+IMAGE = '{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}'
+COCO = f'{{"images": [{IMAGE}], "annotations": [], "categories": []}}'
 
 
 @pytest.mark.parametrize(
