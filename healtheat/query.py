@@ -144,7 +144,7 @@ left join boxes b on b.box_id = f.box_id
 left join classes c on c.class_id = f.class_id
 left join classes s on s.class_id = f.suggestion
 left join current_verdicts v on v.box_id = f.box_id and v.image_id = f.image_id
-    and v.class_id = f.class_id and v.issue = f.issue
+    and v.issue = f.issue
     and (f.box_id >= 0 or v.class_id = f.class_id)
 """
 

@@ -112,7 +112,9 @@ def test_two_files_swapped_are_found(built: Path) -> None:
     assert "vectors" in _found(built)
 
 
-@pytest.mark.parametrize("name", ["extra.txt", "vectors/99.faiss", "vectors/deep/1.faiss", "catalog.duckdb.wal"])
+@pytest.mark.parametrize(
+    "name", ["extra.txt", "vectors/99.faiss", "vectors/deep/1.faiss", "catalog.duckdb.wal"]
+)
 def test_an_extra_file_is_told_by_verify(built: Path, name: str) -> None:
     (built / name).parent.mkdir(exist_ok=True)
     (built / name).write_bytes(b"x")
@@ -195,7 +197,9 @@ def test_settings_of_another_version_are_refused_with_both_values(built: Path) -
     assert "encoder.mirror" in _found(built)
 
 
-@pytest.mark.parametrize("name", ["../outside.faiss", "/etc/passwd", "vectors/../../x.faiss", "vectors/1.FAISS"])
+@pytest.mark.parametrize(
+    "name", ["../outside.faiss", "/etc/passwd", "vectors/../../x.faiss", "vectors/1.FAISS"]
+)
 def test_a_manifest_cannot_name_files_outside_the_index(built: Path, name: str) -> None:
     def outside(body: dict[str, object]) -> None:
         files = dict(body["files"])  # type: ignore[call-overload]

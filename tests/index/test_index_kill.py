@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import sys
+import shutil
 import time
-from collections.abc import Iterator
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
-import pytest
-
+from healtheat.build import build
 from healtheat.index import Index
+from healtheat.sources.yolo import YoloSource
 from tests.index.killed_build import run_build, run_killed
-from tests.index.small_set import tables, write_set
+from tests.index.small_set import FakeEncoder, tables, write_set
 
 KILL_POINTS = 21  # a scenario, spread evenly over its steps; two scenarios
 TIMED_KILLS = 6
-
-
-@pytest.fixture(scope="module")
-def processes() -> Iterator[BaseContext]:
-    """Starts fresh processes; where possible from one that has already imported everything."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        yield multiprocessing.get_context("spawn")
-        return
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.index.killed_build"])
-    # The server imports by PYTHONPATH alone, and must not own threads when it forks.
-    wanted = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    yield context
-    for name, value in before.items():
-        if value is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = value
 
 
 def _run(processes: BaseContext, data: Path, index_path: Path, kill_at: int) -> int | None:
@@ -136,10 +113,6 @@ def test_a_killed_build_does_not_start_again_from_nothing(processes: BaseContext
     index_path = tmp_path / "killed"
     _run(processes, data, index_path, steps // 2)
     assert list((index_path / ".cache").glob("*.chunk"))
-    from healtheat.build import build
-    from healtheat.sources.yolo import YoloSource
-    from tests.index.small_set import FakeEncoder
-
     encoder = FakeEncoder()
     report = build(YoloSource(data), index_path, encoder=encoder, signals=())
     assert report.reused > 0
@@ -150,7 +123,5 @@ def test_a_killed_build_does_not_start_again_from_nothing(processes: BaseContext
 
 
 def _copy(source: Path, target: Path) -> None:
-    import shutil
-
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)
