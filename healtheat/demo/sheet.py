@@ -65,7 +65,8 @@ def _picture(root: Path, image: str, line: int) -> Image.Image:
     cx, cy, w, h = box or (0.5, 0.5, 1.0, 1.0)
     side = max(w * photo.width, h * photo.height) * (1.35 if box and max(w, h) < 0.95 else 1.0)
     x0, y0 = cx * photo.width - side / 2, cy * photo.height - side / 2
-    crop = photo.crop((round(x0), round(y0), round(x0 + side), round(y0 + side)))
+    crop = Image.new("RGB", (max(1, round(side)),) * 2, "#d8dee4")  # what lies outside the photo stays grey
+    crop.paste(photo, (-round(x0), -round(y0)))
     cell = crop.resize((CELL_PX, CELL_PX), Image.Resampling.LANCZOS)
     if box:
         scale = CELL_PX / side
