@@ -72,7 +72,7 @@ def write_set(root: Path, *, photos: int = 12, boxes: int = 3) -> Path:
 
 
 def tables(index_path: Path, only: Sequence[str] = ()) -> dict[str, object]:
-    """Everything in an index that must not depend on how it came about: rows without times, vectors, hashes."""
+    """What must not depend on how an index came about: rows without times, vectors, hashes."""
     from healtheat.index import Index
     from healtheat.index.catalog import TABLES
 

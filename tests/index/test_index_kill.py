@@ -1,4 +1,4 @@
-"""A build that is killed at any point is finished by the same command, with the content of an unbroken one."""
+"""A build killed at any point is finished by the same command, with the content of an unbroken one."""
 
 from __future__ import annotations
 

@@ -104,7 +104,8 @@ def test_of_one_photo_in_two_folders_only_the_copy_it_was_said_of(
     build_small()
     with Index.open(index_path) as index:
         rows = index.sql(
-            "SELECT box_id, path FROM boxes JOIN images USING (image_id) WHERE path LIKE '%사진 01%' AND line = 0"
+            "SELECT box_id, path FROM boxes JOIN images USING (image_id) "
+            "WHERE path LIKE '%사진 01%' AND line = 0"
         ).to_pylist()
         assert len(rows) == 2
         there = next(row["box_id"] for row in rows if row["path"].startswith("valid"))

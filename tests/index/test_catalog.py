@@ -1,0 +1,145 @@
+"""The catalog is read-only, closed to other files, and nothing but the tables it should have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from healtheat.errors import BadIndex, InputError
+from healtheat.index.catalog import TABLES, Catalog, CatalogWriter
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A catalog with two classes, in a folder with a quote in its name."""
+    folder = tmp_path / "it's 색인"
+    folder.mkdir()
+    with CatalogWriter(folder / "catalog.duckdb") as writer:
+        writer.add("classes", 7, "타이레놀정500mg")
+        writer.add("classes", 3, "<script>alert(1)</script>'; DROP TABLE classes; --")
+        writer.finish()
+    return folder / "catalog.duckdb"
+
+
+@pytest.fixture
+def catalog(path: Path) -> Iterator[Catalog]:
+    """It, opened."""
+    opened = Catalog(path)
+    yield opened
+    opened.close()
+
+
+def test_rows_come_back_as_they_were_written(catalog: Catalog) -> None:
+    rows = catalog.sql("SELECT name FROM classes WHERE class_id = ?", [7]).to_pylist()
+    assert rows == [{"name": "타이레놀정500mg"}]
+    assert catalog.sql("SELECT count(*) AS n FROM classes").to_pylist() == [{"n": 2}]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "INSERT INTO classes VALUES (1, 'x')",
+        "DELETE FROM classes",
+        "DROP VIEW classes",
+        "DETACH catalog",
+        "ATTACH 'other.duckdb'",
+        "COPY classes TO 'out.csv'",
+        "SELECT * FROM read_csv('catalog.duckdb')",
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM 'file.parquet'",
+        "SELECT * FROM glob('*')",
+        "SET enable_external_access = true",
+        "SET memory_limit = '100GB'",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "PRAGMA database_list",
+        "SELECT 1; SELECT 2",
+        "SELECT * FROM query",
+        "SELECT * FROM parameters",
+        "EXPORT DATABASE 'x'",
+        "",
+        "not sql",
+    ],
+)
+def test_nothing_but_one_select_over_the_tables_runs(catalog: Catalog, query: str) -> None:
+    with pytest.raises(InputError) as error:
+        catalog.sql(query)
+    assert "\n" not in str(error.value)
+    assert catalog.sql("SELECT count(*) AS n FROM classes").to_pylist() == [{"n": 2}]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE VIEW more AS SELECT * FROM classes",
+        "DROP TABLE classes; CREATE VIEW classes AS SELECT 1::BIGINT AS class_id, 'x' AS name",
+        "CREATE TABLE more (a INT)",
+        "ALTER TABLE classes ADD COLUMN more INT",
+        "ALTER TABLE boxes ALTER class_id TYPE VARCHAR",
+        "DROP TABLE boxes",
+        "CREATE MACRO lower(x) AS x || 'y'",
+        "CREATE SCHEMA more",
+        "CREATE SCHEMA more; CREATE TABLE more.classes (a INT)",
+    ],
+)
+def test_a_catalog_with_anything_else_in_it_is_refused(path: Path, statement: str) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(statement)
+    with pytest.raises(BadIndex, match=r"catalog\.duckdb"):
+        Catalog(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"x" * 100, b"SQLite format 3\0" + b"\0" * 5000, b"\0" * 8 + b"DUCK"])
+def test_another_file_is_refused(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "catalog.duckdb"
+    path.write_bytes(data)
+    with pytest.raises(BadIndex, match=r"catalog\.duckdb"):
+        Catalog(path)
+
+
+def test_two_catalogs_of_one_path_are_told_apart_after_a_replacement(path: Path) -> None:
+    before = Catalog(path)
+    new = path.with_name("new.duckdb")
+    with CatalogWriter(new) as writer:
+        writer.add("classes", 1, "new")
+        writer.finish()
+    before_rows = before.sql("SELECT count(*) AS n FROM classes")["n"][0].as_py()
+    before.close()  # Windows replaces no open file
+    new.replace(path)
+    after = Catalog(path)
+    assert (before_rows, after.sql("SELECT count(*) AS n FROM classes")["n"][0].as_py()) == (2, 1)
+    after.close()
+
+
+def test_tables_are_filled_by_column_name(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.duckdb"
+    rows = pa.table({"name": ["b"], "class_id": [4], "more": [1.0]})
+    with CatalogWriter(path) as writer:
+        writer.add_table("classes", rows)
+        with pytest.raises(ValueError, match="missing \\['name'\\]"):
+            writer.add_table("classes", rows.drop_columns("name"))
+        writer.finish()
+    catalog = Catalog(path)
+    assert catalog.sql("SELECT * FROM classes").to_pylist() == [{"class_id": 4, "name": "b"}]
+    assert [file.name for file in tmp_path.iterdir()] == ["catalog.duckdb"]
+    catalog.close()
+
+
+def test_every_table_takes_null_and_the_largest_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.duckdb"
+    with CatalogWriter(path) as writer:
+        for table, columns in TABLES.items():
+            writer.add(table, *[None] * len(columns))
+        largest = 2**64 - 1
+        writer.add("images", 2**62, *[""] * 5, 0, 0, "", largest, "")
+        writer.finish()
+    catalog = Catalog(path)
+    found = catalog.sql("SELECT dhash FROM images WHERE image_id IS NOT NULL")["dhash"].to_pylist()
+    assert found == [largest]
+    for table in TABLES:
+        assert len(catalog.sql(f"SELECT * FROM {table}")) >= 1
+    catalog.close()
