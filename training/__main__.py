@@ -15,7 +15,9 @@ from training.train import Settings, train
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    parser.add_argument("--work", type=Path, required=True, help="folder for crops, checkpoints and the curve")
+    parser.add_argument(
+        "--work", type=Path, required=True, help="folder for crops, checkpoints and the curve"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--no-export", action="store_true")
     for f in fields(Settings):

@@ -1,4 +1,4 @@
-"""One hard view of a pill as a phone photo might show it: any angle, any light, any ground, cut as a box is cut.
+"""One hard view of a pill as a phone photo might show it: any angle, light and ground, cut as a box is cut.
 
 The frame follows the turned pill, as a YOLO box would, so the letterbox bars and the framing of a view
 are those the encoder meets later. Mirror images are never made: an imprint has a reading direction.
@@ -29,7 +29,9 @@ class Pill:
 
 def outline_of(rgba: Image) -> Image:
     """Up to 40 hull points of the covered part, (k, 2) float32."""
-    contours, _ = cv2.findContours((rgba[..., 3] > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    contours, _ = cv2.findContours(
+        (rgba[..., 3] > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+    )
     points = np.concatenate([c.reshape(-1, 2) for c in contours])
     hull = cv2.convexHull(points).reshape(-1, 2).astype(np.float32)
     return hull[:: max(1, len(hull) // 40)]
@@ -131,7 +133,9 @@ def _lens(rng: Rng, image: Image, strength: float) -> Image:
     if rng.random() < 0.55 * strength:
         small = int(rng.uniform(26, 90))
         tiny = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
-        image = cv2.resize(tiny, (size, size), interpolation=cv2.INTER_CUBIC if rng.random() < 0.7 else cv2.INTER_LINEAR)
+        image = cv2.resize(
+            tiny, (size, size), interpolation=cv2.INTER_CUBIC if rng.random() < 0.7 else cv2.INTER_LINEAR
+        )
     draw = rng.random()
     if draw < 0.2 * strength:
         image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.8)))
@@ -141,7 +145,9 @@ def _lens(rng: Rng, image: Image, strength: float) -> Image:
         a = rng.uniform(0, np.pi)
         half = np.array([np.cos(a), np.sin(a)]) * (length - 1) / 2
         c = (length - 1) / 2
-        cv2.line(kernel, (c - half).round().astype(int).tolist(), (c + half).round().astype(int).tolist(), 1.0)
+        cv2.line(
+            kernel, (c - half).round().astype(int).tolist(), (c + half).round().astype(int).tolist(), 1.0
+        )
         image = cv2.filter2D(image, -1, kernel / kernel.sum())
     elif draw < 0.4 * strength:
         soft = cv2.GaussianBlur(image, (0, 0), 1.2)
@@ -155,7 +161,9 @@ def _lens(rng: Rng, image: Image, strength: float) -> Image:
     return image
 
 
-def view(pill: Pill, grounds: Image, size: int, rng: Rng, *, strength: float = 1.0, bad: bool = False) -> Image:
+def view(
+    pill: Pill, grounds: Image, size: int, rng: Rng, *, strength: float = 1.0, bad: bool = False
+) -> Image:
     """One random view, (size, size, 3) uint8 RGB. `bad` frames only a piece of the pill, or too much."""
     shape = _shape_matrix(rng, strength)
     points = pill.outline @ shape.T
@@ -165,7 +173,9 @@ def view(pill: Pill, grounds: Image, size: int, rng: Rng, *, strength: float = 1
     m = np.zeros((2, 3))
     m[:, :2] = shape * scale
     m[:, 2] = size / 2 - scale * (low + high) / 2
-    warped = cv2.warpAffine(pill.rgba, m, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    warped = cv2.warpAffine(
+        pill.rgba, m, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     image = warped[..., :3].astype(np.float32)
     if rng.random() < 0.7 * strength or bad:
         cover = warped[..., 3].astype(np.float32) / 255

@@ -1,4 +1,4 @@
-"""Batches for the training loop: look-alike identities side by side, two hard views each, captions, empty tiles."""
+"""Batches for the training loop: look-alikes side by side, two hard views each, captions, empty tiles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.augment import FILL, Pill, empty_view, outline_of, view
-from training.captions import EMPTY, PIECE, Caption, Looks, kind_caption, matches, write_caption
+from training.captions import EMPTY, PIECE, Looks, kind_caption, matches, write_caption
 from training.textures import make_bank
 
 Array = NDArray[Any]
@@ -40,7 +40,7 @@ class Material:
 
 
 def _identities(rows: list[dict[str, Any]]) -> Array:
-    """One number for pills of one product; products sharing a photo, or imprint + shape + colour, are joined."""
+    """One number a product; products sharing a photo, or imprint + shape + colour, are joined."""
     parent: dict[Any, Any] = {}
 
     def root(x: Any) -> Any:
@@ -64,7 +64,7 @@ def _identities(rows: list[dict[str, Any]]) -> Array:
 
 
 def load_material(work: Path, seed: int, made_up: int = 1500) -> Material:
-    """Open the work folder that `prepare` wrote. An identity touching a held-out product is held out as a whole."""
+    """Open the work folder that `prepare` wrote. An identity with a held-out product is held out whole."""
     rows = [json.loads(line) for line in (work / "pills.jsonl").read_text(encoding="utf-8").splitlines()]
     identity = _identities(rows)
     bad = {int(i) for i, r in zip(identity, rows, strict=True) if r["held_out"]}
@@ -85,7 +85,7 @@ def look_alike_groups(material: Material) -> list[Array]:
 
 
 class BatchMaker:
-    """Makes the batch of a step from the identities chosen for it; the same for the same seed, step and choice."""
+    """Makes the batch of a step; the same for the same seed, step and chosen identities."""
 
     def __init__(self, material: Material, seed: int, size: int) -> None:
         import open_clip
@@ -102,7 +102,7 @@ class BatchMaker:
         self.usable = usable
 
     def make(self, step: int, chosen: Array) -> dict[str, Array]:
-        """Images (n, s, s, 3) uint8, tokens (c, t), matches (n, c), identity (n,) (-1: no whole pill), face (n,)."""
+        """Images (n, s, s, 3) uint8, tokens (c, t), matches (n, c), identity and face (n,), -1: no pill."""
         rng = np.random.default_rng((self.seed, step))
         cv2.setNumThreads(1)
         m, images, identity, face = self.material, [], [], []

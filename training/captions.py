@@ -30,7 +30,12 @@ COLOURS = {
     "藍": ("blue", "파란색"), "藍綠": ("teal", "청록색"), "透明": ("transparent", "투명"),
     "黃": ("yellow", "노란색"), "黑": ("black", "검은색"),
 }  # fmt: skip
-SCORES = {"直線": ("line", "a score line", "분할선"), "十字": ("cross", "a cross score", "십자 분할선")}
+SCORES = {"直線": "line", "十字": "cross", "無": "none"}
+SCORE_TEXTS = {
+    "line": ("a score line", "분할선"),
+    "cross": ("a cross score", "십자 분할선"),
+    "none": ("no score mark", "분할선 없음"),
+}
 SYNONYMS_EN = {
     "oval": ("oval tablet", "oblong tablet", "elongated tablet", "caplet"),
     "capsule": ("capsule", "hard capsule", "gel capsule"),
@@ -47,12 +52,14 @@ SYNONYMS_KO = {
 PILL, EMPTY, PIECE = "pill", "empty", "piece"
 KIND_TEXTS = {
     PILL: (
-        "a pill", "a photo of a pill", "one single pill", "a medicine tablet or capsule", "a whole pill in the middle",
+        "a pill", "a photo of a pill", "one single pill", "a medicine tablet or capsule",
+        "a whole pill in the middle",
         "알약", "알약 사진", "알약 한 개", "의약품 낱알", "정제 또는 캡슐 사진",
     ),
     EMPTY: (
         "background, no pill", "not a pill", "an empty surface without a pill", "nothing but background",
-        "a table, cloth, hand or paper", "a ruler with digits", "알약이 아님", "배경, 알약 없음", "빈 바닥", "알약이 없는 사진",
+        "a table, cloth, hand or paper", "a ruler with digits",
+        "알약이 아님", "배경, 알약 없음", "빈 바닥", "알약이 없는 사진",
     ),
     PIECE: (
         "part of a pill", "a badly cropped pill", "a pill cut off at the edge", "a box that misses the pill",
@@ -89,7 +96,7 @@ class Looks:
         family = FAMILIES.get(row["shape"][0]) if len(shapes) == 1 else None
         colours = tuple(sorted({COLOURS[c][0] for c in row["colour"] if c in COLOURS}))
         marks = set(row["score_mark"])
-        score = "none" if marks == {"無"} else SCORES[next(iter(marks))][0] if len(marks) == 1 and marks <= set(SCORES) else None
+        score = SCORES.get(next(iter(marks))) if len(marks) == 1 else None
         imprint = " ".join(str(m).strip() for m in (row["mark1"], row["mark2"]) if m)[:40]
         size = str(row["size_mm"][0]) if row["size_mm"] else ""
         texts = (family[1], family[2]) if family else ("pill", "알약")
@@ -97,7 +104,11 @@ class Looks:
 
     def facts(self) -> frozenset[Fact]:
         """Everything a caption could truly state."""
-        found: set[Fact] = {("kind", PILL), ("colours", "+".join(self.colours)), ("imprint", self.imprint.lower())}
+        found: set[Fact] = {
+            ("kind", PILL),
+            ("colours", "+".join(self.colours)),
+            ("imprint", self.imprint.lower()),
+        }
         found |= {("colour", c) for c in self.colours}
         found.add(("family", self.family or ""))
         found.add(("score", self.score or ""))
@@ -105,7 +116,7 @@ class Looks:
         return frozenset(found)
 
 
-KO_COLOUR = {english: korean for english, korean in COLOURS.values()}
+KO_COLOUR = dict(COLOURS.values())
 
 
 def _pick(rng: np.random.Generator, options: tuple[str, ...]) -> str:
@@ -119,7 +130,9 @@ def write_caption(looks: Looks, rng: np.random.Generator) -> Caption:
     facts: set[Fact] = {("kind", PILL)}
     if depth < 0.08:
         half = len(KIND_TEXTS[PILL]) // 2
-        return Caption(_pick(rng, KIND_TEXTS[PILL][half:] if korean else KIND_TEXTS[PILL][:half]), frozenset(facts))
+        return Caption(
+            _pick(rng, KIND_TEXTS[PILL][half:] if korean else KIND_TEXTS[PILL][:half]), frozenset(facts)
+        )
     family = looks.family_texts[int(korean)]
     if looks.family:
         synonyms = (SYNONYMS_KO if korean else SYNONYMS_EN).get(looks.family)
@@ -140,8 +153,7 @@ def write_caption(looks: Looks, rng: np.random.Generator) -> Caption:
     if depth > 0.4:
         if looks.score and rng.random() < 0.6:
             facts.add(("score", looks.score))
-            mark = {"line": ("a score line", "분할선"), "cross": ("a cross score", "십자 분할선"), "none": ("no score mark", "분할선 없음")}
-            extras.append(mark[looks.score][int(korean)])
+            extras.append(SCORE_TEXTS[looks.score][int(korean)])
         if looks.imprint and rng.random() < 0.7:
             facts.add(("imprint", looks.imprint.lower()))
             extras.append(f"각인 {looks.imprint}" if korean else f"imprint {looks.imprint}")

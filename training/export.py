@@ -1,4 +1,4 @@
-"""Turn a checkpoint into the shipped files: open_clip weights, ONNX image tower, prompt vectors, preprocessing."""
+"""Turn a checkpoint into the shipped files: open_clip weights, ONNX image tower, prompt vectors, spec."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from training.model import CONFIG, CONTEXT_TOKENS, EMBED_DIM, RESOLUTION_PX, build_model, fold_batch_norm, unfold_batch_norm
+from training.model import (
+    CONFIG,
+    CONTEXT_TOKENS,
+    EMBED_DIM,
+    RESOLUTION_PX,
+    build_model,
+    fold_batch_norm,
+    unfold_batch_norm,
+)
 from training.questions import QUESTIONS
 
 # The default policy, chosen by measurement: benchmarks/encoder.md.
@@ -45,7 +53,7 @@ def _write(path: Path, content: bytes) -> None:
         f.write(content)
         f.flush()
         os.fsync(f.fileno())
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def averaged_model(checkpoint: Path) -> Any:
@@ -70,7 +78,9 @@ def halve(model: onnx.ModelProto) -> onnx.ModelProto:
             continue
         name = tensor.name
         kept.append(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), name + "_half"))
-        casts.append(helper.make_node("Cast", [name + "_half"], [name], name=name + "_cast", to=TensorProto.FLOAT))
+        casts.append(
+            helper.make_node("Cast", [name + "_half"], [name], name=name + "_cast", to=TensorProto.FLOAT)
+        )
     nodes = list(graph.node)
     del graph.initializer[:], graph.node[:]
     graph.initializer.extend(kept)
@@ -84,7 +94,8 @@ def image_onnx(model: Any, path: Path) -> None:
     temporary = path.with_name("full.onnx.part")
     torch.onnx.export(
         _Tower(model.visual), (torch.zeros(2, 3, RESOLUTION_PX, RESOLUTION_PX),), str(temporary),
-        input_names=["pixels"], output_names=["embedding"], dynamic_axes={"pixels": {0: "batch"}, "embedding": {0: "batch"}},
+        input_names=["pixels"], output_names=["embedding"],
+        dynamic_axes={"pixels": {0: "batch"}, "embedding": {0: "batch"}},
         opset_version=17, dynamo=False,
     )  # fmt: skip
     _write(path, halve(onnx.load(str(temporary))).SerializeToString())
@@ -92,19 +103,25 @@ def image_onnx(model: Any, path: Path) -> None:
 
 
 def question_vectors(model: Any) -> dict[str, Any]:
-    """Mean unit vector of every answer of every zero-shot question, both languages pooled, and the logit scale."""
+    """Mean unit vector of every answer of every zero-shot question, by language and pooled; logit scale."""
     tokenizer = open_clip.SimpleTokenizer(context_length=CONTEXT_TOKENS)
-    found: dict[str, Any] = {"logit_scale": float(model.logit_scale.exp()), "questions": {}}
+    found: dict[str, Any] = {"logit_scale": float(model.logit_scale.detach().exp()), "questions": {}}
     for question, answers in QUESTIONS.items():
         found["questions"][question] = {}
         for label, texts in answers.items():
             per_language = []
             with torch.inference_mode():
                 for prompts in texts.values():
-                    per_language.append(F.normalize(model.encode_text(tokenizer(list(prompts)), normalize=True).mean(0), dim=0))
+                    per_language.append(
+                        F.normalize(
+                            model.encode_text(tokenizer(list(prompts)), normalize=True).mean(0), dim=0
+                        )
+                    )
             mean = F.normalize(torch.stack(per_language).mean(0), dim=0)
             vectors = {"en+ko": mean, **dict(zip(texts, per_language, strict=True))}
-            found["questions"][question][label] = {k: [round(float(x), 5) for x in v] for k, v in vectors.items()}
+            found["questions"][question][label] = {
+                k: [round(float(x), 5) for x in v] for k, v in vectors.items()
+            }
     return found
 
 
@@ -126,14 +143,15 @@ def export(checkpoint: Path, out: Path = SHIPPED) -> dict[str, Any]:
     }
     temporary = out / "open_clip_model.safetensors.part"
     save_file(half, temporary, metadata={"format": "pt"})
-    os.replace(temporary, out / "open_clip_model.safetensors")
+    temporary.replace(out / "open_clip_model.safetensors")
     _write(out / "open_clip_config.json", (json.dumps(CONFIG, indent=2) + "\n").encode("utf-8"))
     pre = CONFIG["preprocess_cfg"]
     network = (out / "image.onnx").read_bytes()
     spec = {
         "name": "pill", "weights_sha256": hashlib.sha256(network).hexdigest(), "tower_dim": EMBED_DIM,
         "dim": EMBED_DIM + (COLOUR_DIM if COLOUR_WEIGHT else 0), "resolution_px": RESOLUTION_PX,
-        "mean": pre["mean"], "std": pre["std"], "resample": pre["interpolation"], "fill": [pre["fill_color"]] * 3,
+        "mean": pre["mean"], "std": pre["std"], "resample": pre["interpolation"],
+        "fill": [pre["fill_color"]] * 3,
         "padding": PADDING, "views": VIEWS_DEGREES, "colour_weight": COLOUR_WEIGHT, "batch_size": 16,
         "source": {
             "network": "EfficientNet-Lite0 image tower, 112 px, linear projection to 256, unit rows",
@@ -143,7 +161,14 @@ def export(checkpoint: Path, out: Path = SHIPPED) -> dict[str, Any]:
         },
     }  # fmt: skip
     _write(out / "encoder.json", (json.dumps(spec, indent=2) + "\n").encode("utf-8"))
-    names = ("image.onnx", "questions.json", "open_clip_model.safetensors", "open_clip_config.json", "encoder.json")
+    names = (
+        "image.onnx",
+        "questions.json",
+        "open_clip_model.safetensors",
+        "open_clip_config.json",
+        "encoder.json",
+    )
     return {
-        n: {"bytes": (out / n).stat().st_size, "sha256": hashlib.sha256((out / n).read_bytes()).hexdigest()} for n in names
+        n: {"bytes": (out / n).stat().st_size, "sha256": hashlib.sha256((out / n).read_bytes()).hexdigest()}
+        for n in names
     }

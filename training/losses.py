@@ -11,10 +11,10 @@ def identity_loss(
     vectors: Tensor, identity: Tensor, face: Tensor, memory: Tensor, memory_identity: Tensor,
     *, temperature: float, other_face_weight: float,
 ) -> Tensor:  # fmt: skip
-    """Supervised contrastive loss (Khosla et al. 2020) with a cross-batch memory of negatives (Wang et al. 2020).
+    """Supervised contrastive loss (Khosla et al. 2020) with a memory of negatives (Wang et al. 2020).
 
-    `vectors` (n, d) unit rows; `identity` (n,), -1 for tiles that only serve as negatives. A positive that shows
-    the other face of the same product counts `other_face_weight`: it may look different, and rightly so.
+    `vectors` (n, d) unit rows; `identity` (n,), -1 for tiles that only serve as negatives. A positive that
+    shows the other face of the product counts `other_face_weight`: it may look different, and rightly so.
     Entries of one identity are never negatives of each other.
     """
     n = len(vectors)

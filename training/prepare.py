@@ -1,4 +1,4 @@
-"""Cut the training material out of the official photos: single pills with their outline, and tiles that hold none.
+"""Cut the training material out of the official photos: single pills with outline, and tiles without one.
 
 Writes to a work folder outside the repository: `pills.npy` (n, 160, 160, 4) uint8 RGB + coverage,
 `pills.jsonl` one line a pill, `tiles.npy` (m, 160, 160, 3) uint8. The photos themselves are only read.
@@ -43,9 +43,7 @@ def cut(bgr: NDArray[Any], blob: Blob) -> NDArray[Any]:
     x, y, w, h = blob.xywh
     scale = PILL_PX / max(w, h)
     shift = CANVAS_PX / 2
-    affine = np.float32(
-        [[scale, 0, shift - scale * (x + w / 2)], [0, scale, shift - scale * (y + h / 2)]]
-    )
+    affine = np.float32([[scale, 0, shift - scale * (x + w / 2)], [0, scale, shift - scale * (y + h / 2)]])
     size = (CANVAS_PX, CANVAS_PX)
     how = cv2.INTER_CUBIC if scale > 0.8 else cv2.INTER_AREA
     rgb = cv2.warpAffine(bgr[..., ::-1], affine, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
@@ -55,7 +53,9 @@ def cut(bgr: NDArray[Any], blob: Blob) -> NDArray[Any]:
     return np.dstack([rgb, cover])
 
 
-def empty_tiles(bgr: NDArray[Any], blobs: list[Blob], count: int, rng: np.random.Generator) -> list[NDArray[Any]]:
+def empty_tiles(
+    bgr: NDArray[Any], blobs: list[Blob], count: int, rng: np.random.Generator
+) -> list[NDArray[Any]]:
     """Up to `count` square tiles that touch no pill; half of them must hold ink or texture."""
     h, w = bgr.shape[:2]
     taken = np.zeros((h, w), np.uint8)
@@ -68,7 +68,9 @@ def empty_tiles(bgr: NDArray[Any], blobs: list[Blob], count: int, rng: np.random
             continue
         x, y = int(rng.integers(0, w - side)), int(rng.integers(0, h - side))
         tile = bgr[y : y + side, x : x + side, ::-1]
-        if taken[y : y + side, x : x + side].any() or (len(tiles) % 2 and tile.std() < 12 and attempt < count * 8):
+        if taken[y : y + side, x : x + side].any() or (
+            len(tiles) % 2 and tile.std() < 12 and attempt < count * 8
+        ):
             continue
         tiles.append(cv2.resize(tile, (CANVAS_PX, CANVAS_PX), interpolation=cv2.INTER_AREA))
         if len(tiles) == count:
@@ -76,7 +78,9 @@ def empty_tiles(bgr: NDArray[Any], blobs: list[Blob], count: int, rng: np.random
     return tiles
 
 
-def _one(job: tuple[str, dict[str, Any], int]) -> tuple[list[NDArray[Any]], list[dict[str, Any]], list[NDArray[Any]]]:
+def _one(
+    job: tuple[str, dict[str, Any], int],
+) -> tuple[list[NDArray[Any]], list[dict[str, Any]], list[NDArray[Any]]]:
     root, item, index = job
     cv2.setNumThreads(1)
     photo = item["imgs"][index]["file"]

@@ -1,4 +1,4 @@
-"""The zero-shot questions of the shipped encoder, in English and Korean. Answers are coarse; never a product."""
+"""The zero-shot questions of the shipped encoder, in English and Korean. Answers are coarse, no product."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ MAY_BE_DARK = {"黑", "棕", "紅", "藍", "紫"}
 
 @dataclass(frozen=True)
 class Blob:
-    """One candidate: outline (n, 1, 2) in photo pixels, score (higher is more pill-like), Lab mean, aspect."""
+    """One candidate: outline (n, 1, 2) in photo pixels, score (more is more pill-like), Lab mean, aspect."""
 
     outline: Array
     score: float
@@ -260,7 +260,7 @@ def find_pills(bgr: Array, shape: str | None = None, colour: str | None = None) 
         if not found or len(found) >= 6:
             break
         alike = 0.75 < blob.area / found[0].area < 1.33 and abs(np.log(blob.aspect / found[0].aspect)) < 0.2
-        if blob.score > 4.0 and alike and np.linalg.norm(blob.mean_lab - found[0].mean_lab) < 20:
-            if all(_overlap(blob.xywh, f.xywh) < 0.2 for f in found):
-                found.append(blob)
+        alike = alike and bool(np.linalg.norm(blob.mean_lab - found[0].mean_lab) < 20)
+        if alike and blob.score > 4.0 and all(_overlap(blob.xywh, f.xywh) < 0.2 for f in found):
+            found.append(blob)
     return found

@@ -1,4 +1,4 @@
-"""A bank of made-up grounds (cloth, paper, skin tones, wood, keys, print) to lay pills on and to know as "no pill"."""
+"""Made-up grounds (cloth, paper, skin, wood, keys, print) to lay pills on and to know as "no pill"."""
 
 from __future__ import annotations
 
@@ -84,7 +84,15 @@ def _print(rng: np.random.Generator) -> Tile:
     for _ in range(int(rng.integers(0, 7))):
         text = "".join(chr(int(c)) for c in rng.integers(40, 123, 14))
         where = (int(rng.integers(-20, 60)), int(rng.integers(5, SIZE_PX)))
-        cv2.putText(tile, text, where, int(rng.integers(0, 4)), float(rng.uniform(0.3, 1.4)), 0, int(rng.integers(1, 3)))
+        cv2.putText(
+            tile,
+            text,
+            where,
+            int(rng.integers(0, 4)),
+            float(rng.uniform(0.3, 1.4)),
+            0,
+            int(rng.integers(1, 3)),
+        )
     for _ in range(int(rng.integers(0, 3))):
         a, b = rng.integers(-80, SIZE_PX + 80, (2, 2))
         cv2.line(tile, a.tolist(), b.tolist(), int(rng.integers(0, 256)), int(rng.integers(1, 90)))
@@ -108,7 +116,9 @@ def make_bank(count: int, seed: int) -> Tile:
     bank = np.empty((count, SIZE_PX, SIZE_PX, 3), np.uint8)
     for k in range(count):
         maker = PATTERNS[int(rng.integers(0, len(PATTERNS)))]
-        pattern = _noise(rng, int(rng.integers(1, 7)), float(rng.uniform(1, 6))) if maker is _noise else maker(rng)
+        pattern = (
+            _noise(rng, int(rng.integers(1, 7)), float(rng.uniform(1, 6))) if maker is _noise else maker(rng)
+        )
         tile = _with_colour(rng, pattern)
         if rng.random() < 0.5:
             tile = tile + (_grain(rng)[..., None] - 0.5) * rng.uniform(0, 50)

@@ -103,11 +103,12 @@ class Trainer:
         self.seconds = 0.0
 
     def state(self) -> dict[str, Any]:
-        return {
-            "step": self.step, "seconds": self.seconds, "settings": asdict(self.s), "model": self.model.state_dict(),
-            "average": self.average, "optimiser": self.optimiser.state_dict(), "bank": self.bank,
-            "memory": self.memory, "memory_identity": self.memory_identity,
-        }  # fmt: skip
+        kept = ("step", "seconds", "average", "bank", "memory", "memory_identity")
+        return {name: getattr(self, name) for name in kept} | {
+            "settings": asdict(self.s),
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
 
     def save(self, path: Path) -> None:
         temporary = path.with_suffix(".part")
@@ -115,7 +116,7 @@ class Trainer:
             torch.save(self.state(), f)
             f.flush()
             os.fsync(f.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
 
     def load(self, path: Path) -> None:
         state = torch.load(path, weights_only=True)
@@ -160,7 +161,11 @@ class Trainer:
             self.memory = torch.cat([fresh, self.memory])[: s.memory]
             self.memory_identity = torch.cat([names, self.memory_identity])[: s.memory]
         self.step += 1
-        return {"loss": float(loss.detach()), "identity": float(told.detach()), "caption": float(matched.detach())}
+        return {
+            "loss": float(loss.detach()),
+            "identity": float(told.detach()),
+            "caption": float(matched.detach()),
+        }
 
     def averaged(self) -> Any:
         """A model in evaluation mode holding the averaged weights (still with folded batch norms)."""
@@ -194,10 +199,18 @@ def train(work: Path, settings: Settings, tell: Callable[[str], None]) -> Path:
             if trainer.step % 10 == 0:
                 trainer.seconds += time.perf_counter() - started
                 started = time.perf_counter()
-                tell(f"step {trainer.step} {trainer.seconds:.0f} s " + " ".join(f"{v:.3f}" for v in sums / count))
+                tell(
+                    f"step {trainer.step} {trainer.seconds:.0f} s "
+                    + " ".join(f"{v:.3f}" for v in sums / count)
+                )
             if trainer.step % settings.check_every == 0 or trainer.step == settings.steps:
                 found = retrieval(trainer.averaged(), views)
-                row = {"step": trainer.step, "seconds": round(trainer.seconds), **dict(zip(losses, (sums / count).round(4), strict=True)), **found}
+                row = {
+                    "step": trainer.step,
+                    "seconds": round(trainer.seconds),
+                    **dict(zip(losses, (sums / count).round(4), strict=True)),
+                    **found,
+                }
                 sums, count = np.zeros(3), 0
                 is_new = not curve.exists()
                 with curve.open("a", encoding="utf-8", newline="") as f:

@@ -36,7 +36,7 @@ def encode(model: Any, images: Array, batch: int = 64) -> Array:
 
 
 def retrieval(model: Any, views: dict[str, Array]) -> dict[str, float]:
-    """Share of hard views whose nearest plain pill has the right identity (`top1`), and is within the first 5."""
+    """Share of hard views whose nearest plain pill has the right identity (`top1`); first five (`top5`)."""
     similar = encode(model, views["hard"]) @ encode(model, views["plain"]).T
     order = np.argsort(-similar, axis=1)[:, :5]
     right = views["identity"][order] == views["identity"][:, None]

@@ -12,7 +12,14 @@ from training.questions import QUESTIONS
 
 
 def row(**changes: Any) -> dict[str, Any]:
-    base = {"shape": ["圓形"], "colour": ["白"], "score_mark": ["直線"], "size_mm": ["8"], "mark1": "FY", "mark2": None}
+    base = {
+        "shape": ["圓形"],
+        "colour": ["白"],
+        "score_mark": ["直線"],
+        "size_mm": ["8"],
+        "mark1": "FY",
+        "mark2": None,
+    }
     return base | changes
 
 
@@ -45,7 +52,9 @@ def test_unknown_or_mixed_shapes_claim_no_family(shape: list[str]) -> None:
 def test_matches_agrees_with_a_slow_loop() -> None:
     rng = np.random.default_rng(2)
     products = [Looks.of(row(colour=[c], shape=[s])) for c in ("白", "紅") for s in ("圓形", "膠囊")]
-    captions = [write_caption(products[int(rng.integers(4))], rng) for _ in range(30)] + [kind_caption(PIECE, rng)]
+    captions = [write_caption(products[int(rng.integers(4))], rng) for _ in range(30)] + [
+        kind_caption(PIECE, rng)
+    ]
     pictures = [p.facts() for p in products] + [frozenset({("kind", PIECE)})]
     table = matches(captions, pictures)
     for i, picture in enumerate(pictures):

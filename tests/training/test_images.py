@@ -34,7 +34,9 @@ def test_both_pills_are_found_and_the_ruler_is_not() -> None:
     boxes = sorted(b.xywh for b in found)
     assert len(boxes) == 2
     for (x, y, w, h), centre in zip(boxes, (220, 280), strict=True):
-        assert abs(x + w / 2 - centre) < 3 and abs(y + h / 2 - 220) < 3 and abs(w - 48) < 6 and abs(h - 48) < 6
+        assert (
+            abs(x + w / 2 - centre) < 3 and abs(y + h / 2 - 220) < 3 and abs(w - 48) < 6 and abs(h - 48) < 6
+        )
 
 
 def test_touching_pills_are_cut_apart() -> None:
@@ -78,7 +80,7 @@ def test_views_repeat_with_the_seed_and_differ_without() -> None:
 
 
 def test_the_frame_follows_the_pill() -> None:
-    """Without hard changes, the pill fills the longer side of its view, at any angle, and is never mirrored."""
+    """Without hard changes the pill fills the longer side of its view, at any angle, and never mirrored."""
     canvas = np.full((CANVAS_PX, CANVAS_PX, 4), 40, np.uint8)
     canvas[..., 3] = 0
     canvas[60:100, 24:136] = (230, 230, 230, 255)

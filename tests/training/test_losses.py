@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="training needs torch")
 from training.losses import caption_loss, identity_loss  # noqa: E402
 
 
-def unit(n: int, d: int, seed: int) -> "torch.Tensor":
+def unit(n: int, d: int, seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.nn.functional.normalize(torch.randn(n, d, generator=generator), dim=1)
 
@@ -30,7 +30,9 @@ def test_identity_loss_is_the_mean_over_weighted_positive_pairs() -> None:
                 continue
             positive = float(vectors[i] @ vectors[j]) / 0.1
             weight = 1.0 if face[i] == face[j] else 0.5
-            total += weight * -math.log(math.exp(positive) / (math.exp(positive) + sum(map(math.exp, negatives))))
+            total += weight * -math.log(
+                math.exp(positive) / (math.exp(positive) + sum(map(math.exp, negatives)))
+            )
             weights += weight
     assert float(found) == pytest.approx(total / weights, rel=1e-5)
 

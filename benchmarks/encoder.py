@@ -1,0 +1,210 @@
+"""The pill encoder beside ImageNet EfficientNet-Lite0 and open_clip ViT-B/32, on photos it never saw.
+
+`python benchmarks/encoder.py --work DIR`: the work folder of `python -m training`. Without it, the
+questions that need the held-out TFDA pills are left out. Writes Markdown to standard output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.encoder_data import at, pushin, tfda_views
+from healtheat.encoders import Encoder, load_encoder
+from healtheat.encoders.onnx import OnnxEncoder
+
+Array = NDArray[Any]
+WHITE = (3, 5, 7, 13)  # four products of round white tablets, alike to the eye
+QUARTERS = (0.0, 90.0, 180.0, 270.0)
+
+
+def nearest_agrees(vectors: Array, class_id: Array, source: Array) -> Array:
+    """(n,) bool: the nearest box of another source has the same class."""
+    similar = vectors @ vectors.T
+    similar[source[:, None] == source[None, :]] = -np.inf
+    return np.asarray(class_id[similar.argmax(1)] == class_id)
+
+
+def auroc(positive: Array, negative: Array) -> float:
+    """Area under the ROC curve: the share of (positive, negative) pairs in the right order, ties half."""
+    order = np.sort(negative)
+    below = np.searchsorted(order, positive, "left") + np.searchsorted(order, positive, "right")
+    return float(below.mean() / 2 / len(order))
+
+
+def rate(encoder: Encoder, crops: Array, least_s: float = 3.0) -> float:
+    """Crops a second, best of three runs, all views included."""
+    encoder.encode(crops[:32])
+    best = 0.0
+    for _ in range(3):
+        done, started = 0, time.perf_counter()
+        while time.perf_counter() - started < least_s:
+            encoder.encode(crops[:128])
+            done += 128
+        best = max(best, done / (time.perf_counter() - started))
+    return best
+
+
+def look_alikes(encoders: dict[str, Encoder], speed: bool) -> list[str]:
+    """Question 1 and 5: one row an encoder and policy."""
+    boxes = pushin()
+    white = np.isin(boxes.class_id, WHITE)
+    lines = [
+        f"pushin-pill: {len(boxes.class_id):,} boxes, {boxes.source.max() + 1} sources, "
+        f"{int(white.sum())} boxes of the four white tablets.",
+        "",
+        "| encoder | dim | 1-NN agreement | white tablets | others | crops/s |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, encoder in encoders.items():
+        crops = boxes.crops(encoder.spec.crop_policy(), encoder.spec.resolution_px)
+        right = nearest_agrees(encoder.encode(crops), boxes.class_id, boxes.source)
+        fast = f"{rate(encoder, crops):.0f}" if speed else "–"
+        lines.append(
+            f"| {name} | {encoder.spec.dim} | {right.mean():.3f} | {right[white].mean():.3f} "
+            f"| {right[~white].mean():.3f} | {fast} |"
+        )
+    return lines
+
+
+def pill_or_not(encoder: Encoder) -> list[str]:
+    """Question 4, first half, a language at a time."""
+    boxes = pushin()
+    policy, size = encoder.spec.crop_policy(), encoder.spec.resolution_px
+    inside = encoder.encode(boxes.crops(policy, size))
+    outside = encoder.encode(boxes.background(policy, size))
+    vectors = encoder.text_vectors("pill")
+    margin = vectors["pill"] - vectors["background"]
+    found = auroc(inside @ margin, outside @ margin)
+    return [f"Pill or not, {len(inside):,} crops against {len(outside):,} tiles, AUROC: {found:.4f}."]
+
+
+def _answers(encoder: Encoder, question: str, vectors: Array, allowed: list[str]) -> Array:
+    texts = encoder.text_vectors(question)
+    labels = [a for a in allowed if a in texts]
+    return np.array(labels)[(vectors @ np.stack([texts[a] for a in labels]).T).argmax(1)]
+
+
+def held_out(work: Path, pill: Encoder, imagenet: Encoder) -> list[str]:
+    """Question 2 and the second half of 4."""
+    from sklearn.linear_model import LogisticRegression
+
+    from training.batches import load_material
+
+    material = load_material(work, seed=0)
+    unseen = np.flatnonzero(material.held_out)
+    test = tfda_views(material, unseen, seed=1)
+    seen = np.random.default_rng(0).choice(np.flatnonzero(~material.held_out), 2500, replace=False)
+    lines = [
+        f"{len(unseen):,} pills of {len(np.unique(test.identity)):,} held-out products, one hard view each "
+        "among all plain ones.",
+        "",
+        "| encoder | right product nearest | in the first five |",
+        "|---|---|---|",
+    ]
+    for name, encoder in (("ImageNet, 4 rotations + colour", imagenet), ("pill, default policy", pill)):
+        plain, hard = encoder.encode(at(test.plain, encoder)), encoder.encode(at(test.hard, encoder))
+        order = np.argsort(-(hard @ plain.T), axis=1)[:, :5]
+        right = test.identity[order] == test.identity[:, None]
+        lines.append(f"| {name} | {right[:, 0].mean():.3f} | {right.any(1).mean():.3f} |")
+    lines += [
+        "",
+        "| question | zero-shot, en + ko | linear probe on ImageNet features | commonest answer |",
+        "|---|---|---|---|",
+    ]
+    train = tfda_views(material, seen, seed=2)
+    base_train, base_test = (
+        imagenet.encode(at(train.plain, imagenet)),
+        imagenet.encode(at(test.plain, imagenet)),
+    )
+    vectors = pill.encode(at(test.plain, pill))
+    answer_of = {
+        "family": lambda looks: looks.family,
+        "colour": lambda looks: looks.colours[0] if len(looks.colours) == 1 else None,
+    }
+    for question, read in answer_of.items():
+        learn, truth = np.array([read(x) for x in train.looks]), np.array([read(x) for x in test.looks])
+        known, judged = learn != None, truth != None  # noqa: E711
+        probe = LogisticRegression(C=10, max_iter=400).fit(base_train[known], learn[known].astype(str))
+        zero = _answers(pill, question, vectors[judged], sorted(set(learn[known])))
+        values, counts = np.unique(truth[judged].astype(str), return_counts=True)
+        lines.append(
+            f"| {question}, {len(values)} answers, {int(judged.sum()):,} pills "
+            f"| {(zero == truth[judged]).mean():.3f} "
+            f"| {probe.score(base_test[judged], truth[judged].astype(str)):.3f} "
+            f"| {counts.max() / counts.sum():.3f} |"
+        )
+    return lines
+
+
+def clip_rate(crops: Array) -> float:
+    """Crops a second of open_clip's ViT-B/32 image tower, 224 px; random weights, which cost the same."""
+    import open_clip
+    import torch
+
+    torch.set_num_threads(2)
+    model = open_clip.create_model("ViT-B-32", pretrained=None).eval()
+    pixels = torch.zeros(16, 3, 224, 224)
+    with torch.inference_mode():
+        model.encode_image(pixels)
+        started = time.perf_counter()
+        for _ in range(6):
+            model.encode_image(pixels)
+    return 96 / (time.perf_counter() - started)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, help="work folder of `python -m training`")
+    parser.add_argument("--pill", type=Path, help="folder of another pill encoder than the shipped one")
+    parser.add_argument("--no-speed", action="store_true", help="leave out the timings")
+    given = parser.parse_args()
+
+    def pill(**policy: Any) -> Encoder:
+        if given.pill:
+            return OnnxEncoder.load(given.pill, threads=2, **policy)
+        return load_encoder("pill", threads=2, **policy)
+
+    def imagenet(views: tuple[float, ...], colour: float) -> Encoder:
+        return load_encoder("imagenet", views=views, colour_weight=colour, threads=2)
+
+    default = pill()
+    share = default.spec.colour_weight
+    eight = tuple(45.0 * k for k in range(8))
+    encoders: dict[str, Encoder] = {
+        "ImageNet Lite0, 224 px": imagenet((0.0,), 0.0),
+        "ImageNet Lite0, 4 rotations": imagenet(QUARTERS, 0.0),
+        "ImageNet Lite0, 4 rotations + colour": imagenet(QUARTERS, 0.25),
+        "pill, 1 view": pill(views=(0.0,), colour_weight=0.0),
+        "pill, 2 views (0, 90)": pill(views=(0.0, 90.0), colour_weight=0.0),
+        "pill, 4 rotations": pill(views=QUARTERS, colour_weight=0.0),
+        "pill, 8 rotations": pill(views=eight, colour_weight=0.0),
+        "pill, 1 view + colour": pill(views=(0.0,), colour_weight=share or 0.2),
+        "pill, 4 rotations + colour": pill(views=QUARTERS, colour_weight=share or 0.2),
+        "pill, default policy": default,
+    }
+    import onnxruntime
+
+    print(f"Date {date.today()}, {platform.machine()}, 2 threads, ONNX Runtime {onnxruntime.__version__}.\n")
+    print("\n".join(look_alikes(encoders, not given.no_speed)))
+    print("\n" + "\n".join(pill_or_not(default)))
+    if given.work:
+        base = encoders["ImageNet Lite0, 4 rotations + colour"]
+        print("\n" + "\n".join(held_out(given.work, default, base)))
+    if not given.no_speed:
+        print(f"\nopen_clip ViT-B/32, 224 px, PyTorch, 2 threads: {clip_rate(np.empty(0)):.0f} crops/s.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
