@@ -14,3 +14,16 @@ def shared() -> Path:
     if not (SHARED / "data" / "pushin-pill" / "data.yaml").is_file():
         pytest.skip(f"real data not found at {SHARED} (set HEALTHEAT_SHARED)")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def pushin_index(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The index of all of pushin-pill, built once with the default encoder. Read it, do not write into it."""
+    from healtheat.build import build
+    from healtheat.encoders import load_encoder
+    from healtheat.sources import open_source
+
+    index_path = tmp_path_factory.mktemp("pushin") / "pushin-pill"
+    source = open_source(shared / "data" / "pushin-pill" / "data.yaml")
+    build(source, index_path, encoder=load_encoder())
+    return index_path
