@@ -28,10 +28,17 @@ torch.manual_seed(3)
 home = Path(sys.argv[1])
 model = YOLO("yolo11n.yaml", verbose=False)
 for layer in model.model.model[-1].cv3:
-    torch.nn.init.normal_(layer[-1].weight, std=0.6)
+    torch.nn.init.normal_(layer[-1].weight, std=0.3)
     torch.nn.init.normal_(layer[-1].bias, mean=-3.0)
 for layer in model.model.model[-1].cv2:
-    torch.nn.init.normal_(layer[-1].weight, std=0.6)
+    torch.nn.init.normal_(layer[-1].weight, std=0.3)
+# Without statistics of its own a random network answers nearly the same everywhere.
+for layer in model.model.modules():
+    if isinstance(layer, torch.nn.BatchNorm2d):
+        layer.momentum = None
+with torch.no_grad():
+    model.model.train()(torch.rand(8, 3, 128, 128))
+model.model.eval()
 model.model.names = {i: f"약 {i}" for i in range(80)}
 model.save(home / "tiny.pt")
 rng = np.random.default_rng(0)
@@ -64,10 +71,11 @@ def spy(event, args):
         path = os.path.realpath(args[0]) if isinstance(args[0], str) else args[0]
         os.write(log, f"write {path}\\n".encode())
     elif event.startswith(outward):
-        os.write(log, f"{event} {args!r}\\n".encode())
+        os.write(log, f"{event} {args[0] if event == 'subprocess.Popen' else args!r}\\n".encode())
 sys.addaudithook(spy)
 """
 
+LOOKUPS = ("ldconfig", "gcc", "cc", "ld", "objdump")
 SETTINGS = DetectorSettings(conf=0.05, iou=0.5, imgsz=128, batch=2, device="cpu")
 
 
@@ -97,25 +105,29 @@ def spied(monkeypatch, tmp_path: Path) -> Path:
 
 
 def check_same(read: Read, made: Path, weights: str) -> None:
-    """Every photo has the boxes that Ultralytics gives for it alone, best first."""
+    """Every photo has the boxes that Ultralytics gives for it alone, best first; flat ones are problems."""
     expected = json.loads((made / f"{weights}.json").read_text(encoding="utf-8"))
     assert list(read.images) == sorted(expected)
-    classes, confidences = set(), set()
+    classes, confidences, flat = set(), set(), []
     for name, (rows, (height, width)) in expected.items():
         image = read.images[name]
         x1, y1, x2, y2, confidence, ids = np.reshape(rows, (-1, 6)).T
-        wanted = [ids, (x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height]
+        w, h = (x2 - x1) / width, (y2 - y1) / height
+        wanted = np.column_stack([ids, (x1 + x2) / 2 / width, (y1 + y2) / 2 / height, w, h, confidence])
+        solid = (w > 0) & (h > 0)
+        flat += [name] * int(np.sum(~solid))
+        wanted = wanted[solid]
         found = np.column_stack([image.boxes.class_id, image.boxes.xywhn, image.boxes.confidence])
-        order = [np.lexsort(np.round(a.T, 4)) for a in (found, np.column_stack([*wanted, confidence]))]
-        np.testing.assert_allclose(
-            found[order[0]], np.column_stack([*wanted, confidence])[order[1]], atol=2e-5, rtol=0
-        )
+        assert found.shape == wanted.shape
+        same = np.abs(found[:, None] - wanted[None]).max(-1, initial=0) < 1e-4
+        assert same.any(0).all() and same.any(1).all()
         assert np.all(np.diff(image.boxes.confidence) <= 0)
-        assert image.boxes.line.tolist() == list(range(len(ids)))
+        assert np.all(np.diff(image.boxes.line) > 0) and np.all(image.boxes.line < len(rows))
         assert image.status == ("labelled" if rows else "empty") and image.label_path == ""
         classes |= set(ids)
-        confidences |= set(confidence)
-    assert len(classes) > 2 and len(confidences) > 5  # else equal means little
+        confidences |= set(np.round(confidence, 3))
+    assert [p.file for p in read.problems if "is no box" in p.reason] == flat
+    assert len(classes) > 5 and len(confidences) > 20  # else equal means little
 
 
 def test_pt_gives_what_ultralytics_gives_and_stays_quiet(made, tmp_path, monkeypatch, capfd):
@@ -126,13 +138,16 @@ def test_pt_gives_what_ultralytics_gives_and_stays_quiet(made, tmp_path, monkeyp
     check_same(read, made, "tiny.pt")
     assert (source.kind, source.root) == ("detector", made / "photos")
     assert source.names == {i: f"약 {i}" for i in range(80)}
-    assert list(read.files) == [(made / "tiny.pt").as_posix()] and not read.problems
+    assert list(read.files) == [(made / "tiny.pt").as_posix()]
     assert not list(scratch.iterdir())
     assert capfd.readouterr() == ("", "")
     noted = log.read_text(encoding="utf-8").splitlines()
     assert any(line.startswith("write ") for line in noted)  # the spy was there
     inside = f"write {os.path.realpath(scratch)}{os.sep}"
-    assert [n for n in noted if not n.startswith(inside) and n != f"write {os.devnull}"] == []
+    outside = {n for n in noted if not n.startswith(inside) and not n.removeprefix("write ").isdigit()}
+    # ctypes asks these where a system library is; they are refused, see test_confinement
+    lookups = {n for n in outside if n.startswith("subprocess") and Path(n.split("'")[1]).name in LOOKUPS}
+    assert outside - lookups <= {f"write {os.devnull}"}
 
 
 def test_onnx_gives_the_same_and_photos_that_cannot_be_read_are_problems(made, tree):
@@ -147,7 +162,8 @@ def test_onnx_gives_the_same_and_photos_that_cannot_be_read_are_problems(made, t
     for name in ("train/3.png", "train/3b.png"):
         image = read.images.pop(name)
         assert (image.status, image.split, len(image.boxes)) == ("unlabelled", "train", 0)
-    assert [p.file for p in read.problems] == ["train/3.png", "train/3b.png"]
+    unread = [p.file for p in read.problems if "cannot read the photo" in p.reason]
+    assert unread == ["train/3.png", "train/3b.png"]
     check_same(read, made, "tiny.onnx")
     assert source.names[79] == "약 79"
 
