@@ -17,6 +17,7 @@ import typer
 from healtheat import __version__
 from healtheat.commands import COMMANDS
 from healtheat.commands._terminal import one_line, prepare_streams
+from healtheat.commands.reference import command_name
 from healtheat.errors import HealtheatError
 
 USAGE, FAULT, INTERRUPTED, BROKEN_PIPE = 2, 70, 130, 141
@@ -32,7 +33,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 a gate was not met (such as --fail-over), 2 bad input or usage.",
 )
 for command in COMMANDS:
-    app.command(command.__name__.strip("_"), no_args_is_help=False)(command)
+    app.command(command_name(command))(command)
 
 
 def _version(show: bool) -> None:

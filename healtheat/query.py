@@ -100,7 +100,7 @@ def query(
 
     `sort` is a key of `SORTS`; by default `score` where the filters name issues (one queue has one scale)
     and `suspicion`, the one ranking over all issues, elsewhere. `suggestion` is null where the finding
-    points to no class. Raises InputError for an unknown sort.
+    points to no class, `class_id` where it is about a whole photo or a line that holds no class. Raises InputError for an unknown sort.
     """
     filters = filters or Filters()
     order = SORTS[_known("sort", sort or ("score" if filters.issues else "suspicion"), SORTS)]
@@ -138,14 +138,16 @@ def class_ids(names: Mapping[int, str], wanted: Sequence[str]) -> tuple[int, ...
 
 
 _FROM = """
-from (select * replace (nullif(suggestion, -1) as suggestion) from findings) f
+from (
+    select * replace (nullif(suggestion, -1) as suggestion, nullif(class_id, -1) as class_id) from findings
+) f
 left join images i on i.image_id = f.image_id
 left join boxes b on b.box_id = f.box_id
 left join classes c on c.class_id = f.class_id
 left join classes s on s.class_id = f.suggestion
 left join current_verdicts v on v.box_id = f.box_id and v.image_id = f.image_id
     and v.issue = f.issue
-    and (f.box_id >= 0 or v.class_id = f.class_id)
+    and (f.box_id >= 0 or v.class_id = coalesce(f.class_id, -1))
 """
 
 

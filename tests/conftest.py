@@ -27,3 +27,26 @@ def pushin_index(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     source = open_source(shared / "data" / "pushin-pill" / "data.yaml")
     build(source, index_path, encoder=load_encoder())
     return index_path
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small demo set in `pills/` and its index in `index/pills/`, built by the command line.
+
+    Read it, do not write into it: other tests read it too.
+    """
+    from healtheat.cli import run
+    from healtheat.demo import make_demo
+
+    folder = tmp_path_factory.mktemp("built")
+    make_demo(folder / "pills", seed=3, photos=24)
+    assert run(["build", str(folder / "pills/data.yaml"), "--index", str(folder / "index/pills")]) == 0
+    return folder
+
+
+@pytest.fixture
+def in_built(built: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same folder, as the working directory."""
+    monkeypatch.chdir(built)
+    monkeypatch.delenv("HEALTHEAT_INDEX", raising=False)
+    return built

@@ -45,6 +45,12 @@ def build(
             help="A YOLO detector (.pt, .onnx) whose boxes become the labels. Loading a .pt runs code in it.",
         ),
     ] = None,
+    conf: Annotated[
+        float,
+        typer.Option(
+            "--conf", min=0, max=1, metavar="X", help="With --weights: the least confidence of a box."
+        ),
+    ] = 0.25,
     images: Annotated[
         Path | None, typer.Option("--images", metavar="DIR", help="COCO: the photos, if they lie elsewhere.")
     ] = None,
@@ -79,7 +85,7 @@ def build(
     strict: Annotated[bool, typer.Option("--strict", help="Any problem is fatal: nothing is built.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Read labels, embed the crop of every box, build the index, and score it.
+    """Read, crop, embed, index and score a data set.
 
     Building again embeds only what changed. A build that was interrupted goes on where it stopped. Bad
     lines and files become problems, listed by `healtheat problems`; the rest goes on.
@@ -94,8 +100,7 @@ def build(
     from healtheat.build import build as build_index
     from healtheat.encoders import load_encoder
 
-    source = _open(data, weights, images)
-    folder = index or _default_folder(data, source)
+    source, folder = _open(data, index, images, weights, conf)
     loaded = load_encoder(encoder, views=_degrees(views), device=device)
     policy = loaded.spec.crop_policy()
     if padding is not None:
@@ -126,15 +131,23 @@ def build(
         )
 
 
-def _open(data: Path, weights: Path | None, images: Path | None) -> Source:
-    from healtheat.sources import open_source
+def _open(
+    data: Path, index: Path | None, images: Path | None, weights: Path | None, conf: float
+) -> tuple[Source, Path]:
+    """The source and the folder of its index."""
+    from healtheat.index.cache import CACHE_FOLDER
+    from healtheat.sources import DetectorSettings, open_source
 
-    if weights is not None:
-        return open_source(data, kind="detector", weights=weights)
-    return open_source(data, images=images)
+    if weights is None:
+        source = open_source(data, images=images)
+        return source, index or _default_folder(data, source.data)
+    folder = index or _default_folder(data, data)
+    scratch = folder / CACHE_FOLDER  # the detector may write here and nowhere else
+    settings = DetectorSettings(conf=conf)
+    return open_source(data, images=images, weights=weights, detector=settings, scratch=scratch), folder
 
 
-def _default_folder(data: Path, source: Source) -> Path:
+def _default_folder(data: Path, read: Path) -> Path:
     """./index/NAME. Raises InputError if the index of another data set of that name is there."""
     from healtheat.index import Manifest
 
@@ -144,7 +157,7 @@ def _default_folder(data: Path, source: Source) -> Path:
     folder = INDEX_ROOT / name
     if (folder / MANIFEST).is_file():
         there = Manifest.read(folder / MANIFEST).source.data
-        if there != source.data.absolute().as_posix():
+        if there != read.absolute().as_posix():
             raise InputError(f"{folder} is the index of {there}; name another folder with --index")
     return folder
 

@@ -36,7 +36,7 @@ def demo(
         str, typer.Option("--encoder", metavar="NAME", help="See `healtheat encoders`.")
     ] = "default",
 ) -> None:
-    """Do the whole job on a generated set of pill photos, whose errors are known.
+    """Do the whole job on generated photos with known errors.
 
     Draws photos with YOLO labels and planted errors, builds the index, lists what is suspicious, writes the
     cleanup lists and a picture, and compares what was found with what was planted.

@@ -12,7 +12,7 @@ from healtheat.commands._terminal import console, one_line
 def encoders(
     json_: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """List the encoders that `build --encoder` can load here and now, without a network.
+    """List the encoders that work here and now, without a network.
 
     Beside them `build` takes any open_clip name (MODEL/PRETRAINED, hf-hub:USER/REPO, local-dir:FOLDER);
     that needs the extra `clip`, and weights that open_clip can find or download.

@@ -17,7 +17,7 @@ def problems(
         Literal["text", "csv", "json", "jsonl"], typer.Option("--format", "-f", help="What goes to stdout.")
     ] = "text",
 ) -> None:
-    """List the lines and files that could not be read, each with its reason.
+    """List the lines and files that could not be read, and why.
 
     As text, lines are counted from 1 as editors do; in CSV and JSON from 0, empty for a whole file.
 
