@@ -197,9 +197,7 @@ def test_settings_of_another_version_are_refused_with_both_values(built: Path) -
     assert "encoder.mirror" in _found(built)
 
 
-@pytest.mark.parametrize(
-    "name", ["../1.faiss", "/etc/passwd", "vectors/../../1.faiss", "vectors/1.FAISS"]
-)
+@pytest.mark.parametrize("name", ["../1.faiss", "/etc/passwd", "vectors/../../1.faiss", "vectors/1.FAISS"])
 def test_a_manifest_cannot_name_files_outside_the_index(built: Path, name: str) -> None:
     def outside(body: dict[str, object]) -> None:
         files = dict(body["files"])  # type: ignore[call-overload]

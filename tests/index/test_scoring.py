@@ -1,0 +1,73 @@
+"""Scores in the index: crashed signals, scoring again, other thresholds."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from healtheat.index import Index
+from healtheat.scoring import rescore, update_findings
+from healtheat.signals.base import Samples, Scores, Signal
+from healtheat.signals.geometry import Geometry
+from tests.index.conftest import Build
+from tests.index.small_set import tables
+
+BOXES, TILES = 36, 24
+
+
+class _Crashing(Signal):
+    name = "crashing"
+    issues = ("outlier",)
+
+    def measure(self, samples: Samples) -> Sequence[Scores]:
+        raise RuntimeError("a bug\nwith two lines")
+
+
+def test_a_crashed_signal_is_told_and_the_others_count(build_small: Build, index_path: Path) -> None:
+    report = build_small(signals=(_Crashing(), Geometry()))
+    assert report.failures == ("crashing: RuntimeError: a bug",)
+    assert report.findings > 0
+    with Index.open(index_path) as index:
+        runs = index.sql("SELECT kind, signal, status FROM runs ORDER BY run_id").to_pylist()
+        assert [tuple(run.values()) for run in runs] == [
+            ("build", None, "ok"),
+            ("signal", "crashing", "crashed"),
+            ("signal", "geometry", "ok"),
+        ]
+        assert set(index.scores()["signal"].to_pylist()) == {"geometry"}
+
+
+def test_scoring_again_changes_only_scores(build_small: Build, index_path: Path) -> None:
+    build_small()
+    before = tables(index_path)
+    assert before["scores"] == []
+    report = rescore(index_path, signals=(Geometry(),))
+    after = tables(index_path)
+    assert report.findings > 0 and after["scores"] != []
+    for name in ("images", "boxes", "classes", "problems", "background", "vectors", "background vectors"):
+        assert after[name] == before[name]
+    whole = index_path.parent / "whole"
+
+    shutil.copytree(index_path, whole)
+    build_small(signals=(Geometry(),))
+    built = tables(index_path)
+    scored = tables(whole)
+    for name in ("scores", "findings"):
+        assert built[name] == scored[name]
+
+
+def test_other_thresholds_are_applied_without_running_a_signal(build_small: Build, index_path: Path) -> None:
+    from healtheat.findings import FindingSettings
+
+    build_small(signals=(Geometry(),))
+    before = tables(index_path)
+    thresholds = dict.fromkeys(FindingSettings().thresholds, 0.0)
+    report = update_findings(index_path, FindingSettings(thresholds=thresholds))
+    assert report.flagged == report.findings > 0
+    after = tables(index_path)
+    assert after["scores"] == before["scores"] and after["runs"] == before["runs"]
+    with Index.open(index_path) as index:
+        assert index.manifest.counts.flagged == report.flagged
+        settings = index.manifest.settings["findings"]
+        assert isinstance(settings, dict) and settings["thresholds"] == thresholds
