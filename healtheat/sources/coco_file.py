@@ -59,8 +59,8 @@ def load_coco(path: Path, *, file: str | None = None) -> CocoFile:
     """The content of the COCO file `path`; photos are not needed. `file` is the name that problems carry.
 
     Boxes are shares of the claimed image size. A bad image, category or annotation is a problem; InputError
-    ("FILE:LINE: what. mend") if the file as a whole is no COCO JSON or larger than 2 GiB. Memory grows by
-    some 100 bytes a box, not with the size of segmentations.
+    ("FILE:LINE: what. mend") if the file as a whole is no COCO JSON or larger than 2 GiB. Memory
+    grows by some hundred bytes a box, not with the size of segmentations.
     """
     if not is_file(path):
         raise InputError(f"{path}: not found, or not a file; give a COCO JSON file")

@@ -3,9 +3,15 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from healtheat.boxes import Problem
 from healtheat.sources import LabelFile, LabelledImage, Source
+
+
+# No timed assertion: a busy machine is no failure.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 class Tree:
