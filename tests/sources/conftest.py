@@ -8,7 +8,6 @@ from hypothesis import settings
 from healtheat.boxes import Problem
 from healtheat.sources import LabelFile, LabelledImage, Source
 
-
 # No timed assertion: a busy machine is no failure.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
