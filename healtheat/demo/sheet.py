@@ -42,14 +42,15 @@ def _names(root: Path) -> dict[int, str]:
 def _xywhn(root: Path, image: str, line: int) -> tuple[float, ...] | None:
     """The box at a 0-based line of the image's label file; None for a line that holds no box."""
     path = (root / image.replace("images/", "labels/", 1)).with_suffix(".txt")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
     if not 0 <= line < len(lines):
         return None
     try:
         cx, cy, w, h = (float(v) for v in lines[line].split()[1:5])
     except ValueError:
         return None
-    return cx, cy, w, h
+    sound = all(0 <= v <= 1 for v in (cx, cy, w, h)) and w > 0 and h > 0  # False for NaN, too
+    return (cx, cy, w, h) if sound else None
 
 
 def _picture(root: Path, image: str, line: int) -> Image.Image:
@@ -97,7 +98,8 @@ def _caption(row: Mapping[str, Any], names: Mapping[int, str], korean: bool) -> 
     score = row.get("score")
     head = str(row["issue"]) if score is None else f"{row['issue']}  {float(score):.2f}"
     advice = name(row.get("suggestion"))
-    return head, f"label: {name(row.get('class_id'))}", f"looks like: {advice}" if advice else ""
+    label, said = name(row.get("class_id")), "missing" if row["issue"] == "missing_box" else "label"
+    return head, f"{said}: {label}" if label else "", f"looks like: {advice}" if advice else ""
 
 
 def contact_sheet(

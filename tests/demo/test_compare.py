@@ -154,3 +154,18 @@ def test_contact_sheet_draws_boxes_photos_and_unreadable_files(demo: DemoSet, tm
 @pytest.mark.parametrize("rows", [[], [row("images/../../etc/passwd", 0, None, "mislabel")]])
 def test_contact_sheet_of_nothing_or_of_a_file_that_is_no_photo(demo: DemoSet, tmp_path: Path, rows) -> None:  # type: ignore[no-untyped-def]
     assert contact_sheet(demo.root, rows, tmp_path / "sheet.png").is_file()
+
+
+@pytest.mark.parametrize(
+    "text", ["1 nan 0.5 0.1 0.1", "1 808 0.5 0.1 0.1", "1 0.5 0.5 0 0.1", "1 0.5", "a b c d e", "\xff"]
+)
+def test_contact_sheet_shows_the_whole_photo_for_a_line_that_is_no_box(tmp_path: Path, text: str) -> None:
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    Image.new("RGB", (40, 80), "#123456").save(tmp_path / "images" / "a.png")
+    (tmp_path / "labels" / "a.txt").write_bytes(text.encode("latin-1"))
+    out = contact_sheet(
+        tmp_path, [row("images/a.png", 0, 1, "unreadable")], tmp_path / "s.png", names={1: "알약"}
+    )
+    with Image.open(out) as sheet:
+        assert sheet.convert("RGB").getpixel((124, 124)) == (0x12, 0x34, 0x56)
