@@ -2,60 +2,107 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from healtheat.signals.base import Samples, Scores, Signal
-from healtheat.signals.classmodel import folds, whiten
+from healtheat.signals.calibrate import error_probability
+from healtheat.signals.classmodel import FOLDS, folds, whiten
+
+Floats = NDArray[np.float64]
+
+
+def tile_share(to_tiles: NDArray[np.float32], to_crops: NDArray[np.float32], k: int) -> Floats:
+    """(n,) share of tiles among the k most similar of tiles and crops; both best first, -1 where none."""
+    both = np.concatenate([to_tiles, to_crops], axis=1)
+    is_tile = np.zeros(both.shape, bool)
+    is_tile[:, : to_tiles.shape[1]] = True
+    order = np.argsort(-both, axis=1, kind="stable")[:, :k]
+    known = np.take_along_axis(both, order, axis=1) > -1
+    return np.asarray(
+        (np.take_along_axis(is_tile, order, axis=1) & known).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    )
+
+
+def nearest(
+    queries: NDArray[np.float32], store: NDArray[np.float32], k: int, *, own: bool
+) -> NDArray[np.float32]:
+    """(n, k) highest cosine similarities, best first, -1 where there are fewer; `own`: not with itself."""
+    out = np.full((len(queries), k), -1, np.float32)
+    take = min(k, len(store) - own)
+    if take < 1:
+        return out
+    step = max(1, 8_000_000 // len(store))
+    for start in range(0, len(queries), step):
+        block = queries[start : start + step] @ store.T
+        if own:
+            at = np.arange(len(block))
+            block[at, start + at] = -2
+        out[start : start + step, :take] = -np.sort(np.partition(-block, take - 1, axis=1)[:, :take], axis=1)
+    return out
 
 
 class Background(Signal):
-    """Issue background. Raw: share of tiles among the nearest neighbours; score: chance of background."""
+    """Issue background. Raw: log odds of a classifier that never saw the source, plus the share of tiles nearby.
+
+    Score: the chance that the box holds background.
+    """
 
     name = "background"
     issues = ("background",)
 
-    def __init__(self, *, k: int = 10, fewest_tiles: int = 10) -> None:
+    def __init__(self, *, k: int = 10, fewest_tiles: int = 10, share_weight: float = 4.0) -> None:
         self.k = k
         self.fewest_tiles = fewest_tiles
+        self.share_weight = share_weight  # log odds that a neighbourhood of nothing but tiles is worth
 
     def measure(self, samples: Samples) -> Sequence[Scores]:
         n, m = len(samples), len(samples.background)
         if not n or m < self.fewest_tiles or len(np.unique(samples.group)) < 2:
             return []
-        data = whiten(np.concatenate([samples.vectors, samples.background]), 64, 0.1)
-        is_tile = np.r_[np.zeros(n, int), np.ones(m, int)]
-        fold = np.r_[folds(samples.group), np.full(m, -1)]
-        p = np.zeros(n)
-        for f in range(5):
-            test = np.flatnonzero(fold == f)
-            train = fold != f
-            if len(test) and len(np.unique(is_tile[train])) == 2:
-                model = LogisticRegression(C=0.05, max_iter=200, class_weight="balanced").fit(
-                    data[train], is_tile[train]
-                )
-                p[test] = model.predict_proba(data[test])[:, 1]
-        k = min(self.k, m)
-        to_tiles = samples.vectors @ samples.background.T
-        best_tiles = -np.partition(-to_tiles, k - 1, axis=1)[:, :k]
+        logit = self._classify(samples)
         crops = samples.neighbours.other_similarity[:, : self.k]
-        both = np.concatenate([best_tiles, crops], axis=1)
-        tile = np.concatenate([np.ones_like(best_tiles), np.zeros_like(crops)], axis=1)
-        order = np.argsort(-both, axis=1, kind="stable")[:, : self.k]
-        share = np.take_along_axis(tile, order, axis=1).mean(axis=1)
-        score = p**2 / (p**2 + 4 * (1 - p) ** 2) * (0.5 + 0.5 * share)
+        share = np.r_[
+            tile_share(nearest(samples.vectors, samples.background, self.k, own=False), crops, self.k),
+            tile_share(
+                nearest(samples.background, samples.background, self.k, own=True),
+                nearest(samples.background, samples.vectors, self.k, own=False),
+                self.k,
+            ),
+        ]
+        raw = logit + self.share_weight * (share - 0.5)
+        score = error_probability(raw[:n], raw[n:])
         reason = [
-            f"{round(s * self.k)} of its {self.k} nearest neighbours are background tiles, none an object"
-            if s == 1
-            else f"{round(s * self.k)} of its {self.k} nearest neighbours are background tiles"
-            for s in share
+            f"{round(s * self.k) or 'none'} of its {self.k} nearest neighbours are background tiles"
+            for s in share[:n]
         ]
         evidence = [
-            {"p_background": round(float(v), 4), "share": round(float(s), 3)}
-            for v, s in zip(p, share, strict=True)
+            {"log_odds": round(float(a), 3), "tile_share": round(float(s), 3)}
+            for a, s in zip(logit[:n], share[:n], strict=True)
         ]
         return [
-            Scores.of(self, "background", samples, raw=share, score=score, reason=reason, evidence=evidence)
+            Scores.of(self, "background", samples, raw=raw[:n], score=score, reason=reason, evidence=evidence)
         ]
+
+    @staticmethod
+    def _classify(samples: Samples) -> Floats:
+        """(n + m,) out-of-sample log odds of background for boxes, then tiles."""
+        n, m = len(samples), len(samples.background)
+        data = whiten(np.concatenate([samples.vectors, samples.background]))
+        is_tile = np.r_[np.zeros(n, np.int64), np.ones(m, np.int64)]
+        fold = np.r_[folds(samples.group), np.arange(m) % FOLDS]
+        out = np.zeros(n + m)
+        for f in range(FOLDS):
+            test, train = fold == f, fold != f
+            if test.any() and len(np.unique(is_tile[train])) == 2:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", ConvergenceWarning)
+                    model = LogisticRegression(C=0.05, max_iter=100, class_weight="balanced")
+                    model.fit(data[train], is_tile[train])
+                out[test] = model.decision_function(data[test])
+        return out

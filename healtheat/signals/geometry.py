@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 
 def photo_scale(area: Floats, code: NDArray[np.int64], image: NDArray[np.int64]) -> Floats:
-    """(n,) by how much (log) the photo's *other* boxes are larger than usual for their class; NaN if alone."""
+    """(n,) by how much (log) the photo's other boxes are larger than usual for their class; NaN if alone."""
     residual = np.zeros(len(area))
     for c in np.unique(code):
         residual[code == c] = area[code == c] - np.median(area[code == c])

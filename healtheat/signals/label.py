@@ -1,90 +1,152 @@
-"""Does the box look like its class? Out-of-sample predictions, own-class against other-class neighbours."""
+"""Does the box look like its class? By models that never saw its source, its nearest crops, its photo."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from healtheat.boxes import NO_CLASS
 from healtheat.signals.base import Samples, Scores, Signal
-from healtheat.signals.classmodel import class_log_probabilities
+from healtheat.signals.beliefs import class_beliefs
+from healtheat.signals.calibrate import error_probability
+from healtheat.signals.trust import trust
+
+Floats = NDArray[np.float64]
+
+
+def odds(p: Floats, code: NDArray[np.int64], floor: float) -> Floats:
+    """(n,) log of (best other class + floor) / (own class + floor).
+
+    The floor is what the model may be wrong by: it lets a box that looks like nothing rank below one that
+    looks like another class, and keeps one in a million from meaning more than one in a thousand.
+    """
+    at = np.arange(len(p))
+    others = p.copy()
+    others[at, code] = 0
+    return np.asarray(np.log(others.max(axis=1) + floor) - np.log(p[at, code] + floor))
+
+
+def simulated_odds(p: Floats, code: NDArray[np.int64], floor: float, seed: int = 0) -> Floats:
+    """(m,) `odds` of believed boxes after exchanging their label: every other one for a look-alike class."""
+    rng = np.random.default_rng(seed)
+    n, c = p.shape
+    good = np.flatnonzero(p.argmax(axis=1) == code)
+    if not len(good):
+        good = np.arange(n)
+    alike = np.zeros((c, c))
+    np.add.at(alike, code[good], p[good])
+    alike += 1e-3 * alike.sum(axis=1, keepdims=True) + 1e-9
+    np.fill_diagonal(alike, 0)
+    alike /= alike.sum(axis=1, keepdims=True)
+    given = np.empty(len(good), np.int64)
+    for place, row in enumerate(good):
+        if place % 2:
+            given[place] = rng.choice(c, p=alike[code[row]])
+        else:
+            other = rng.integers(c - 1)
+            given[place] = other + (other >= code[row])
+    return odds(p[good], given, floor)
 
 
 class Label(Signal):
-    """Issue mislabel. Raw: log odds of the best other class against the given one."""
+    """Issue mislabel. Raw: log odds of the best other class against the given; score: chance of an error."""
 
     name = "label"
     issues = ("mislabel",)
 
-    def __init__(self, *, k: int = 10, rate: float = 0.05) -> None:
-        self.k = k
-        self.rate = rate  # share of wrong labels expected beforehand
+    def __init__(self, *, k: int = 10, floor: float = 0.05, fewest: int = 3) -> None:
+        self.k = k  # nearest crops told about
+        self.floor = floor  # probability by which the class model may be wrong
+        self.fewest = fewest  # boxes a class needs to be judged
 
     def measure(self, samples: Samples) -> Sequence[Scores]:
         n, c = len(samples), len(samples.class_ids)
         if not n:
             return []
-        log_p = class_log_probabilities(samples)
-        rows = np.arange(n)
-        own = log_p[rows, samples.class_code]
-        others = log_p.copy()
-        others[rows, samples.class_code] = -np.inf
+        code = samples.class_code
+        p = np.exp(class_beliefs(samples).log_p)
+        others = p.copy()
+        others[np.arange(n), code] = -1
         best = others.argmax(axis=1)
-        margin = (others[rows, best] if c > 1 else own) - own
-        p_own = np.exp(own)
-        wrong = self.rate * (1 - p_own)
-        score = wrong / (wrong + (1 - self.rate) * p_own * max(c - 1, 1) / 4)
-        groups_of = [len(np.unique(samples.group[samples.class_code == k])) for k in range(c)]
-        abstain: list[str | None] = [None] * n
-        for row in rows:
-            code = samples.class_code[row]
-            name = samples.name(samples.class_ids[code])
-            if c < 2:
-                abstain[row] = "only one class in this dataset: nothing to compare with"
-            elif samples.class_count[code] < 3:
-                abstain[row] = f"class {name} has {samples.class_count[code]} boxes: too few to judge"
-            elif groups_of[code] < 2:
-                abstain[row] = (
-                    f"class {name} is on photos of one source only: no other source can vouch for it"
-                )
-        near = samples.neighbours.other[:, : self.k]
-        reason, evidence = [], []
-        suggestion = np.full(n, NO_CLASS, np.int64)
-        for row in rows:
-            found = near[row][near[row] >= 0]
-            codes = samples.class_code[found]
-            mine, theirs = int((codes == samples.class_code[row]).sum()), int((codes == best[row]).sum())
-            if margin[row] > 0 and c > 1:
-                suggestion[row] = samples.class_ids[best[row]]
-            own_name, other_name = (
-                samples.name(samples.boxes.class_id[row]),
-                samples.name(samples.class_ids[best[row]]),
-            )
-            reason.append(
-                f"{theirs} of its {len(found)} nearest crops from other photos are {other_name}, "
-                f"{mine or 'none'} {'is' if mine == 1 else 'are'} {own_name}"
-            )
-            evidence.append(
-                {
-                    "p_own": round(float(p_own[row]), 4),
-                    "p_other": round(float(np.exp(others[row, best[row]])), 4) if c > 1 else 0.0,
-                    "own_neighbours": samples.boxes.box_id[
-                        found[codes == samples.class_code[row]][:4]
-                    ].tolist(),
-                    "suggested_neighbours": samples.boxes.box_id[found[codes == best[row]][:4]].tolist(),
-                }
-            )
+        raw = odds(p, code, self.floor) if c > 1 else np.zeros(n)
+        score = error_probability(raw, simulated_odds(p, code, self.floor)) if c > 1 else np.zeros(n)
+        withheld = _mixed_up(samples, best)
+        reason, evidence = self._explain(samples, p, best, raw, withheld)
         return [
             Scores.of(
                 self,
                 "mislabel",
                 samples,
-                raw=np.clip(margin, -50, 50),
+                raw=raw,
                 score=np.clip(score, 0, 1),
                 reason=reason,
-                abstain=abstain,
-                suggestion=suggestion,
+                abstain=self._too_little(samples),
+                suggestion=np.where((raw > 0) & (c > 1), samples.class_ids[best], NO_CLASS),
                 evidence=evidence,
             )
         ]
+
+    def _too_little(self, samples: Samples) -> list[str | None]:
+        """Why the class of each box cannot be judged at all."""
+        why: list[str | None] = []
+        for code, class_id in enumerate(samples.class_ids):
+            sources = len(np.unique(samples.group[samples.class_code == code]))
+            name, count = samples.name(class_id), int(samples.class_count[code])
+            if len(samples.class_ids) < 2:
+                why.append("only one class in this dataset: nothing to compare with")
+            elif count < self.fewest:
+                why.append(f"class {name} has {count} boxes, {self.fewest} are needed")
+            elif sources < 2:
+                why.append(f"class {name} is on photos of one source only: no other source can vouch for it")
+            else:
+                why.append(None)
+        return [why[code] for code in samples.class_code]
+
+    def _explain(
+        self, samples: Samples, p: Floats, best: NDArray[np.int64], raw: Floats, withheld: list[str | None]
+    ) -> tuple[list[str], list[dict[str, Any]]]:
+        near = samples.neighbours.other[:, : self.k]
+        ids, code, photo = samples.boxes.box_id, samples.class_code, samples.image_row
+        names = [samples.name(class_id) for class_id in samples.class_ids]
+        on_photo = np.zeros((len(samples.images), len(names)), np.int64)
+        np.add.at(on_photo, (photo, code), 1)
+        reasons, evidence = [], []
+        for row in range(len(samples)):
+            found = near[row][near[row] >= 0]
+            mine, theirs = found[code[found] == code[row]], found[code[found] == best[row]]
+            own, other = names[code[row]], names[best[row]]
+            words = (
+                f"{len(theirs) or 'none'} of its {len(found)} nearest crops from other photos "
+                f"{'is' if len(theirs) == 1 else 'are'} {other}, "
+                f"{len(mine) or 'none'} {'is' if len(mine) == 1 else 'are'} {own}"
+            )
+            again = on_photo[photo[row], code[row]] - 1
+            if raw[row] > 0 and again and not on_photo[photo[row], best[row]]:
+                words += f"; the photo has {again} more {own} and no {other}"
+            facts: dict[str, Any] = {
+                "p_own": round(float(p[row, code[row]]), 4),
+                "p_other": round(float(p[row, best[row]]), 4),
+                "own_neighbours": ids[mine[:4]].tolist(),
+                "suggested_neighbours": ids[theirs[:4]].tolist(),
+            }
+            if withheld[row] is not None and raw[row] > 0:
+                facts["withheld"] = withheld[row]
+            reasons.append(words)
+            evidence.append(facts)
+        return reasons, evidence
+
+
+def _mixed_up(samples: Samples, best: NDArray[np.int64]) -> list[str | None]:
+    """Why a flag on each box would mean nothing: its class and the suggested one cannot be told apart."""
+    if len(samples.class_ids) < 2:
+        return [None] * len(samples)
+    found = trust(samples, class_beliefs(samples).log_p)
+    apart = found.can_tell(samples.class_code, best)
+    names = [samples.name(class_id) for class_id in samples.class_ids]
+    return [
+        None if ok else f"this encoder mixes up {names[a]} and {names[b]} on this data"
+        for ok, a, b in zip(apart, samples.class_code, best, strict=True)
+    ]

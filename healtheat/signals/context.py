@@ -1,0 +1,82 @@
+"""What the other boxes of a photo say about a box's class.
+
+Pills are photographed in trays: a product that lies there once seldom lies there twice, and trays resemble
+each other. Two pieces of evidence, both learned from this data and worth nothing (weight 0) where photos
+hold one box or classes mix freely: which class is missing compared with the most similar other photos, and
+how often a class that is already there k times is there once more.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+_SOFTNESS = 0.15  # of the cosine between compositions
+_PRIOR = 0.3  # weight of the overall class shares
+_REFERENCES = 2_000  # photos compared with
+_TOP = 32  # of them, the most similar ones count
+_BLOCK = 1_000_000
+
+
+def composition(belief: Floats, photo: NDArray[np.int64], photos: int) -> Floats:
+    """(p, c) how many boxes of each class a photo holds, as far as is believed."""
+    counts = np.zeros((photos, belief.shape[1]))
+    np.add.at(counts, photo, belief)
+    return counts
+
+
+def missing_class(belief: Floats, photo: NDArray[np.int64], group: NDArray[np.int32], photos: int) -> Floats:
+    """(n, c) log share of each class in what similar photos of other sources hold beyond its companions.
+
+    `belief` (n, c): the classes each box may have; `photo`, `group` (n,): its photo and source.
+    """
+    n, c = belief.shape
+    counts = composition(belief, photo, photos)
+    base = counts.sum(axis=0) + 0.5
+    base /= base.sum()
+    out = np.tile(np.log(base), (n, 1))
+    of_photo = np.full(photos, -1, np.int64)
+    of_photo[photo] = group
+    size = np.bincount(photo, minlength=photos)
+    reference = np.flatnonzero(size >= 2)
+    if len(reference) > _REFERENCES:
+        reference = np.sort(np.random.default_rng(0).choice(reference, _REFERENCES, replace=False))
+    rows = np.flatnonzero(size[photo] >= 2)
+    if not len(rows) or not len(reference):
+        return out
+    store = counts[reference]
+    length = np.maximum(np.linalg.norm(store, axis=1), 1e-9)
+    top = min(_TOP, len(reference))
+    step = max(1, _BLOCK // (top * c + len(reference)))
+    for start in range(0, len(rows), step):
+        block = rows[start : start + step]
+        rest = np.maximum(counts[photo[block]] - belief[block], 0)
+        cosine = rest @ store.T / (np.maximum(np.linalg.norm(rest, axis=1), 1e-9)[:, None] * length)
+        cosine[group[block][:, None] == of_photo[reference][None, :]] = -np.inf
+        best = np.argpartition(-cosine, top - 1, axis=1)[:, :top]
+        weight = np.exp((np.take_along_axis(cosine, best, axis=1) - 1) / _SOFTNESS)
+        left = np.maximum(store[best] - rest[:, None, :], 0)
+        left /= np.maximum(left.sum(axis=2, keepdims=True), 0.5)
+        share = (weight[:, :, None] * left).sum(axis=1)
+        out[block] = np.log((share + _PRIOR * base) / (share.sum(axis=1, keepdims=True) + _PRIOR))
+    return out
+
+
+def repetition(belief: Floats, photo: NDArray[np.int64], photos: int) -> Floats:
+    """(n, c) log of how much more often than by chance a class is on a photo that holds k boxes of it.
+
+    k = 0, 1, 2, 3 or more; one figure a k for all classes.
+    """
+    n, c = belief.shape
+    counts = composition(belief, photo, photos)
+    base = counts.sum(axis=0) + 0.5
+    base /= base.sum()
+    rest = np.maximum(counts[photo] - belief, 0)
+    several = rest.sum(axis=1) > 0.5
+    there = np.minimum(np.rint(rest), 3).astype(np.int64)
+    ratio = np.zeros(4)
+    for k in range(4):
+        at = (there == k) & several[:, None]
+        ratio[k] = np.log((belief[at].sum() + 1) / (np.broadcast_to(base, (n, c))[at].sum() + 1))
+    return np.where(several[:, None], ratio[there], 0.0)
