@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from healtheat.issues import ISSUES
 from healtheat.signals.background import Background
-from healtheat.signals.base import ISSUES, Samples, Scores, Signal, samples_from
+from healtheat.signals.base import Samples, Scores, Signal, samples_from
 from healtheat.signals.contents import Contents
 from healtheat.signals.duplicate import Duplicate
 from healtheat.signals.forest import Forest

@@ -18,22 +18,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from healtheat.boxes import NO_CLASS, Boxes, Images, Problem
 from healtheat.groups import group_codes
+from healtheat.issues import ISSUES
 from healtheat.neighbours import Neighbours, search
 
 if TYPE_CHECKING:
     from healtheat.index import Index
 
-ISSUES = (
-    "mislabel",
-    "outlier",
-    "background",
-    "bad_box",
-    "duplicate",
-    "missing_box",
-    "unexpected_class",
-    "low_quality",
-    "unreadable",
-)
 MEASURES = np.dtype([("dhash", "u8"), ("sharpness", "f4"), ("brightness", "f4"), ("contrast", "f4")])
 
 
