@@ -16,11 +16,10 @@ import typer
 
 from healtheat import __version__
 from healtheat.commands import COMMANDS
-from healtheat.commands._terminal import one_line, prepare_streams
+from healtheat.commands._terminal import BROKEN_PIPE, FAULT, INTERRUPTED, USAGE, one_line, prepare_streams
 from healtheat.commands.reference import command_name
 from healtheat.errors import HealtheatError
 
-USAGE, FAULT, INTERRUPTED, BROKEN_PIPE = 2, 70, 130, 141
 TRACEBACK = "HEALTHEAT_TRACEBACK"  # set to 1 to see where an unexpected error came from
 
 app = typer.Typer(

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
+# exit codes, beside 0: done and 1: a gate that was asked for was not met
+USAGE, FAULT, INTERRUPTED, BROKEN_PIPE = 2, 70, 130, 141
 PIPED_WIDTH = 160  # columns of a table that goes into a file or pipe
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from healtheat.commands._options import INDEX_ROOT, MANIFEST
-from healtheat.commands._terminal import note, one_line, progress_bar
-from healtheat.errors import HealtheatError, InputError
+from healtheat.commands._terminal import FAULT, note, one_line, progress_bar
+from healtheat.errors import InputError
 
 if TYPE_CHECKING:
     from healtheat.build import BuildReport
@@ -123,12 +123,10 @@ def build(
         typer.echo(json.dumps(_summary(report, issues), ensure_ascii=False))
     else:
         _print(report, issues)
+    for failure in report.failures:
+        note(f"a signal failed, the others are complete: {failure}")
     if report.failures:
-        for failure in report.failures:
-            note(f"failed: {failure}")
-        raise HealtheatError(
-            f"{len(report.failures)} of the signals failed, the others are complete; see the table `runs`"
-        )
+        raise typer.Exit(FAULT)
 
 
 def _open(

@@ -121,7 +121,7 @@ def plan_cleanup(
             "to leave the photos of changed files out"
         )
     images = index.sql("select * from images order by image_id").to_pylist()
-    boxes = index.sql("select image_id, line, class_id from boxes order by box_id").to_pylist()
+    boxes = _rows(index, "select image_id, line, class_id from boxes order by box_id")
     problems = index.sql("select file, line, reason from problems order by problem_id").to_pylist()
     judge = _Judge(drop, changed, images, boxes, problems, decided_by.to_pylist())
     photos, left_out = [], []
@@ -141,12 +141,12 @@ def plan_cleanup(
             )
         )
         left_out += rows
-    total: Counter[int] = Counter(box["class_id"] for box in boxes)
-    gone = {image["image_id"]: photo for image, photo in zip(images, photos, strict=True)}
+    total = Counter(class_id for _, _, class_id in boxes)
+    of = {image["image_id"]: photo for image, photo in zip(images, photos, strict=True)}
     kept = Counter(
-        box["class_id"]
-        for box in boxes
-        if not gone[box["image_id"]].left_out and box["line"] not in gone[box["image_id"]].drop_lines
+        class_id
+        for image_id, line, class_id in boxes
+        if not of[image_id].left_out and line not in of[image_id].drop_lines
     )
     return CleanupPlan(
         drop=drop,
@@ -157,6 +157,10 @@ def plan_cleanup(
         decided_by=decided_by,
         label_sha256={path: entry.sha256 for path, entry in index.manifest.label_files.items()},
     )
+
+
+def _rows(index: Catalog, query: str) -> list[tuple[Any, ...]]:
+    return [*zip(*index.sql(query).to_pydict().values(), strict=True)]
 
 
 def listable(path: str) -> bool:
@@ -172,15 +176,15 @@ class _Judge:
         drop: Drop,
         changed: frozenset[str],
         images: Sequence[Mapping[str, Any]],
-        boxes: Sequence[Mapping[str, Any]],
+        boxes: Sequence[tuple[int, int, int]],
         problems: Sequence[Mapping[str, Any]],
         findings: Sequence[Mapping[str, Any]],
     ) -> None:
         self.drop = drop
         self.changed = changed
         self.lines: defaultdict[int, set[int]] = defaultdict(set)
-        for box in boxes:
-            self.lines[box["image_id"]].add(box["line"])
+        for image_id, line, _ in boxes:
+            self.lines[image_id].add(line)
         self.problems: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for problem in problems:
             self.problems[problem["file"]].append(problem)
@@ -193,9 +197,9 @@ class _Judge:
         path, label = image["path"], image["label_path"]
         findings, problems = self.findings[path], self.problems[label] if label else []
         own = self.lines[image["image_id"]]
-        lines = {f["line"] for f in findings if f["line"] in own}
-        whole = [f for f in findings if f["line"] not in own]
         bad = {p["line"]: p["reason"] for p in problems if p["line"] is not None}
+        lines = {f["line"] for f in findings if f["line"] in own or f["line"] in bad}
+        whole = [f for f in findings if f["line"] not in lines]
         why = ""
         if image["status"] == "unreadable":
             why = "the photo cannot be read"
@@ -223,5 +227,6 @@ class _Judge:
         if why and not findings:
             rows.append(LeftOut(path, None, None, "", None, "image", why))
         elif not why:
-            rows += [LeftOut(path, n, None, "", None, "box", reason) for n, reason in sorted(bad.items())]
+            rest = sorted((n, reason) for n, reason in bad.items() if n not in lines)
+            rows += [LeftOut(path, n, None, "", None, "box", reason) for n, reason in rest]
         return frozenset(lines | set(bad)), why, rows

@@ -32,6 +32,7 @@ FINDINGS = [
     {"image": "images/train/a.jpg", "line": 1, "issue": "bad_box", "score": 0.8},
     {"image": "images/train/a.jpg", "line": 2, "issue": "outlier", "score": 0.2, "flagged": False},
     {"image": "images/train/deep/a.jpg", "line": 0, "issue": "background", "score": 0.7},
+    {"image": "images/train/가 나.jpg", "line": 1, "issue": "unreadable", "score": 1.0},
     {"image": "images/val/a.jpg", "line": -1, "class_id": 3, "issue": "missing_box", "score": 1.0},
 ]
 PROBLEMS = [("labels/train/가 나.txt", 1, "x is nan, not a finite number")]
@@ -78,7 +79,7 @@ def test_images_mode(index: MadeIndex, tmp_path: Path) -> None:
     assert {photo.path: photo.left_out for photo in plan.photos} == {
         "images/train/a.jpg": "bad_box, mislabel",
         "images/train/deep/a.jpg": "background",
-        "images/train/가 나.jpg": "label line 2: x is nan, not a finite number",
+        "images/train/가 나.jpg": "unreadable",
         "images/train/empty.jpg": "",
         "images/val/a.jpg": "missing_box",
         "images/val/clean.jpg": "",
@@ -99,7 +100,7 @@ def test_images_mode(index: MadeIndex, tmp_path: Path) -> None:
         ("images/train/a.jpg", "1", "7", "bad_box", "image"),
         ("images/train/a.jpg", "1", "7", "mislabel", "image"),
         ("images/train/deep/a.jpg", "0", "3", "background", "image"),
-        ("images/train/가 나.jpg", "", "", "", "image"),
+        ("images/train/가 나.jpg", "1", "", "unreadable", "image"),
         ("images/val/a.jpg", "-1", "3", "missing_box", "image"),
     ]
     assert len(listed(to, "left_out_images")) == 4
