@@ -153,9 +153,16 @@ class Intake:
 
     def _fatal(self) -> InputError:
         shown = "; ".join(str(problem) for problem in self.problems[:_PROBLEMS_SHOWN])
-        more = ", the first" if len(self.problems) >= _PROBLEMS_SHOWN else ""
+        count = len(self.problems)
+        found = (
+            "1 problem"
+            if count == 1
+            else f"{count} problems"
+            if count < _PROBLEMS_SHOWN
+            else (f"at least {count} problems")
+        )
         mend = "mend them or build without --strict"
-        return InputError(f"{len(self.problems)} problems{more}: {shown}; {mend}")
+        return InputError(f"{found}: {shown}; {mend}")
 
     def _photo(self, photo: Photo) -> None:
         record, image_id = photo.record, self.images

@@ -182,6 +182,7 @@ class Catalog:
         except BadIndex:
             self._connection.close()
             raise
+        self._connection.execute("SET temp_directory = ''")  # else DuckDB spills into the working folder
         # Replacements would let a query name variables of ours as if they were tables.
         for setting in ("enable_external_access", "python_enable_replacements"):
             self._connection.execute(f"SET {setting} = false")

@@ -32,7 +32,8 @@ def canonical_json(value: Any, *, indent: int | None = None) -> bytes:
 def write_atomic(path: Path, data: bytes) -> None:
     """Put `data` at `path`: temporary name, sync, rename. Readers see the old bytes or the new ones."""
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
+    temporary.unlink(missing_ok=True)  # left by a kill, or a link that a stranger put there
+    with temporary.open("xb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

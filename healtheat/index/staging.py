@@ -90,7 +90,7 @@ def roll_forward(index_path: Path) -> bool:
     staging, final = index_path / STAGING_FOLDER, index_path / MANIFEST_NAME
     if not is_ready(index_path):
         return False
-    for folder in (staging, index_path / VECTORS_FOLDER):
+    for folder in (staging, staging / VECTORS_FOLDER, index_path / VECTORS_FOLDER):
         if folder.is_symlink():
             raise BadIndex(f"{folder} is a link; expected a plain folder; remove it")
     wanted = (staging / READY_NAME).read_bytes()[:100].decode("ascii", "replace")

@@ -82,6 +82,9 @@ class VerdictLog:
 
     def refresh(self) -> bool:
         """Read what was appended since. True if there was something. Raises BadIndex for a damaged log."""
+        for name in (LOG_NAME, HEAD_NAME, TORN_NAME):
+            if (self._folder / name).is_symlink():
+                raise BadIndex(f"{self._folder / name} is a link; expected a plain file; remove it")
         # The head is read first: the log may only be longer than it says.
         head = _read_head(self._folder / HEAD_NAME)
         before = len(self._verdicts)
