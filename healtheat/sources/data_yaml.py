@@ -14,7 +14,7 @@ from healtheat.sources.files import is_file, is_folder, normal
 from healtheat.sources.text import Content, Unreadable, is_unicode, read_small, shown
 from healtheat.sources.yolo_line import MAX_CLASS_ID
 
-MAX_YAML_BYTES = 4 * 2**20
+MAX_YAML_BYTES = 2**20  # tens of thousands of classes; parsing needs some hundred times as much
 MAX_DEPTH = 20
 SPLITS = ("train", "val", "test")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,11 +58,15 @@ def read_small(path: Path, limit_bytes: int) -> Content:
         if not stat.S_ISREG(path.stat().st_mode):
             raise Unreadable("not a regular file")
         with path.open("rb") as file:
-            data = file.read(limit_bytes + 1)
+            # Python takes memory for all that is asked for, so ask for no more than the file has.
+            size = min(os.fstat(file.fileno()).st_size, limit_bytes)
+            data = file.read(size + 1)
     except FileNotFoundError:
         raise Missing("not found") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise Unreadable(f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
     if len(data) > limit_bytes:
         raise Unreadable(f"larger than {limit_bytes // 2**20} MiB")
+    if len(data) != size:
+        raise Unreadable("changed while it was read")
     return Content(data, hashlib.sha256(data).hexdigest(), len(data))

@@ -147,8 +147,8 @@ def test_missing_too_large_and_special_files(tmp_path):
         load_data_yaml(tmp_path / "data.yaml")
     with pytest.raises(InputError, match="not a regular file"):
         load_data_yaml(tmp_path)
-    with pytest.raises(InputError, match="larger than 4 MiB"):
-        load_data_yaml(write(tmp_path, SPLIT + "names: [a]\n" + "#" * 2**22))
+    with pytest.raises(InputError, match="larger than 1 MiB"):
+        load_data_yaml(write(tmp_path, SPLIT + "names: [a]\n" + "#" * 2**20))
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.yaml")
         with pytest.raises(InputError, match="not a regular file"):
