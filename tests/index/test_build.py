@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from healtheat.boxes import Boxes, Problem
 from healtheat.build import build
 from healtheat.crops import CropPolicy, cut, open_image
 from healtheat.errors import InputError
-from healtheat.index import Index
+from healtheat.index import Index, cache
+from healtheat.intake import Intake
 from healtheat.sources.base import LabelledImage
 from healtheat.sources.yolo import YoloSource
 from tests.index.conftest import Build
-from tests.index.small_set import NAMES, FakeEncoder, tables
+from tests.index.small_set import NAMES, FakeEncoder, tables, write_set
 
 BOXES, TILES = 36, 24
 
@@ -203,11 +205,11 @@ def test_strict_makes_any_problem_fatal_and_commits_nothing(
     before = tables(index_path)
     label = data.parent / "train" / "labels" / "사진 03.txt"
     label.write_bytes(label.read_bytes() + b"0 nan 0.5 0.1 0.1\n")
-    with pytest.raises(InputError, match=r"1 problems: train/labels/사진 03\.txt:4: .*--strict"):
+    with pytest.raises(InputError, match=r"1 problem: train/labels/사진 03\.txt:4: .*--strict"):
         build_small(strict=True)
     assert tables(index_path) == before
     label.write_bytes(b"junk\n" * 50)
-    with pytest.raises(InputError, match="10 problems, the first"):
+    with pytest.raises(InputError, match="at least 10 problems"):
         build_small(strict=True)
     assert tables(index_path) == before
 
@@ -265,3 +267,26 @@ def test_no_box_at_all_is_an_error_that_names_a_problem(build_small: Build, data
         label.write_bytes(b"junk\n")
     with pytest.raises(InputError, match=r"no labelled box found.*first of 12 problems: .*txt:1"):
         build_small()
+
+
+def test_memory_is_bounded_by_the_batch_while_photos_are_taken_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "CHUNK_CROPS", 8)
+    peaks: list[int] = []
+    taking_in = Intake.run
+
+    def measured(intake: Intake, threads: int) -> None:
+        tracemalloc.start()
+        taking_in(intake, threads)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
+    monkeypatch.setattr(Intake, "run", measured)
+    crop_bytes = 128 * 128 * 3
+    for photos in (10, 60):
+        data = write_set(tmp_path / str(photos), photos=photos)
+        encoder = FakeEncoder(resolution_px=128)
+        build(YoloSource(data), tmp_path / f"index {photos}", encoder=encoder, signals=())
+    few, many = peaks
+    assert many < few + 40 * crop_bytes  # where 50 × 5 crops more went through
