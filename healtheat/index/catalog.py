@@ -202,12 +202,25 @@ class Catalog:
         finally:
             cursor.close()
 
-    def replace_table(self, name: str, rows: pa.Table) -> None:
-        """Put a table beside those of the file, in memory: the verdicts, which grow while it does not."""
+    def create_table(self, name: str, schema: pa.Schema) -> None:
+        """An empty table in memory, beside those of the file: the verdicts, which grow while it does not."""
+        self._in_memory(f"CREATE TABLE memory.main.{name} AS SELECT * FROM incoming", schema.empty_table())
+
+    def append(self, name: str, rows: pa.Table) -> None:
+        """Rows for a table of `create_table`."""
+        self._in_memory(f"INSERT INTO memory.main.{name} SELECT * FROM incoming", rows)
+
+    def mark(self, name: str, column: str, key: str, values: Sequence[int]) -> None:
+        """Set a flag of a table of `create_table` in the rows whose `key` is among `values`."""
+        rows = pa.table({"value": pa.array(values, pa.int64())})
+        where = f"{key} IN (SELECT value FROM incoming)"
+        self._in_memory(f"UPDATE memory.main.{name} SET {column} = true WHERE {where}", rows)
+
+    def _in_memory(self, statement: str, rows: pa.Table) -> None:
         cursor = self._connection.cursor()
         try:
             cursor.register("incoming", rows)
-            cursor.execute(f"CREATE OR REPLACE TABLE memory.main.{name} AS SELECT * FROM incoming")
+            cursor.execute(statement)
             cursor.unregister("incoming")
         finally:
             cursor.close()

@@ -40,6 +40,9 @@ class Index:
         self._log_lock = Lock()
         self._catalog = Catalog(path / CATALOG_NAME)
         self._shards: dict[int | str, Shard] = {}
+        self._verdicts_stale = False
+        self._verdicts_shown = 0  # lines of the log that are in table `verdicts`
+        self._catalog.create_table("verdicts", VERDICTS_SCHEMA)
         self._show_verdicts()
         self._catalog.create_view("current_verdicts", CURRENT_VERDICTS)
 
@@ -142,6 +145,10 @@ class Index:
 
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The result of one SELECT over the tables of the catalog. Raises InputError for anything else."""
+        # A person decides faster than the table of a long log is made: it is made when it is asked for.
+        if self._verdicts_stale and "verdict" in query.lower():
+            with self._log_lock:
+                self._show_verdicts()
         return self._catalog.sql(query, parameters)
 
     def scores(self) -> pa.Table:
@@ -161,7 +168,12 @@ class Index:
         """See what was decided since the index was opened, by this process or another."""
         with self._log_lock:
             if self._log is not None and self._log.refresh():
-                self._show_verdicts()
+                self._verdicts_stale = True
+
+    @property
+    def verdict_lines(self) -> int:
+        """Lines of the verdict log that were read so far, undos included: changes when somebody decided."""
+        return 0 if self._log is None else len(self._log.verdicts)
 
     @property
     def torn_verdict(self) -> bool:
@@ -203,14 +215,14 @@ class Index:
             entry = self._open_log().append(
                 **about, issue=issue, verdict=verdict, who=who, relabel_to=relabel_to
             )
-            self._show_verdicts()
+            self._verdicts_stale = True
         return entry
 
     def undo_verdict(self, seq: int, who: str) -> Verdict:
         """Take back verdict `seq` by a new line in the log. Raises InputError if there is no such verdict."""
         with self._log_lock:
             entry = self._open_log().undo(seq, who)
-            self._show_verdicts()
+            self._verdicts_stale = True
         return entry
 
     def image_file(self, image_id: int) -> Path:
@@ -288,9 +300,14 @@ class Index:
         return self._log
 
     def _show_verdicts(self) -> None:
-        log = [] if self._log is None else self._log.verdicts
-        rows = verdict_table(log, self._targets) if log else VERDICTS_SCHEMA.empty_table()
-        self._catalog.replace_table("verdicts", rows)
+        """Bring table `verdicts` up to date with the log."""
+        new = [] if self._log is None else self._log.verdicts[self._verdicts_shown :]
+        if new:
+            self._catalog.append("verdicts", verdict_table(new, self._targets))
+            undone = [verdict.undoes for verdict in new if verdict.undoes is not None]
+            if undone:
+                self._catalog.mark("verdicts", "undone", "seq", undone)
+            self._verdicts_shown += len(new)
 
 
 def _numbers(rows: pa.Table, name: str, dtype: type) -> NDArray[Any]:

@@ -89,12 +89,11 @@ class Targets:
 
 
 def verdict_table(log: Sequence[Verdict], targets: Targets) -> pa.Table:
-    """Decisions in VERDICTS_SCHEMA, oldest first. Lines that undo are no rows: they mark theirs as undone."""
-    undone = {verdict.undoes for verdict in log if verdict.undoes is not None}
+    """Decisions in VERDICTS_SCHEMA, oldest first, none undone. Lines that undo another are no rows."""
     rows = []
     for verdict in log:
         if verdict.undoes is None:
             box_id, image_id = targets.find(verdict)
             row = {name: getattr(verdict, name) for name in VERDICTS_SCHEMA.names if hasattr(verdict, name)}
-            rows.append({**row, "box_id": box_id, "image_id": image_id, "undone": verdict.seq in undone})
+            rows.append({**row, "box_id": box_id, "image_id": image_id, "undone": False})
     return pa.Table.from_pylist(rows, schema=VERDICTS_SCHEMA)
