@@ -145,8 +145,7 @@ class Index:
 
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The result of one SELECT over the tables of the catalog. Raises InputError for anything else."""
-        # A person decides faster than the table of a long log is made: it is made when it is asked for.
-        if self._verdicts_stale and "verdict" in query.lower():
+        if self._verdicts_stale and "verdict" in query.lower():  # the table of a long log takes its time
             with self._log_lock:
                 self._show_verdicts()
         return self._catalog.sql(query, parameters)
@@ -165,7 +164,7 @@ class Index:
         return self.sql("SELECT * FROM verdicts ORDER BY seq")
 
     def refresh_verdicts(self) -> None:
-        """See what was decided since the index was opened, by this process or another."""
+        """See what was decided since, by this process or another."""
         with self._log_lock:
             if self._log is not None and self._log.refresh():
                 self._verdicts_stale = True
@@ -205,16 +204,10 @@ class Index:
         else:
             line = -1
             key = photo_key(self._image(image_id, "sha256"), self._image(image_id, "path"), class_id)
-        about: dict[str, Any] = {
-            "box_key": key,
-            "image": self._image(image_id, "path"),
-            "line": line,
-            "class_id": class_id,
-        }
+        where: dict[str, Any] = {"image": self._image(image_id, "path"), "line": line, "class_id": class_id}
+        what: dict[str, Any] = {"issue": issue, "verdict": verdict, "who": who, "relabel_to": relabel_to}
         with self._log_lock:
-            entry = self._open_log().append(
-                **about, issue=issue, verdict=verdict, who=who, relabel_to=relabel_to
-            )
+            entry = self._open_log().append(box_key=key, **where, **what)
             self._verdicts_stale = True
         return entry
 
@@ -316,9 +309,7 @@ def _numbers(rows: pa.Table, name: str, dtype: type) -> NDArray[Any]:
 
 
 def _texts(rows: pa.Table, name: str) -> NDArray[np.object_]:
-    out = np.empty(len(rows), object)
-    out[:] = rows[name].to_pylist()
-    return out
+    return np.array([*rows[name].to_pylist(), None], object)[:-1]  # None: never an array of strings
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
