@@ -124,7 +124,12 @@ def _yolo(
     from healtheat.export.yolo_write import check_target, write_cleanup
 
     plan = plan_cleanup(index, deciding(index, filters), drop=drop, force=force)
-    check_target(plan, to, overwrite=overwrite)
+    try:
+        check_target(plan, to, overwrite=overwrite)
+    except InputError as error:
+        if write:
+            raise
+        note(f"note: {error}")
     _print_plan(plan)
     if write:
         names = write_cleanup(plan, to, overwrite=overwrite)
