@@ -243,12 +243,7 @@ def test_problems(in_built: Path, capsys: Capture) -> None:
 
 def test_verify_finds_a_flipped_byte(in_built: Path, tmp_path: Path, capsys: Capture) -> None:
     assert run(["verify"]) == 0
-    index = tmp_path / "copy"
-    for file in (in_built / "index/pills").rglob("*"):
-        if file.is_file():
-            target = index / file.relative_to(in_built / "index/pills")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(file.read_bytes())
+    index = copy_of(in_built / "index/pills", tmp_path / "copy")
     shard = next((index / "vectors").glob("*.faiss"))
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 1
@@ -258,6 +253,39 @@ def test_verify_finds_a_flipped_byte(in_built: Path, tmp_path: Path, capsys: Cap
     assert shard.name in capsys.readouterr().out
     assert run(["query", "--index", str(index)]) == 2
     assert shard.name in capsys.readouterr().err
+
+
+def copy_of(index: Path, to: Path) -> Path:
+    for file in index.rglob("*"):
+        if file.is_file():
+            (to / file.relative_to(index)).parent.mkdir(parents=True, exist_ok=True)
+            (to / file.relative_to(index)).write_bytes(file.read_bytes())
+    return to
+
+
+def test_flag_and_score_change_flags_alone(in_built: Path, tmp_path: Path, capsys: Capture) -> None:
+    index = str(copy_of(in_built / "index/pills", tmp_path / "copy"))
+
+    def rows(*more: str) -> list[dict[str, str]]:
+        capsys.readouterr()
+        assert run(["query", "--index", index, "--format", "csv", "--sort", "box", *more]) == 0
+        return rows_of(capsys.readouterr().out)
+
+    def scores() -> list[tuple[str, ...]]:
+        return [(r["image"], r["line"], r["class_id"], r["issue"], r["score"]) for r in rows("--all")]
+
+    flags, before = rows(), scores()
+    assert run(["flag", "--index", index, "--threshold", "bad_box=0", "--threshold", "low_quality=1"]) == 0
+    changed = rows()
+    judged = [row for row in rows("--all") if row["issue"] == "bad_box"]
+    assert len([row for row in changed if row["issue"] == "bad_box"]) == len(judged) > 0
+    assert all(float(row["score"]) == 1 for row in changed if row["issue"] == "low_quality")
+    assert scores() == before
+    assert run(["score", "--index", index]) == 0
+    assert (scores(), rows()) == (before, flags)
+    assert run(["verify", "--index", index]) == 0
+    for wrong in ("bad_box=2", "bad_box", "nothing=0.5"):
+        assert run(["flag", "--index", index, "--threshold", wrong]) == 2
 
 
 def test_build_again_embeds_nothing(in_built: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -11,9 +11,11 @@ from healtheat.commands.contents import contents
 from healtheat.commands.demo import demo
 from healtheat.commands.encoders import encoders
 from healtheat.commands.export import export
+from healtheat.commands.flag import flag
 from healtheat.commands.guard import guard
 from healtheat.commands.problems import problems
 from healtheat.commands.query import query
+from healtheat.commands.score import score
 from healtheat.commands.selftest import selftest
 from healtheat.commands.trust import trust
 from healtheat.commands.verify import verify
@@ -23,6 +25,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     query,
     export,
     problems,
+    flag,
+    score,
     contents,
     guard,
     trust,

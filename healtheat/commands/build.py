@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from healtheat.commands._options import INDEX_ROOT, MANIFEST
-from healtheat.commands._terminal import FAULT, note, one_line, progress_bar
+from healtheat.commands._summary import exit_if_failed, flagged_issues, print_flagged
+from healtheat.commands._terminal import note, one_line, progress_bar
 from healtheat.errors import InputError
 
 if TYPE_CHECKING:
@@ -118,15 +119,12 @@ def build(
         )
     if report.note:
         note(report.note)
-    issues = _issues(folder)
+    issues = flagged_issues(folder)
     if json_:
         typer.echo(json.dumps(_summary(report, issues), ensure_ascii=False))
     else:
         _print(report, issues)
-    for failure in report.failures:
-        note(f"a signal failed, the others are complete: {failure}")
-    if report.failures:
-        raise typer.Exit(FAULT)
+    exit_if_failed(report.failures)
 
 
 def _open(
@@ -171,17 +169,6 @@ def _degrees(text: str | None) -> list[float] | None:
         ) from None
 
 
-def _issues(folder: Path) -> dict[str, int]:
-    """Issue → flagged findings, most first."""
-    from healtheat.index import Index
-
-    with Index.open(folder, verify=False) as index:
-        rows = index.sql(
-            "select issue, count(*) as n from findings where flagged group by issue order by n desc, issue"
-        ).to_pylist()
-    return {row["issue"]: row["n"] for row in rows}
-
-
 def _summary(report: BuildReport, issues: dict[str, int]) -> dict[str, Any]:
     return {
         "index": report.index.as_posix(),
@@ -209,7 +196,4 @@ def _print(report: BuildReport, issues: dict[str, int]) -> None:
             typer.echo(f"  {one_line(str(problem))}")
         if len(report.problems) > PROBLEMS_SHOWN:
             typer.echo(f"  … all: healtheat problems --index {report.index}")
-    typer.echo(f"{report.flagged} findings flagged:" if issues else "nothing flagged")
-    for issue, n in issues.items():
-        typer.echo(f"  {n:>6} {issue}")
-    typer.echo(f"next: healtheat query --index {report.index}")
+    print_flagged(issues, report.index)
