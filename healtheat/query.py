@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 VERDICTS: tuple[str, ...] = ("ok", "drop", "relabel", "unsure", "none")  # none: nobody decided yet
 
+# What a finding has come to: confirmed by a person (drop, relabel), cleared by a person (ok), flagged and not
+# decided (or unsure), or below the threshold of its issue and not decided.
+STATUSES: tuple[str, ...] = ("confirmed", "flagged", "cleared", "unflagged")
+LISTED: tuple[str, ...] = STATUSES[:3]  # what a cleanup list tells of
+
+_STATUS = """case when v.verdict in ('drop', 'relabel') then 'confirmed' when v.verdict = 'ok' then 'cleared'
+    when f.flagged then 'flagged' else 'unflagged' end"""
+
 # The first five are a contract with whoever reads the CSV; the order of the others is kept as well.
 COLUMNS: dict[str, str] = {
     "image": "i.path",
@@ -31,8 +39,11 @@ COLUMNS: dict[str, str] = {
     "box_id": "f.box_id",
     "suspicion": "f.suspicion",
     "flagged": "f.flagged",
+    "status": _STATUS,
     "verdict": "v.verdict",
     "relabel_to": "v.relabel_to",
+    "decided_by": "v.who",
+    "decided_at": "v.at",
     "label_file": "i.label_path",
     "cx": "b.cx",
     "cy": "b.cy",
@@ -68,7 +79,8 @@ class Filters:
 
     `images` are globs over the image path (`*` also crosses folders). With `flagged_only` false every
     judged (box, issue) is a row; else those past the threshold of their issue, without what a person
-    called `ok`. `verdicts` picks by a person's decision instead: ok, drop, relabel, unsure, none.
+    called `ok`. `verdicts` picks by a person's decision instead: ok, drop, relabel, unsure, none. `statuses`
+    (of `STATUSES`) picks by what a finding has come to, flagged or not, whatever `flagged_only` says.
     """
 
     issues: Sequence[str] = ()
@@ -79,18 +91,21 @@ class Filters:
     min_score: float | None = None
     flagged_only: bool = True
     verdicts: Sequence[str] = ()
+    statuses: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for value in self.issues:
             _known("issue", value, ISSUES)
         for value in self.verdicts:
             _known("verdict", value, VERDICTS)
+        for value in self.statuses:
+            _known("status", value, STATUSES)
         if self.min_score is not None and not 0 <= self.min_score <= 1:
             raise InputError(f"min_score {self.min_score}: scores lie in [0, 1]; give a value in it")
 
     def only_flagged(self) -> Filters:
         """The same filters, of flagged findings alone."""
-        return replace(self, flagged_only=True)
+        return replace(self, flagged_only=True, statuses=())
 
 
 def query(
@@ -100,7 +115,8 @@ def query(
 
     `sort` is a key of `SORTS`; by default `score` where the filters name issues (one queue has one scale)
     and `suspicion`, the one ranking over all issues, elsewhere. `suggestion` is null where the finding
-    points to no class, `class_id` where it is about a whole photo or a line that holds no class. Raises InputError for an unknown sort.
+    points to no class, `class_id` where it is about a whole photo or a line that holds no class. Raises
+    InputError for an unknown sort.
     """
     filters = filters or Filters()
     order = SORTS[_known("sort", sort or ("score" if filters.issues else "suspicion"), SORTS)]
@@ -169,7 +185,8 @@ def _where(filters: Filters) -> tuple[str, list[Any]]:
     if filters.min_score is not None:
         terms.append("f.score >= ?")
         parameters.append(filters.min_score)
-    if filters.flagged_only:
+    any_of(f"{_STATUS} = ?", filters.statuses)
+    if filters.flagged_only and not filters.statuses:
         terms.append("f.flagged")
         if not filters.verdicts:
             terms.append("v.verdict is distinct from 'ok'")

@@ -16,7 +16,7 @@ from made_index import MadeIndex
 from healtheat.errors import InputError
 from healtheat.export.table import write_csv
 from healtheat.issues import ISSUES
-from healtheat.query import COLUMNS, SORTS, Filters, class_ids, count, query
+from healtheat.query import COLUMNS, SORTS, STATUSES, Filters, class_ids, count, query
 
 NAMES = {3: "타이레놀", 7: "advil", 40: "advil gel"}
 IMAGES = ["images/train/가나.jpg", "images/train/b.jpg", "images/val/b.jpg"]
@@ -90,7 +90,16 @@ filters = st.builds(
     min_score=st.one_of(st.none(), st.sampled_from([0.0, 0.25, 0.9, 1.0])),
     flagged_only=st.booleans(),
     verdicts=some(st.sampled_from(["ok", "drop", "relabel", "unsure", "none"]), max_size=2, unique=True),
+    statuses=some(st.sampled_from(STATUSES), max_size=2, unique=True),
 )
+
+
+def status_of(row: dict[str, Any]) -> str:
+    if row["verdict"] in ("drop", "relabel"):
+        return "confirmed"
+    if row["verdict"] == "ok":
+        return "cleared"
+    return "flagged" if row["flagged"] else "unflagged"
 
 
 def passes(row: dict[str, Any], f: Filters) -> bool:
@@ -103,8 +112,9 @@ def passes(row: dict[str, Any], f: Filters) -> bool:
         not f.images or any(fnmatch.fnmatchcase(row["image"], glob) for glob in f.images),
         f.min_score is None or (row["score"] is not None and row["score"] >= f.min_score),
         not f.verdicts or (row["verdict"] or "none") in f.verdicts,
-        not f.flagged_only or row["flagged"],
-        not f.flagged_only or bool(f.verdicts) or row["verdict"] != "ok",
+        not f.statuses or status_of(row) in f.statuses,
+        not f.flagged_only or bool(f.statuses) or row["flagged"],
+        not f.flagged_only or bool(f.statuses or f.verdicts) or row["verdict"] != "ok",
     ]
     return all(checks)
 
@@ -116,6 +126,14 @@ def test_filters_equal_a_loop(index: MadeIndex, f: Filters) -> None:
     expected = [row for row in everything if passes(row, f)]
     assert rows_of(index, f, sort="box") == expected
     assert count(index, f) == len(expected)
+
+
+def test_every_row_says_what_it_has_come_to(index: MadeIndex) -> None:
+    rows = rows_of(index, Filters(flagged_only=False))
+    assert [row["status"] for row in rows] == [status_of(row) for row in rows]
+    decided = {(row["decided_by"], bool(row["decided_at"])) for row in rows if row["verdict"]}
+    assert decided == {("a", True)}
+    assert {row["decided_by"] for row in rows if not row["verdict"]} == {None}
 
 
 def test_verdicts_last_word_counts_and_undo_takes_it_back(index: MadeIndex) -> None:
@@ -162,7 +180,13 @@ def test_classes_by_id_or_exact_name() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"issues": ["mislabeled"]}, {"verdicts": ["yes"]}, {"min_score": 1.5}, {"min_score": float("nan")}],
+    [
+        {"issues": ["mislabeled"]},
+        {"verdicts": ["yes"]},
+        {"statuses": ["done"]},
+        {"min_score": 1.5},
+        {"min_score": float("nan")},
+    ],
 )
 def test_unknown_values_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError):

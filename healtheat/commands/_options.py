@@ -10,7 +10,7 @@ import typer
 from healtheat.commands._terminal import note
 from healtheat.errors import InputError
 from healtheat.issues import ISSUES
-from healtheat.query import VERDICTS, Filters, class_ids
+from healtheat.query import STATUSES, VERDICTS, Filters, class_ids
 
 if TYPE_CHECKING:
     from healtheat.index import Index
@@ -58,6 +58,14 @@ VerdictOption = Annotated[
         help=f"Only what a person decided so: {', '.join(VERDICTS)} (none: not decided yet). Repeatable.",
     ),
 ]
+StatusOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--status",
+        metavar="NAME",
+        help=f"Only findings that have come to this: {', '.join(STATUSES)}. Repeatable.",
+    ),
+]
 AllOption = Annotated[
     bool, typer.Option("--all", help="Every judged box, one row for each issue, not only those flagged.")
 ]
@@ -98,6 +106,7 @@ def make_filters(
     image: list[str] | None,
     min_score: float | None,
     verdict: list[str] | None,
+    status: list[str] | None = None,
     all_: bool = False,
 ) -> Filters:
     """The filters that the shared options ask for."""
@@ -110,4 +119,5 @@ def make_filters(
         min_score=min_score,
         flagged_only=not all_,
         verdicts=tuple(verdict or ()),
+        statuses=tuple(status or ()),
     )

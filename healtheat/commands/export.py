@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,7 +12,7 @@ import typer
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import note, one_line
 from healtheat.errors import InputError
-from healtheat.query import Filters
+from healtheat.query import STATUSES, Filters
 
 if TYPE_CHECKING:
     from healtheat.export.yolo import CleanupPlan
@@ -33,6 +35,7 @@ def export(
     signal: options.SignalOption = None,
     min_score: options.MinScoreOption = None,
     verdict: options.VerdictOption = None,
+    status: options.StatusOption = None,
     all_: options.AllOption = False,
     drop: Annotated[
         Literal["images", "boxes"],
@@ -55,8 +58,9 @@ def export(
 ) -> None:
     """Write cleanup lists. The data set itself is never touched.
 
-    csv, json, jsonl and parquet hold the findings, with the columns of `healtheat query`. yolo is a folder
-    with train and val lists for Ultralytics without what is flagged, and lists of what was left out and why.
+    csv, json, jsonl and parquet hold the findings, with the columns of `healtheat query`: `status` says what
+    a person confirmed, what is only flagged and what a person cleared. yolo is a folder with train and val
+    lists for Ultralytics without what is flagged, and lists of what was left out and why.
     It is a dry run until --write is given.
 
     \b
@@ -73,6 +77,10 @@ def export(
         )
     if all_ and format == "yolo":
         raise InputError("--all would leave out every photo; a YOLO cleanup takes flagged samples only")
+    if format == "yolo" and {"cleared", "unflagged"} & set(status or ()):
+        raise InputError(
+            "a YOLO cleanup leaves out what is confirmed or flagged; --status takes these two here"
+        )
     opened = options.open_index(index)
     filters = options.make_filters(
         opened,
@@ -83,6 +91,7 @@ def export(
         image=image,
         min_score=min_score,
         verdict=verdict,
+        status=status,
         all_=all_,
     )
     if format == "yolo":
@@ -95,8 +104,10 @@ def _table(
     index: Index, filters: Filters, to: Path, format: str, *, spreadsheet: bool, overwrite: bool
 ) -> None:
     from healtheat.export.table import formula_cells, write_table
-    from healtheat.query import query
+    from healtheat.query import LISTED, query
 
+    if filters.flagged_only and not (filters.verdicts or filters.statuses):
+        filters = replace(filters, statuses=LISTED)  # the list also tells what people cleared and confirmed
     rows = query(index, filters)
     changed = index.changed_label_files()
     if changed:
@@ -107,7 +118,9 @@ def _table(
             f"warning: {cells} cells begin with = + - or @, a spreadsheet may run them; --spreadsheet guards"
         )
     write_table(rows, to, format, spreadsheet=spreadsheet, overwrite=overwrite)
-    typer.echo(f"{rows.num_rows} findings -> {one_line(str(to))}")
+    found = Counter(rows["status"].to_pylist())
+    parts = ", ".join(f"{found[status]} {status}" for status in STATUSES if found[status])
+    typer.echo(f"{rows.num_rows} findings{f' ({parts})' if parts else ''} -> {one_line(str(to))}")
 
 
 def _yolo(

@@ -25,6 +25,7 @@ def query(
     signal: options.SignalOption = None,
     min_score: options.MinScoreOption = None,
     verdict: options.VerdictOption = None,
+    status: options.StatusOption = None,
     all_: options.AllOption = False,
     sort: Annotated[
         Literal["suspicion", "score", "image", "class", "issue", "box"] | None,
@@ -77,6 +78,7 @@ def query(
         image=image,
         min_score=min_score,
         verdict=verdict,
+        status=status,
         all_=all_,
     )
     if limit is None and format == "table":

@@ -87,7 +87,7 @@ def deciding(index: Catalog, filters: Filters) -> pa.Table:
     import pyarrow as pa
 
     flagged = query(index, replace(filters, flagged_only=True), sort="box")
-    if filters.verdicts:
+    if filters.verdicts or filters.statuses:
         return query(index, replace(filters, flagged_only=False), sort="box")
     confirmed = replace(filters, flagged_only=False, verdicts=("drop", "relabel"))
     extra = query(index, confirmed, sort="box")
