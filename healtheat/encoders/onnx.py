@@ -5,6 +5,7 @@ Runtime.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ class OnnxEncoder(Encoder):
         self.spec = spec
         self._questions = questions
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or 0  # 0: one a core
+        options.intra_op_num_threads = threads or default_threads()
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # errors come as exceptions; the library writes nothing
         try:
@@ -93,6 +94,12 @@ class OnnxEncoder(Encoder):
         except Exception as error:
             raise EncoderError(f"encoder {self.spec.name}: image.onnx failed: {_line(error)}") from None
         return np.asarray(features)
+
+
+def default_threads() -> int:
+    """OMP_NUM_THREADS where it is set, as numpy and torch take it; else 0, which is one thread a core."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isascii() and asked.isdigit() else 0
 
 
 def _line(error: Exception) -> str:
