@@ -56,6 +56,7 @@ def _plain(result: Trust, names: dict[int, str]) -> dict[str, Any]:
             for p in result.pairs()
         ],
         "look_alikes": [list(group) for group in result.look_alikes()],
+        "likely_look_alikes": [list(group) for group in result.look_alikes(likely=True)],
     }
 
 
@@ -98,7 +99,10 @@ def _show(result: Trust, names: dict[int, str]) -> None:
         out.print(table)
         if len(pairs) > PAIRS:
             note(f"{len(pairs) - PAIRS} more pairs (--format json lists them all)")
-    groups = result.look_alikes()
-    out.print("\nlook-alikes" if groups else "\nno classes are mixed up for certain")
-    for group in groups:
-        out.print("  " + ", ".join(named(c) for c in group))
+    for title, groups in (
+        ("look-alikes", result.look_alikes()),
+        ("likely look-alikes (pairs that cannot be said included)", result.look_alikes(likely=True)),
+    ):
+        out.print(f"\n{title}" + ("" if groups else ": none"))
+        for group in groups:
+            out.print("  " + ", ".join(named(c) for c in group))

@@ -65,10 +65,16 @@ def precision_at(ranking: Ranking, budget: float, weight: Floats | None = None) 
     return float(found / budget)
 
 
+def _true(ranking: Ranking, weight: Floats | None = None) -> float:
+    return float(ranking.truth.sum() if weight is None else weight @ ranking.truth)
+
+
 def estimate(
-    rankings: Sequence[Ranking], budgets: Sequence[float], *, seed: int = 0, rounds: int = 300
+    rankings: Sequence[Ranking], budget: float | None = None, *, seed: int = 0, rounds: int = 300
 ) -> tuple[Estimate, Estimate]:
     """Average precision and precision at the budget, means over plantings, with percentile intervals.
+
+    Without a `budget`, it is the number of true rows, in each bootstrap sample its own.
 
     Each bootstrap round draws plantings, and in each of them sources, with replacement: boxes of one source
     are not independent. (Davison & Hinkley 1997, section 3.8.)
@@ -83,11 +89,11 @@ def estimate(
             times = rng.multinomial(counts[i], np.full(counts[i], 1 / counts[i])).astype(np.float64)
             weight = times[place[i]]
             ap.append(average_precision(rankings[i], weight))
-            at.append(precision_at(rankings[i], budgets[i], weight))
+            at.append(precision_at(rankings[i], budget or _true(rankings[i], weight), weight))
         drawn.append((float(np.mean(ap)), float(np.mean(at))))
     values = (
         float(np.mean([average_precision(r) for r in rankings])),
-        float(np.mean([precision_at(r, b) for r, b in zip(rankings, budgets, strict=True)])),
+        float(np.mean([precision_at(r, budget or _true(r)) for r in rankings])),
     )
     tail = 100 * (1 - LEVEL) / 2
     answers = []

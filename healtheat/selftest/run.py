@@ -220,8 +220,7 @@ def _missing(
 def _summary(kind: Kind, outcomes: Sequence[_Outcome], budget: int | None, seed: int) -> KindResult:
     rankings = [o.ranking for o in outcomes]
     planted = [float(r.truth.sum()) for r in rankings]
-    budgets = [float(budget) if budget else n for n in planted]
-    ap, precision = estimate(rankings, budgets, seed=seed)
+    ap, precision = estimate(rankings, budget, seed=seed)
     hits = sum(int((o.flagged & o.ranking.truth).sum()) for o in outcomes)
     flags = sum(int(o.flagged.sum()) for o in outcomes)
     return KindResult(
@@ -232,7 +231,7 @@ def _summary(kind: Kind, outcomes: Sequence[_Outcome], budget: int | None, seed:
         rows=float(np.mean([len(r.truth) for r in rankings])),
         base_rate=float(np.mean([r.truth.mean() for r in rankings])),
         average_precision=ap,
-        budget=float(np.mean(budgets)),
+        budget=float(budget or np.mean(planted)),
         precision=precision,
         flagged=flags / len(outcomes),
         flag_precision=hits / flags if flags else float("nan"),

@@ -166,11 +166,16 @@ class Trust:
                 str(self.pair_verdict[a, b]),
             )
 
-    def look_alikes(self) -> list[tuple[int, ...]]:
-        """The look-alike map: groups of class ids joined by pairs that are mixed up, largest first."""
+    def look_alikes(self, *, likely: bool = False) -> list[tuple[int, ...]]:
+        """The look-alike map: groups of class ids joined by pairs that are mixed up, largest first.
+
+        With `likely` also by pairs of which it cannot be said, but whose agreement is below the limit.
+        """
         from scipy.sparse.csgraph import connected_components
 
         mixed = self.pair_verdict == "mixed"
+        if likely:
+            mixed |= (self.pair_verdict == "unsure") & (self.pair_interval[0] < self.apart)
         _, label = connected_components(mixed, directed=False)
         groups = [tuple(self.class_ids[label == k].tolist()) for k in range(int(label.max(initial=-1)) + 1)]
         return sorted((g for g in groups if len(g) > 1), key=lambda g: (-len(g), g))

@@ -60,11 +60,17 @@ def test_the_interval_holds_the_value_and_shrinks_with_sources() -> None:
         truth = rng.random(sources * 4) < 0.1
         return Ranking(rng.random(len(truth)) + 0.5 * truth, truth, np.arange(len(truth)) // 4)
 
-    few, _ = estimate([noisy(40, s) for s in range(3)], [10] * 3)
-    many, precision = estimate([noisy(1000, s) for s in range(3)], [100] * 3)
+    few, _ = estimate([noisy(40, s) for s in range(3)], 10)
+    many, precision = estimate([noisy(1000, s) for s in range(3)], 100)
     assert few.low <= few.value <= few.high and many.low <= many.value <= many.high
     assert many.high - many.low < (few.high - few.low) / 2
     assert precision.low <= precision.value <= precision.high
+
+
+def test_a_perfect_ranking_is_perfect_in_every_sample() -> None:
+    truth = np.arange(60) % 6 == 0
+    ap, precision = estimate([Ranking(truth.astype(float), truth, np.arange(60))])
+    assert (ap.low, ap.value, ap.high) == (precision.low, precision.value, precision.high) == (1, 1, 1)
 
 
 def test_copies_in_one_source_do_not_make_it_surer() -> None:
@@ -72,8 +78,8 @@ def test_copies_in_one_source_do_not_make_it_surer() -> None:
     truth = rng.random(200) < 0.2
     one = Ranking(rng.random(200) + 0.5 * truth, truth, np.arange(200))
     copied = Ranking(np.repeat(one.score, 5), np.repeat(one.truth, 5), np.repeat(one.group, 5))
-    alone, _ = estimate([one], [40])
-    together, _ = estimate([copied], [200])
+    alone, _ = estimate([one], 40)
+    together, _ = estimate([copied], 200)
     assert (together.low, together.high) == pytest.approx((alone.low, alone.high), abs=0.02)
 
 

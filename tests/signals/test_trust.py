@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from synthetic_samples import clusters, unit
 
 from healtheat.signals import Samples
-from healtheat.signals.trust import APART, FEWEST_SOURCES, jeffreys, mean_interval, trust
+from healtheat.signals.trust import APART, FEWEST_SOURCES, Trust, jeffreys, mean_interval, trust
 
 
 def look_alikes(*, sources: int = 30, seed: int = 0) -> Samples:
@@ -60,13 +60,21 @@ def test_wins_against_a_slow_loop() -> None:
 
 def test_classes_from_one_cloud_are_look_alikes_and_no_others() -> None:
     found = trust(look_alikes())
-    assert found.look_alikes() == [(20, 30)]
+    assert found.look_alikes() == found.look_alikes(likely=True) == [(20, 30)]
     verdicts = {c.class_id: c.verdict for c in found.classes}
     assert verdicts == {10: "apart", 20: "mixed", 30: "mixed", 40: "apart"}
     assert next(c for c in found.classes if c.class_id == 20).mixed_with == (30,)
     pair = next(found.pairs(["mixed"]))
     assert (pair.class_a, pair.class_b) == (20, 30) and pair.high < APART and 0.3 < pair.agreement < 0.7
     assert found.can_tell(np.array([0, 1, 2]), np.array([1, 2, 1])).tolist() == [True, False, False]
+
+
+def test_with_few_sources_a_look_alike_is_only_likely() -> None:
+    wins = np.array([[4.0, 3.0, 4.0], [3.0, 4.0, 4.0], [4.0, 4.0, 4.0]])
+    four = np.full(3, 4)
+    found = Trust(np.array([5, 9, 11]), four, four, np.array([3.0, 3.0, 4.0]), wins)
+    assert found.pair_verdict[0, 1] == "unsure" and found.look_alikes() == []
+    assert found.look_alikes(likely=True) == [(5, 9)]
 
 
 def test_clean_classes_are_told_apart() -> None:
