@@ -8,6 +8,7 @@ comes next, a reader or a builder, finishes a move that was interrupted.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,15 +112,22 @@ def roll_forward(index_path: Path) -> bool:
     for old in (index_path / VECTORS_FOLDER).glob("*.faiss"):
         if f"{VECTORS_FOLDER}/{old.name}" not in manifest.files:
             old.unlink()  # a class that has no box any more
+    (staging / READY_NAME).unlink()
     shutil.rmtree(staging, ignore_errors=True)
     return True
 
 
 def roll_forward_when_free(index_path: Path, *, wait_s: float = 10.0) -> None:
     """The same for a reader: waits for a builder that is moving its files right now."""
-    if is_ready(index_path):
-        with builder_lock(index_path, wait_s=wait_s):
-            roll_forward(index_path)
+    deadline_s = time.monotonic() + wait_s
+    while is_ready(index_path):
+        try:
+            with builder_lock(index_path):
+                roll_forward(index_path)
+        except IndexBusy:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.01)  # the builder may be done, and at its next build, before we get the lock
 
 
 def _move(source: Path, target: Path) -> None:

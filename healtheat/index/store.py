@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from healtheat.boxes import NO_CLASS, Boxes, Images, Problem
 from healtheat.crops import CROP_MEASURES
-from healtheat.errors import BadIndex, InputError
+from healtheat.errors import BadIndex, IndexBusy, InputError
 from healtheat.index.catalog import Catalog
 from healtheat.index.keys import photo_key
 from healtheat.index.manifest import BACKGROUND, CATALOG_NAME, MANIFEST_NAME, Manifest, shard_name
@@ -40,6 +40,7 @@ class Index:
         self._log_lock = Lock()
         self._catalog = Catalog(path / CATALOG_NAME)
         self._shards: dict[int | str, Shard] = {}
+        self._stamp = _stamp(path)
         self._verdicts_stale = False
         self._verdicts_shown = 0  # lines of the log that are in table `verdicts`
         self._catalog.create_table("verdicts", VERDICTS_SCHEMA)
@@ -61,12 +62,17 @@ class Index:
                 found = damage(path, manifest) if verify else []
                 if found:
                     raise BadIndex(found[0])
-                return cls(path, manifest, VerdictLog(path))
+                index = cls(path, manifest, VerdictLog(path))
+                index._map_shards()
             except BadIndex:
                 # A build that was committed while we read looks like damage: then look again.
                 if attempt == _ATTEMPTS - 1 or (_stamp(path) == before and not is_ready(path)):
                     raise
-        raise AssertionError("unreachable")
+                continue
+            if _stamp(path) == before and not is_ready(path):
+                return index
+            index.close()
+        raise IndexBusy(f"{path} is being built again and again; try later")
 
     def __enter__(self) -> Self:
         return self
@@ -141,7 +147,10 @@ class Index:
     def shard(self, class_id: int) -> Any:
         """The class's `faiss.IndexIDMap2`; ids are box ids. Raises KeyError for a class without boxes."""
         rows = self.manifest.class_rows()[class_id]
-        return load_faiss(self.path / shard_name(class_id), rows=rows, dim=self.manifest.dim)
+        index = load_faiss(self.path / shard_name(class_id), rows=rows, dim=self.manifest.dim)
+        if _stamp(self.path) != self._stamp or is_ready(self.path):
+            raise BadIndex(f"{self.path} was built again since it was opened; open it again")
+        return index
 
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The result of one SELECT over the tables of the catalog. Raises InputError for anything else."""
@@ -283,6 +292,12 @@ class Index:
             self._shards[name] = open_shard(self.path / shard_name(name), rows=rows, dim=self.manifest.dim)
         return self._shards[name]
 
+    def _map_shards(self) -> None:
+        """Open all shards: what is mapped now stays the same even if a build replaces the files."""
+        for class_id in self._shard_rows:
+            self._shard(class_id)
+        self._shard(BACKGROUND)
+
     @cached_property
     def _shard_rows(self) -> dict[int, int]:
         return self.manifest.class_rows()
@@ -294,6 +309,7 @@ class Index:
 
     def _show_verdicts(self) -> None:
         """Bring table `verdicts` up to date with the log."""
+        self._verdicts_stale = False
         new = [] if self._log is None else self._log.verdicts[self._verdicts_shown :]
         if new:
             self._catalog.append("verdicts", verdict_table(new, self._targets))
@@ -312,9 +328,9 @@ def _texts(rows: pa.Table, name: str) -> NDArray[np.object_]:
     return np.array([*rows[name].to_pylist(), None], object)[:-1]  # None: never an array of strings
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
+def _stamp(path: Path) -> tuple[int, int, int] | None:
     try:
         found = (path / MANIFEST_NAME).stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size
+    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -144,3 +144,34 @@ def test_an_index_open_for_reading_keeps_its_content_while_it_is_built_again(
         assert any("built again" in problem for problem in index.verify())
     with Index.open(index_path) as index:
         assert len(index.boxes()) == BOXES - 2
+
+
+def test_a_reader_never_meets_an_index_that_is_half_replaced(
+    build_small: Build, index_path: Path, data: Path
+) -> None:
+    build_small()
+    label = data.parent / "train" / "labels" / "사진 02.txt"
+    lines = label.read_bytes().splitlines(keepends=True)
+    failed: list[BaseException] = []
+    done = threading.Event()
+
+    def build_often() -> None:
+        try:
+            for number in range(8):
+                label.write_bytes(b"".join(lines[: 1 + number % 3]))
+                build_small()
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            done.set()
+
+    thread = threading.Thread(target=build_often)
+    thread.start()
+    opened = 0
+    while not done.is_set():
+        with Index.open(index_path) as index:
+            assert len(index.vectors(index.boxes().box_id)) in (BOXES - 2, BOXES - 1, BOXES)
+        opened += 1
+    thread.join()
+    assert not failed
+    assert opened > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -238,3 +239,21 @@ def test_a_photo_that_changed_since_the_build_is_not_handed_out(built: Path, dat
 def test_a_manifest_is_read_back_as_it_was_written(built: Path) -> None:
     data = (built / "manifest.json").read_bytes()
     assert Manifest.from_bytes(data, "manifest.json").to_bytes() == data
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+@pytest.mark.parametrize("name", ["verdicts.jsonl", "verdicts.head.json", "verdicts.torn"])
+def test_a_link_of_a_stranger_in_place_of_the_log_is_refused(built: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "mine").write_bytes(b"mine")
+    (built / name).unlink(missing_ok=True)
+    (built / name).symlink_to(tmp_path / "mine")
+    assert name in _found(built)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_a_link_in_place_of_a_temporary_file_is_not_followed(built: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_bytes(b"mine")
+    (built / "verdicts.head.json.tmp").symlink_to(tmp_path / "mine")
+    with Index.open(built) as index:
+        index.append_verdict(box_id=3, issue="mislabel", verdict="ok", who="a")
+    assert (tmp_path / "mine").read_bytes() == b"mine"
