@@ -130,8 +130,8 @@ def _light(rng: Rng, image: Image, strength: float) -> Image:
 def _lens(rng: Rng, image: Image, strength: float) -> Image:
     """Few pixels, blur, noise, JPEG; works on uint8."""
     size = image.shape[0]
-    if rng.random() < 0.55 * strength:
-        small = int(rng.uniform(26, 90))
+    if rng.random() < 0.45 * strength:
+        small = int(rng.uniform(30, 90))
         tiny = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
         image = cv2.resize(
             tiny, (size, size), interpolation=cv2.INTER_CUBIC if rng.random() < 0.7 else cv2.INTER_LINEAR
@@ -177,7 +177,7 @@ def view(
         pill.rgba, m, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     image = warped[..., :3].astype(np.float32)
-    if rng.random() < 0.7 * strength or bad:
+    if rng.random() < 0.6 * strength or bad:
         cover = warped[..., 3].astype(np.float32) / 255
         if rng.random() < 0.5:
             cover = cv2.erode(cover, np.ones((3, 3), np.uint8))
@@ -185,7 +185,7 @@ def view(
         if rng.random() < 0.6:
             ground = ground * _shadow(rng, cover)
         image = ground + (image - ground) * cover[..., None]
-    if rng.random() < 0.2 * strength and not bad:
+    if rng.random() < 0.12 * strength and not bad:
         image = _cover_part(rng, image, grounds)
     out = _lens(rng, _light(rng, image, strength), strength)
     if rng.random() < 0.65:  # bars as the letterbox makes them; otherwise a square cut with its surroundings

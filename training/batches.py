@@ -18,9 +18,9 @@ from training.textures import make_bank
 
 Array = NDArray[Any]
 
-IDENTITIES = 84  # two views each
-EMPTIES, PIECES = 14, 10
-OTHER_FACE = 0.35  # share of identities whose second view shows the other face
+IDENTITIES = 64  # two views each
+EMPTIES, PIECES = 8, 6
+OTHER_FACE = 0.15  # share of identities whose second view shows the other face
 
 
 @dataclass(frozen=True)
@@ -137,37 +137,20 @@ class BatchMaker:
         }  # fmt: skip
 
 
-def choose(step: int, seed: int, groups: list[Array], bank: Array | None, known: Array | None) -> Array:
-    """Identities of one batch: six groups of 14 alike.
+def choose(step: int, seed: int, groups: list[Array], *, focus: bool) -> Array:
+    """Identities of one batch: groups that share family and colours, the rest at random.
 
-    Half of the groups share family and colours; once `bank` (identities, d) holds the latest vectors of the
-    `known` identities, the other half are the nearest of a random identity: hard negatives by what the
-    encoder itself confuses.
+    At first half of them stand in groups of up to 8; with `focus`, 85 % in groups of up to 16. Mining the
+    nearest by the encoder's own vectors is not done: many of them are one tablet under two licences.
     """
     rng = np.random.default_rng((seed, step, 7))
-    each = 14
+    share, alike = (0.85, 16) if focus else (0.5, 8)
     weights = np.sqrt([len(g) for g in groups])
     weights /= weights.sum()
-    everyone = np.concatenate(groups)
-    chosen: list[int] = []
-    taken: set[int] = set()
-
-    def take(candidates: Array, limit: int) -> None:
-        for i in candidates:
-            if limit <= 0:
-                return
-            if int(i) not in taken:
-                taken.add(int(i))
-                chosen.append(int(i))
-                limit -= 1
-
-    for turn in range(IDENTITIES // each):
-        ids = None if known is None else np.flatnonzero(known)
-        if bank is not None and ids is not None and turn % 2 and len(ids) > 500:
-            anchor = int(rng.choice(ids))
-            near = ids[np.argsort(-(bank[ids] @ bank[anchor]))[: 3 * each]]
-            take(rng.permutation(near[: 2 * each]), each)
-        else:
-            take(rng.permutation(groups[int(rng.choice(len(groups), p=weights))]), each)
-    take(rng.permutation(everyone), IDENTITIES - len(chosen))
-    return np.array(chosen[:IDENTITIES])
+    chosen: dict[int, None] = {}  # in order, each once
+    while len(chosen) < min(share * IDENTITIES, sum(map(len, groups)) * share):
+        group = groups[int(rng.choice(len(groups), p=weights))]
+        chosen.update(dict.fromkeys(rng.permutation(group)[:alike].tolist()))
+    everyone = rng.permutation(np.concatenate(groups))
+    chosen.update(dict.fromkeys(everyone[:IDENTITIES].tolist()))
+    return np.array(list(chosen)[:IDENTITIES])

@@ -30,7 +30,7 @@ from training.questions import QUESTIONS
 
 # The default policy, chosen by measurement: benchmarks/encoder.md.
 VIEWS_DEGREES = [0.0, 90.0, 180.0, 270.0]
-COLOUR_WEIGHT = 0.2
+COLOUR_WEIGHT = 0.0
 COLOUR_DIM = 64
 PADDING = 0.05
 SHIPPED = Path(__file__).resolve().parent.parent / "healtheat" / "encoders" / "pill"
@@ -143,6 +143,7 @@ def export(checkpoint: Path, out: Path = SHIPPED) -> dict[str, Any]:
     }
     temporary = out / "open_clip_model.safetensors.part"
     save_file(half, temporary, metadata={"format": "pt"})
+    temporary.chmod(0o644)  # the library writes it readable by its owner alone
     temporary.replace(out / "open_clip_model.safetensors")
     _write(out / "open_clip_config.json", (json.dumps(CONFIG, indent=2) + "\n").encode("utf-8"))
     pre = CONFIG["preprocess_cfg"]

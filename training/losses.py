@@ -8,24 +8,19 @@ from torch import Tensor
 
 
 def identity_loss(
-    vectors: Tensor, identity: Tensor, face: Tensor, memory: Tensor, memory_identity: Tensor,
-    *, temperature: float, other_face_weight: float,
-) -> Tensor:  # fmt: skip
-    """Supervised contrastive loss (Khosla et al. 2020) with a memory of negatives (Wang et al. 2020).
+    vectors: Tensor, identity: Tensor, face: Tensor, *, temperature: float, other_face_weight: float
+) -> Tensor:
+    """Supervised contrastive loss (Khosla et al. 2020), one term a positive pair.
 
     `vectors` (n, d) unit rows; `identity` (n,), -1 for tiles that only serve as negatives. A positive that
     shows the other face of the product counts `other_face_weight`: it may look different, and rightly so.
-    Entries of one identity are never negatives of each other.
+    Rows of one identity are never negatives of each other. A memory of earlier batches as further negatives
+    was tried and dropped: all vectors drifted away from the stale ones together, and nothing was learnt.
     """
-    n = len(vectors)
     logits = vectors @ vectors.T / temperature
     same = identity[:, None] == identity[None, :]
-    me = torch.eye(n, dtype=torch.bool)
-    negative = ~same
-    old = vectors @ memory.T / temperature
-    old = old.masked_fill(identity[:, None] == memory_identity[None, :], float("-inf"))
-    rest = torch.logsumexp(torch.cat([logits.masked_fill(~negative, float("-inf")), old], 1), 1)
-    positive = same & ~me & (identity >= 0)[:, None]
+    rest = torch.logsumexp(logits.masked_fill(same, float("-inf")), 1)
+    positive = same & ~torch.eye(len(vectors), dtype=torch.bool) & (identity >= 0)[:, None]
     weight = torch.where(face[:, None] == face[None, :], 1.0, other_face_weight) * positive
     each = torch.logaddexp(logits, rest[:, None]) - logits
     return (weight * each).sum() / weight.sum()

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from training.batches import BatchMaker, Material, choose, load_material, look_alike_groups
 from training.losses import caption_loss, identity_loss
-from training.model import EMBED_DIM, RESOLUTION_PX, build_model, fold_batch_norm
+from training.model import RESOLUTION_PX, build_model, fold_batch_norm
 from training.validate import held_out_views, retrieval
 
 _maker: BatchMaker | None = None
@@ -33,18 +33,19 @@ class Settings:
 
     seed: int = 0
     steps: int = 2000
-    warmup: int = 80
-    lr_tower: float = 4e-4
-    lr_new: float = 1.5e-3
+    warmup: int = 40
+    lr_tower: float = 2e-4
+    lr_new: float = 1e-3
     weight_decay: float = 0.02
-    temperature: float = 0.07
+    temperature: float = 0.1
     other_face_weight: float = 0.5
     caption_weight: float = 0.25
-    memory: int = 6144
-    average: float = 0.995
+    focus_from: int = 450  # from this step on, batches are mostly look-alikes and the temperature is lower
+    focus_temperature: float = 0.06
+    average: float = 0.99
     frozen_blocks: int = 2
     size: int = RESOLUTION_PX
-    check_every: int = 200
+    check_every: int = 100
     save_every: int = 50
 
 
@@ -73,7 +74,7 @@ def _rate(step: int, s: Settings) -> float:
 
 
 class Trainer:
-    """Model, average, optimiser and memory of one run; `save` and `load` carry all of it."""
+    """Model, average and optimiser of one run; `save` and `load` carry all of it."""
 
     def __init__(self, work: Path, settings: Settings) -> None:
         torch.manual_seed(settings.seed)
@@ -96,14 +97,10 @@ class Trainer:
         )  # fmt: skip
         self.base_rates = [g["lr"] for g in self.optimiser.param_groups]
         self.average = {n: p.detach().clone() for n, p in self.model.named_parameters()}
-        identities = int(self.material.identity.max()) + 1
-        self.bank = torch.zeros(identities, EMBED_DIM)
-        self.memory = F.normalize(torch.randn(settings.memory, EMBED_DIM), dim=1)
-        self.memory_identity = torch.full((settings.memory,), -2)
         self.seconds = 0.0
 
     def state(self) -> dict[str, Any]:
-        kept = ("step", "seconds", "average", "bank", "memory", "memory_identity")
+        kept = ("step", "seconds", "average")
         return {name: getattr(self, name) for name in kept} | {
             "settings": asdict(self.s),
             "model": self.model.state_dict(),
@@ -124,12 +121,8 @@ class Trainer:
             raise ValueError(f"{path}: was trained with {state['settings']}, asked for {asdict(self.s)}")
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
-        for name in ("step", "seconds", "average", "bank", "memory", "memory_identity"):
+        for name in ("step", "seconds", "average"):
             setattr(self, name, state[name])
-
-    def choose(self, step: int) -> Any:
-        known = (self.bank.abs().sum(1) > 0).numpy()
-        return choose(step, self.s.seed, self.groups, self.bank.numpy(), known)
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, float]:
         """One step on one batch; returns its losses."""
@@ -140,11 +133,13 @@ class Trainer:
         image = F.normalize(self.model.visual(as_input(batch["images"])), dim=1)
         text = self.model.encode_text(torch.from_numpy(batch["tokens"]), normalize=True)
         scale = self.model.logit_scale.exp().clamp(max=60)
-        whole = identity >= 0
         told = identity_loss(
-            image, identity, face, self.memory, self.memory_identity,
-            temperature=s.temperature, other_face_weight=s.other_face_weight,
-        )  # fmt: skip
+            image,
+            identity,
+            face,
+            temperature=s.focus_temperature if self.step >= s.focus_from else s.temperature,
+            other_face_weight=s.other_face_weight,
+        )
         matched = caption_loss(image, text, torch.from_numpy(batch["matches"]), scale)
         loss = told + s.caption_weight * matched
         self.optimiser.zero_grad(set_to_none=True)
@@ -156,10 +151,6 @@ class Trainer:
             for name, p in self.model.named_parameters():
                 if p.requires_grad:
                     self.average[name].lerp_(p, 1 - decay)
-            fresh, names = image[whole].detach(), identity[whole]
-            self.bank[names] = fresh
-            self.memory = torch.cat([fresh, self.memory])[: s.memory]
-            self.memory_identity = torch.cat([names, self.memory_identity])[: s.memory]
         self.step += 1
         return {
             "loss": float(loss.detach()),
@@ -188,30 +179,34 @@ def train(work: Path, settings: Settings, tell: Callable[[str], None]) -> Path:
     ) as pool:
         waiting: deque[Future[dict[str, Any]]] = deque()
         ahead = trainer.step
-        started, sums, count = time.perf_counter(), np.zeros(3), 0
+        started = time.perf_counter()
+        seen: dict[str, deque[float]] = {}
         while trainer.step < settings.steps:
             while len(waiting) < 3 and ahead < settings.steps:
-                waiting.append(pool.submit(_make, ahead, trainer.choose(ahead)))
+                waiting.append(
+                    pool.submit(
+                        _make,
+                        ahead,
+                        choose(ahead, settings.seed, trainer.groups, focus=ahead >= settings.focus_from),
+                    )
+                )
                 ahead += 1
             losses = trainer.train_step(waiting.popleft().result())
-            sums += np.array(list(losses.values()))
-            count += 1
+            for name, value in losses.items():
+                seen.setdefault(name, deque(maxlen=settings.check_every)).append(value)
             if trainer.step % 10 == 0:
                 trainer.seconds += time.perf_counter() - started
                 started = time.perf_counter()
-                tell(
-                    f"step {trainer.step} {trainer.seconds:.0f} s "
-                    + " ".join(f"{v:.3f}" for v in sums / count)
-                )
+                recent = " ".join(f"{k} {np.mean(v):.3f}" for k, v in seen.items())
+                tell(f"step {trainer.step} {trainer.seconds:.0f} s {recent}")
             if trainer.step % settings.check_every == 0 or trainer.step == settings.steps:
                 found = retrieval(trainer.averaged(), views)
                 row = {
                     "step": trainer.step,
                     "seconds": round(trainer.seconds),
-                    **dict(zip(losses, (sums / count).round(4), strict=True)),
+                    **{name: round(float(np.mean(values)), 4) for name, values in seen.items()},
                     **found,
                 }
-                sums, count = np.zeros(3), 0
                 is_new = not curve.exists()
                 with curve.open("a", encoding="utf-8", newline="") as f:
                     writer = csv.DictWriter(f, row.keys())

@@ -20,7 +20,7 @@ from training.model import build_model, fold_batch_norm, unfold_batch_norm  # no
 from training.train import Settings, Trainer  # noqa: E402
 
 SIZE = 112
-SMALL = Settings(steps=4, warmup=1, memory=32, size=SIZE)
+SMALL = Settings(steps=4, warmup=1, size=SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +77,12 @@ def test_identities_join_products_with_one_look_and_keep_the_held_out_apart(work
 def test_a_batch_repeats_and_holds_two_views_of_every_identity(work: Path) -> None:
     material = load_material(work, 0, made_up=4)
     maker = BatchMaker(material, 0, 64)
-    chosen = choose(5, 0, look_alike_groups(material), None, None)
+    chosen = choose(5, 0, look_alike_groups(material), focus=True)
     one, two = maker.make(5, chosen), maker.make(5, chosen)
     assert all((one[k] == two[k]).all() for k in one)
     whole = one["identity"][one["identity"] >= 0]
     values, counts = np.unique(whole, return_counts=True)
-    assert (counts == 2).all() and len(values) == len(chosen) == 84
+    assert (counts == 2).all() and len(values) == len(chosen) == 64
     assert one["matches"].shape == (len(one["images"]), len(one["tokens"]))
     assert one["matches"][: len(whole) : 2].any(1).all()
 
@@ -96,7 +96,7 @@ def test_training_resumes_exactly(work: Path, tmp_path: Path) -> None:
         return {k: v if k == "tokens" else v[keep] for k, v in batch.items()}
 
     groups = look_alike_groups(maker.material)
-    batches = [few(maker.make(k, choose(k, 0, groups, None, None))) for k in range(3)]
+    batches = [few(maker.make(k, choose(k, 0, groups, focus=False))) for k in range(3)]
     straight = Trainer(work, SMALL)
     start = {n: p.detach().clone() for n, p in straight.model.named_parameters()}
     for batch in batches:
@@ -116,7 +116,7 @@ def test_training_resumes_exactly(work: Path, tmp_path: Path) -> None:
     for name, value in straight.average.items():
         torch.testing.assert_close(resumed.average[name], value, atol=1e-6, rtol=1e-5, msg=name)
     with pytest.raises(ValueError, match="was trained with"):
-        Trainer(work, Settings(steps=4, memory=32, seed=1, warmup=1)).load(tmp_path / "c.pt")
+        Trainer(work, Settings(steps=4, seed=1, warmup=1)).load(tmp_path / "c.pt")
 
 
 def test_exports_agree_with_the_trained_model(work: Path, tmp_path: Path) -> None:
