@@ -37,7 +37,7 @@ FINDINGS_SCHEMA = pa.schema(
 # probabilities, so one half would mean "more likely than not"; kinder limits for what is only a hint.
 THRESHOLDS: Mapping[str, float] = {
     "mislabel": 0.5,
-    "outlier": 0.4,
+    "outlier": 0.2,
     "background": 0.5,
     "bad_box": 0.5,
     "duplicate": 0.5,

@@ -12,7 +12,8 @@ from sklearn.linear_model import LogisticRegression
 
 from healtheat.signals.base import Samples, Scores, Signal
 from healtheat.signals.calibrate import error_probability
-from healtheat.signals.classmodel import FOLDS, folds, whiten
+from healtheat.signals.classmodel import FOLDS, folds
+from healtheat.signals.components import whiten
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +49,7 @@ def nearest(
 
 
 class Background(Signal):
-    """Issue background. Raw: log odds of a classifier that never saw the source, plus the share of tiles nearby.
+    """Issue background. Raw: log odds of a classifier that never saw the source, plus the tiles nearby.
 
     Score: the chance that the box holds background.
     """
@@ -76,7 +77,7 @@ class Background(Signal):
             ),
         ]
         raw = logit + self.share_weight * (share - 0.5)
-        score = error_probability(raw[:n], raw[n:])
+        score = error_probability(raw[:n], raw[n:], np.where(raw[:n] > 0, 0.95, 0.0))
         reason = [
             f"{round(s * self.k) or 'none'} of its {self.k} nearest neighbours are background tiles"
             for s in share[:n]

@@ -16,10 +16,10 @@ from sklearn.linear_model import LogisticRegression
 
 from healtheat.neighbours import Neighbours
 from healtheat.signals.base import Samples
+from healtheat.signals.components import whiten
 from healtheat.signals.stack import fit_weights, log_softmax
 
 FOLDS = 5
-COMPONENTS = 64
 FLOOR = 1e-6  # probability below which a model is not believed
 _LOGISTIC_VALUES = 20_000_000  # boxes × classes above which the logistic regression takes too long
 
@@ -35,21 +35,6 @@ def folds(group: NDArray[np.int32], count: int = FOLDS) -> NDArray[np.int64]:
         fold[at] = int(load.argmin())
         load[fold[at]] += size[at]
     return fold[np.searchsorted(codes, group)]
-
-
-def whiten(vectors: NDArray[np.float32], components: int = COMPONENTS, shrink: float = 0.1) -> Floats:
-    """(n, <= components) principal components over their deviation, shrunk by `shrink` × mean variance."""
-    if not vectors.size:
-        return np.zeros((len(vectors), 1))
-    rows = vectors.astype(np.float64)
-    centred = rows - rows.mean(axis=0, keepdims=True)
-    values, axes = np.linalg.eigh(centred.T @ centred / len(rows))
-    values, axes = values[::-1], axes[:, ::-1]
-    keep = min(components, int((values > max(values[0], 1e-12) * 1e-7).sum()))
-    if not keep:  # all rows are equal
-        return np.zeros((len(rows), 1))
-    scale = np.sqrt(values[:keep] + shrink * values[:keep].mean())
-    return np.asarray(centred @ axes[:, :keep] / scale)
 
 
 def logistic(data: Floats, code: NDArray[np.int64], fold: NDArray[np.int64], c: int) -> Floats:

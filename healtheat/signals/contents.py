@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from healtheat.contents import Listing, compare, detect, listing, open_rule, rea
 from healtheat.contents.rule import AIHUB
 from healtheat.labels import broken_classes
 from healtheat.signals.base import Samples, Scores, Signal
+
+if TYPE_CHECKING:
+    from healtheat.index import Index
 
 MISSING, UNEXPECTED = "missing_box", "unexpected_class"
 
@@ -109,8 +113,20 @@ class Contents(Signal):
         ]
 
 
-def with_contents(signals: Sequence[Signal], rule: str = "auto", classes: str = "") -> tuple[Signal, ...]:
+def with_contents(
+    signals: Sequence[Signal], rule: str = "auto", classes: Path | None = None
+) -> tuple[Signal, ...]:
     """`signals` with the contents signal set up so; InputError where `rule` or `classes` cannot be used."""
-    contents = Contents(rule, classes)
+    if rule.lower().endswith(".csv"):
+        rule = str(Path(rule).absolute())  # the settings are read again at the next scoring, from anywhere
+    contents = Contents(rule, "" if classes is None else str(classes.absolute()))
     kept = tuple(contents if isinstance(signal, Contents) else signal for signal in signals)
     return kept if contents in kept else (*kept, contents)
+
+
+def contents_of(index: Index) -> tuple[str, Path | None]:
+    """Rule and class map of the last scoring of `index`, as `with_contents` takes them."""
+    rows = index.sql("SELECT settings FROM runs WHERE signal = 'contents' ORDER BY run_id DESC LIMIT 1")
+    settings = json.loads(rows["settings"][0].as_py()) if len(rows) else {}
+    classes = settings.get("classes")
+    return settings.get("rule") or "auto", Path(classes) if classes else None

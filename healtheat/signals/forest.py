@@ -13,15 +13,12 @@ from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
 from healtheat.signals.base import Samples, Scores, Signal
+from healtheat.signals.components import whiten
 
 
 def features(samples: Samples, components: int) -> NDArray[np.float64]:
     """(n, components + 3) principal components of variance 1, log area, log aspect, touching the border."""
-    rows = samples.vectors.astype(np.float64)
-    centred = rows - rows.mean(axis=0)
-    _, values, axes = np.linalg.svd(centred.T @ centred, full_matrices=False)
-    keep = min(components, int((values > values[0] * 1e-9).sum())) if len(values) and values[0] > 0 else 0
-    parts = centred @ axes[:keep].T / np.sqrt(np.maximum(values[:keep] / len(rows), 1e-12))
+    parts = whiten(samples.vectors, components, 0.0)
     wh = np.maximum(samples.boxes.xywhn[:, 2:], 1e-6)
     corners = samples.boxes.xyxyn
     touching = ((corners[:, :2] < 0.002) | (corners[:, 2:] > 0.998)).any(axis=1)
@@ -36,7 +33,7 @@ class Forest(Signal):
     issues = ("outlier",)
 
     def __init__(
-        self, *, trees: int = 100, components: int = 32, fewest: int = 8, ceiling: float = 0.5, seed: int = 0
+        self, *, trees: int = 100, components: int = 32, fewest: int = 8, ceiling: float = 0.3, seed: int = 0
     ) -> None:
         self.trees = trees
         self.components = components

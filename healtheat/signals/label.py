@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from healtheat.boxes import NO_CLASS
 from healtheat.signals.base import Samples, Scores, Signal
-from healtheat.signals.beliefs import class_beliefs
+from healtheat.signals.beliefs import believe, class_beliefs
 from healtheat.signals.calibrate import error_probability
 from healtheat.signals.trust import trust
 
@@ -72,7 +72,10 @@ class Label(Signal):
         others[np.arange(n), code] = -1
         best = others.argmax(axis=1)
         raw = odds(p, code, self.floor) if c > 1 else np.zeros(n)
-        score = error_probability(raw, simulated_odds(p, code, self.floor)) if c > 1 else np.zeros(n)
+        score = np.zeros(n)
+        if c > 1:
+            start = np.clip(1 - believe(np.log(p + 0.01 / c), code, 0.05)[np.arange(n), code], 0, 0.95)
+            score = error_probability(raw, simulated_odds(p, code, self.floor), start)
         withheld = _mixed_up(samples, best)
         reason, evidence = self._explain(samples, p, best, raw, withheld)
         return [
