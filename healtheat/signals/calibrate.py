@@ -2,8 +2,8 @@
 
 What the measure would be on errors is known by simulation (a label exchanged, a box put on background);
 what it is on this data is a mixture of few errors and many right boxes. A logistic curve between the two
-parts of the mixture, found by expectation-maximisation, gives each box its probability (Platt 1999 for the curve;
-Elkan, Noto: Learning classifiers from only positive and unlabeled data, KDD 2008, for the mixture).
+parts of the mixture, found by expectation-maximisation, gives each box its probability (Platt 1999 for
+the curve; Elkan, Noto: Learning classifiers from only positive and unlabeled data, KDD 2008).
 """
 
 from __future__ import annotations
