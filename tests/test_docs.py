@@ -77,6 +77,15 @@ def test_console_examples_run(file: Path, beside_pills: Path, monkeypatch: pytes
         assert not shown or check.check_output(shown, out.getvalue(), options), f"{command}\n{out.getvalue()}"
 
 
+def test_readme_python_runs(beside_pills: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(beside_pills)
+    blocks = re.findall(r"^```python\n(.*?)^```$", text_of(ROOT / "README.md"), re.M | re.S)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})
+    assert Path("mislabels-from-python.csv").read_bytes().startswith(b"image,line,class_id,issue,score,")
+
+
 def test_readme_has_the_main_job() -> None:
     commands = [command for command, _ in commands_of(ROOT / "README.md")]
     assert {"make demo", "make test"} <= set(commands)
