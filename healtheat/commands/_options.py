@@ -50,6 +50,21 @@ ImageOption = Annotated[
 MinScoreOption = Annotated[
     float | None, typer.Option("--min-score", metavar="X", help="Only scores of at least X, from 0 to 1.")
 ]
+ContentsRuleOption = Annotated[
+    str | None,
+    typer.Option(
+        "--contents-rule",
+        metavar="auto|aihub|FILE.csv|REGEX",
+        help="How a photo's name lists what is on it, as in `healtheat contents`. auto: AI Hub's names, if "
+        "nearly all follow them and class ids can be told.",
+    ),
+]
+ClassesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--classes", metavar="CSV", help="class_id,drug_code,name: which class a code in a name stands for."
+    ),
+]
 VerdictOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from healtheat.commands import _options as options
 from healtheat.commands._options import INDEX_ROOT, MANIFEST
 from healtheat.commands._summary import exit_if_failed, flagged_issues, print_flagged
 from healtheat.commands._terminal import note, one_line, progress_bar
@@ -77,6 +78,8 @@ def build(
             help="Which photos are copies of one source and must not vouch for each other.",
         ),
     ] = "auto",
+    contents_rule: options.ContentsRuleOption = "auto",
+    classes: options.ClassesOption = None,
     device: Annotated[
         str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where the encoder runs.")
     ] = "auto",
@@ -96,11 +99,15 @@ def build(
       healtheat build data/pills/data.yaml
       healtheat build annotations.json --images photos --index index/hospital
       healtheat build photos --weights best.pt
+      healtheat build data.yaml --contents-rule aihub --classes classes.csv
       healtheat build data.yaml --encoder ViT-B-32/laion2b_s34b_b79k --views 0,90,180,270
     """
     from healtheat.build import build as build_index
     from healtheat.encoders import load_encoder
+    from healtheat.signals import SIGNALS
+    from healtheat.signals.contents import with_contents
 
+    signals = with_contents(SIGNALS, contents_rule or "auto", classes)
     source, folder = _open(data, index, images, weights, conf)
     loaded = load_encoder(encoder, views=_degrees(views), device=device)
     policy = loaded.spec.crop_policy()
@@ -113,6 +120,7 @@ def build(
             encoder=loaded,
             crop_policy=policy,
             group_rule=group_by,
+            signals=signals,
             strict=strict,
             threads=threads,
             progress=progress,
