@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from healtheat.findings import FindingSettings, find
 from healtheat.index import Index
-from healtheat.index.catalog import BASE_TABLES, CatalogWriter
+from healtheat.index.catalog import CatalogWriter
 from healtheat.index.manifest import CATALOG_NAME, Manifest
 from healtheat.index.staging import building, commit, file_entry
+from healtheat.index.tables import BASE_TABLES
 from healtheat.progress import Progress, silent
 from healtheat.signals import SIGNALS, Signal, run_signals, samples_from
 

@@ -10,91 +10,8 @@ import duckdb
 import pyarrow as pa
 
 from healtheat.errors import BadIndex, InputError
+from healtheat.index.tables import ARROW, TABLES
 
-_TEXT, _ID, _NUMBER, _HASH = "VARCHAR", "BIGINT", "DOUBLE", "UBIGINT"
-
-TABLES: dict[str, dict[str, str]] = {
-    "images": {
-        "image_id": _ID,
-        "path": _TEXT,
-        "file": _TEXT,
-        "split": _TEXT,
-        "status": _TEXT,
-        "label_path": _TEXT,
-        "width_px": _ID,
-        "height_px": _ID,
-        "sha256": _TEXT,
-        "dhash": _HASH,
-        "group_key": _TEXT,
-    },
-    "boxes": {
-        "box_id": _ID,
-        "image_id": _ID,
-        "line": _ID,
-        "class_id": _ID,
-        "cx": _NUMBER,
-        "cy": _NUMBER,
-        "w": _NUMBER,
-        "h": _NUMBER,
-        "confidence": "FLOAT",
-        "crop_key": _TEXT,
-        "dhash": _HASH,
-        "sharpness": "FLOAT",
-        "brightness": "FLOAT",
-        "contrast": "FLOAT",
-    },
-    "classes": {"class_id": _ID, "name": _TEXT},
-    "problems": {"problem_id": _ID, "file": _TEXT, "line": _ID, "reason": _TEXT, "image_id": _ID},
-    "background": {
-        "tile_id": _ID,
-        "image_id": _ID,
-        "cx": _NUMBER,
-        "cy": _NUMBER,
-        "w": _NUMBER,
-        "h": _NUMBER,
-        "crop_key": _TEXT,
-    },
-    "scores": {
-        "run_id": _ID,
-        "box_id": _ID,
-        "image_id": _ID,
-        "signal": _TEXT,
-        "issue": _TEXT,
-        "raw": _NUMBER,
-        "score": _NUMBER,
-        "abstain": _TEXT,
-        "reason": _TEXT,
-        "suggestion": _ID,
-        "evidence": _TEXT,
-    },
-    "findings": {
-        "finding_id": _ID,
-        "run_id": _ID,
-        "box_id": _ID,
-        "image_id": _ID,
-        "line": _ID,
-        "class_id": _ID,
-        "issue": _TEXT,
-        "score": _NUMBER,
-        "suspicion": _NUMBER,
-        "signal": _TEXT,
-        "reason": _TEXT,
-        "suggestion": _ID,
-        "evidence": _TEXT,
-        "flagged": "BOOLEAN",
-    },
-    "runs": {
-        "run_id": _ID,
-        "kind": _TEXT,
-        "signal": _TEXT,
-        "started_at": _TEXT,
-        "seconds": _NUMBER,
-        "status": _TEXT,
-        "error": _TEXT,
-        "settings": _TEXT,
-    },
-}
-BASE_TABLES = ("images", "boxes", "classes", "problems", "background")
 MEMORY_LIMIT = "2GB"  # per connection; a query that needs more is refused, not the machine
 
 _MAGIC = b"DUCK"  # behind the first block's checksum
@@ -150,7 +67,7 @@ class CatalogWriter:
         if rows:
             names = TABLES[table]
             columns = zip(*rows, strict=True)
-            arrays = [pa.array(c, _ARROW[kind]) for c, kind in zip(columns, names.values(), strict=True)]
+            arrays = [pa.array(c, ARROW[kind]) for c, kind in zip(columns, names.values(), strict=True)]
             self._insert(table, pa.Table.from_arrays(arrays, names=list(names)))
 
     def _insert(self, table: str, rows: pa.Table) -> None:
@@ -256,16 +173,6 @@ class Catalog:
                     f"{path}: table {table}: expected {_columns(TABLES.get(table))}, "
                     f"found {_columns(found.get(table))}; build the index again"
                 )
-
-
-_ARROW: dict[str, pa.DataType] = {
-    _TEXT: pa.string(),
-    _ID: pa.int64(),
-    _NUMBER: pa.float64(),
-    _HASH: pa.uint64(),
-    "FLOAT": pa.float32(),
-    "BOOLEAN": pa.bool_(),
-}
 
 
 def _columns(columns: dict[str, str] | None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,12 +16,11 @@ from healtheat.boxes import NO_CLASS, Boxes, Images, Problem
 from healtheat.crops import CROP_MEASURES
 from healtheat.errors import BadIndex, IndexBusy, InputError
 from healtheat.index.catalog import Catalog
-from healtheat.index.keys import photo_key
+from healtheat.index.judging import Judging
 from healtheat.index.manifest import BACKGROUND, CATALOG_NAME, MANIFEST_NAME, Manifest, shard_name
 from healtheat.index.shards import Shard, load_faiss, open_shard
 from healtheat.index.staging import is_ready, roll_forward_when_free
 from healtheat.index.verdict_log import Verdict, VerdictLog
-from healtheat.index.verdict_table import CURRENT_VERDICTS, VERDICTS_SCHEMA, Targets, verdict_table
 from healtheat.index.verify import changed_files, damage, every_problem
 from healtheat.sources.text import Unreadable, read_small
 
@@ -36,16 +34,13 @@ class Index:
     def __init__(self, path: Path, manifest: Manifest, verdict_log: VerdictLog | None = None) -> None:
         self.path = path
         self.manifest = manifest
-        self._log = verdict_log
-        self._log_lock = Lock()
         self._catalog = Catalog(path / CATALOG_NAME)
         self._shards: dict[int | str, Shard] = {}
         self._stamp = _stamp(path)
-        self._verdicts_stale = False
-        self._verdicts_shown = 0  # lines of the log that are in table `verdicts`
-        self._catalog.create_table("verdicts", VERDICTS_SCHEMA)
-        self._show_verdicts()
-        self._catalog.create_view("current_verdicts", CURRENT_VERDICTS)
+        Judging.create_tables(self._catalog)
+        self._judging = (
+            None if verdict_log is None else Judging(verdict_log, self._catalog, self.boxes, self.images)
+        )
 
     @classmethod
     def open(cls, path: Path, *, verify: bool = True) -> Index:
@@ -154,9 +149,8 @@ class Index:
 
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The result of one SELECT over the tables of the catalog. Raises InputError for anything else."""
-        if self._verdicts_stale and "verdict" in query.lower():  # the table of a long log takes its time
-            with self._log_lock:
-                self._show_verdicts()
+        if self._judging is not None and "verdict" in query.lower():
+            self._judging.show()
         return self._catalog.sql(query, parameters)
 
     def scores(self) -> pa.Table:
@@ -174,19 +168,18 @@ class Index:
 
     def refresh_verdicts(self) -> None:
         """See what was decided since, by this process or another."""
-        with self._log_lock:
-            if self._log is not None and self._log.refresh():
-                self._verdicts_stale = True
+        if self._judging is not None:
+            self._judging.refresh()
 
     @property
     def verdict_lines(self) -> int:
         """Lines of the verdict log that were read so far, undos included: changes when somebody decided."""
-        return 0 if self._log is None else len(self._log.verdicts)
+        return 0 if self._judging is None else self._judging.lines
 
     @property
     def torn_verdict(self) -> bool:
         """Whether the log ends in a line that was never finished (nobody was told that it was saved)."""
-        return self._log is not None and bool(self._log.torn)
+        return self._judging is not None and self._judging.torn
 
     def append_verdict(
         self,
@@ -205,34 +198,23 @@ class Index:
         relabel only). It is on the disk when this returns. Raises InputError for a senseless one, KeyError
         for an unknown box or photo.
         """
-        if box_id >= 0:
-            row = int(self._rows(np.array([box_id], np.int64))[0])
-            image_id, line = int(self._boxes.image_id[row]), int(self._boxes.line[row])
-            class_id = int(self._boxes.class_id[row])
-            key = self._targets.box_key(row)
-        else:
-            line = -1
-            key = photo_key(self._image(image_id, "sha256"), self._image(image_id, "path"), class_id)
-        where: dict[str, Any] = {"image": self._image(image_id, "path"), "line": line, "class_id": class_id}
-        what: dict[str, Any] = {"issue": issue, "verdict": verdict, "who": who, "relabel_to": relabel_to}
-        with self._log_lock:
-            entry = self._open_log().append(box_key=key, **where, **what)
-            self._verdicts_stale = True
-        return entry
+        return self._desk().append(
+            issue=issue,
+            verdict=verdict,
+            who=who,
+            box_id=box_id,
+            image_id=image_id,
+            class_id=class_id,
+            relabel_to=relabel_to,
+        )
 
     def undo_verdict(self, seq: int, who: str) -> Verdict:
         """Take back verdict `seq` by a new line in the log. Raises InputError if there is no such verdict."""
-        with self._log_lock:
-            entry = self._open_log().undo(seq, who)
-            self._verdicts_stale = True
-        return entry
+        return self._desk().undo(seq, who)
 
     def image_file(self, image_id: int) -> Path:
         """Where the photo lies. Its content may have changed since: read it with `image_bytes`."""
-        rows = self.sql("SELECT file FROM images WHERE image_id = ?", [image_id]).to_pylist()
-        if not rows:
-            raise KeyError(f"no image {image_id}")
-        return Path(self.manifest.source.root) / str(rows[0]["file"])
+        return Path(self.manifest.source.root) / str(self._photo(image_id)["file"])
 
     def image_bytes(self, image_id: int) -> bytes:
         """The photo as it was built from. Raises InputError if it is gone or has changed since.
@@ -241,12 +223,11 @@ class Index:
         to read other files.
         """
         file = self.image_file(image_id)
-        wanted = self._image(image_id, "sha256")
         try:
             content = read_small(file, MAX_IMAGE_BYTES)
         except Unreadable as error:
             raise InputError(f"{file}: {error}; build the index again") from None
-        if content.sha256 != wanted:
+        if content.sha256 != self._photo(image_id)["sha256"]:
             raise InputError(f"{file}: changed since the index was built; build it again")
         return content.data
 
@@ -262,14 +243,6 @@ class Index:
     def _boxes(self) -> Boxes:
         return self.boxes()
 
-    @cached_property
-    def _images(self) -> Images:
-        return self.images()
-
-    @cached_property
-    def _targets(self) -> Targets:
-        return Targets(self._boxes, self._images)
-
     def _rows(self, box_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Rows of these boxes among all boxes, which are ordered by box_id."""
         known = self._boxes.box_id
@@ -279,12 +252,11 @@ class Index:
             raise KeyError(f"no box {int(box_ids[missing][0])}")
         return rows.astype(np.int64)
 
-    def _image(self, image_id: int | None, column: str) -> str:
-        images = self._images
-        row = np.searchsorted(images.image_id, -1 if image_id is None else image_id)
-        if row >= len(images) or images.image_id[row] != image_id:
+    def _photo(self, image_id: int) -> dict[str, Any]:
+        rows = self.sql("SELECT file, sha256 FROM images WHERE image_id = ?", [image_id]).to_pylist()
+        if not rows:
             raise KeyError(f"no image {image_id}")
-        return str(getattr(images, column)[row])
+        return dict(rows[0])
 
     def _shard(self, name: int | str) -> Shard:
         if name not in self._shards:
@@ -302,21 +274,10 @@ class Index:
     def _shard_rows(self) -> dict[int, int]:
         return self.manifest.class_rows()
 
-    def _open_log(self) -> VerdictLog:
-        if self._log is None:
+    def _desk(self) -> Judging:
+        if self._judging is None:
             raise InputError("this index is still being built; it takes no verdicts")
-        return self._log
-
-    def _show_verdicts(self) -> None:
-        """Bring table `verdicts` up to date with the log."""
-        self._verdicts_stale = False
-        new = [] if self._log is None else self._log.verdicts[self._verdicts_shown :]
-        if new:
-            self._catalog.append("verdicts", verdict_table(new, self._targets))
-            undone = [verdict.undoes for verdict in new if verdict.undoes is not None]
-            if undone:
-                self._catalog.mark("verdicts", "undone", "seq", undone)
-            self._verdicts_shown += len(new)
+        return self._judging
 
 
 def _numbers(rows: pa.Table, name: str, dtype: type) -> NDArray[Any]:

@@ -74,7 +74,7 @@ def write_set(root: Path, *, photos: int = 12, boxes: int = 3) -> Path:
 def tables(index_path: Path, only: Sequence[str] = ()) -> dict[str, object]:
     """What must not depend on how an index came about: rows without times, vectors, hashes."""
     from healtheat.index import Index
-    from healtheat.index.catalog import TABLES
+    from healtheat.index.tables import TABLES
 
     with Index.open(index_path) as index:
         assert index.verify() == []

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from healtheat.errors import BadIndex, InputError
-from healtheat.index.catalog import TABLES, Catalog, CatalogWriter
+from healtheat.index.catalog import Catalog, CatalogWriter
+from healtheat.index.tables import TABLES
 
 
 @pytest.fixture
