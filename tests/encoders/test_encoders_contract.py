@@ -11,7 +11,14 @@ import pytest
 from numpy.typing import NDArray
 
 from healtheat.crops import CropPolicy
-from healtheat.encoders import DEFAULT, Encoder, EncoderSpec, list_encoders, load_encoder
+from healtheat.encoders import (
+    DEFAULT,
+    Encoder,
+    EncoderSpec,
+    list_encoders,
+    load_encoder,
+    shipped_text_vectors,
+)
 from healtheat.errors import EncoderError
 
 KINDS = ["imagenet", "pill", "open_clip"]
@@ -89,6 +96,21 @@ def test_text_vectors_fit_crop_vectors(encoder: Encoder) -> None:
         assert label and vector.shape == (encoder.spec.dim,)
         assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-4)
     assert encoder.text_vectors("no such question") == {}
+
+
+def test_shipped_text_is_found_by_the_weights_alone() -> None:
+    """An index says which weights made its vectors; texts of other weights must not be compared with them."""
+    if "pill" not in [info.name for info in list_encoders()]:
+        pytest.skip("the pill encoder's files are not installed")
+    encoder = load_encoder("pill", threads=1)
+    found, own = shipped_text_vectors(encoder.spec, "pill"), encoder.text_vectors("pill")
+    assert {"pill", "background"} <= set(found) == set(own)
+    assert all((found[label] == own[label]).all() for label in own)
+    renamed = encoder.spec.model_copy(update={"name": "other"})
+    assert shipped_text_vectors(renamed, "pill")
+    retrained = encoder.spec.model_copy(update={"weights_sha256": "0" * 64})
+    assert shipped_text_vectors(retrained, "pill") == {}
+    assert shipped_text_vectors(load_encoder("imagenet", threads=1).spec, "pill") == {}
 
 
 @pytest.fixture(params=["imagenet", "open_clip"])
