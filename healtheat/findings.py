@@ -54,13 +54,40 @@ class FindingSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     thresholds: dict[str, float] = Field(default_factory=lambda: dict(THRESHOLDS))
+    fdr: float | None = Field(
+        default=None, gt=0, lt=1
+    )  # share of false alarms among the flags, instead of thresholds
+    budget: int | None = Field(default=None, ge=0)  # flag only the boxes of the most suspicious so many
+
+
+def at_false_alarm_rate(score: NDArray[np.float64], fdr: float) -> NDArray[np.bool_]:
+    """(n,) as many flags as keep the expected share of false ones at `fdr`; scores are chances.
+
+    The expected share of false alarms among the first k is the mean of 1 - score over them (Efron:
+    Large-scale inference, 2010, chapter 5: the Bayes false discovery rate is the mean of the local ones).
+    """
+    order = np.argsort(-score, kind="stable")
+    expected = np.cumsum(1 - score[order]) / np.arange(1, len(score) + 1)
+    flagged = np.zeros(len(score), bool)
+    flagged[order[: int((expected <= fdr).sum())]] = True  # the mean only rises
+    return flagged
+
+
+def expected_errors(findings: pa.Table, budget: int) -> float:
+    """How many boxes with an error are expected among the `budget` most suspicious ones."""
+    best: dict[int, float] = {}
+    for box, value in zip(findings["box_id"].to_pylist(), findings["suspicion"].to_pylist(), strict=True):
+        if box >= 0:
+            best[box] = value
+    return float(sum(sorted(best.values(), reverse=True)[:budget]))
 
 
 def find(scores: pa.Table, samples: Samples, settings: FindingSettings | None = None) -> pa.Table:
     """A table in FINDINGS_SCHEMA from a table in the scores schema, ordered by box, photo and issue.
 
-    Where several signals judge one issue of a box, the highest score is the finding's, and that signal gives
-    the reason. Abstaining signals make no row. `suspicion` is the highest score of the box's issues.
+    Where several signals judge one issue of a box, the highest score is the finding's and its signal gives the
+    reason. Abstaining signals make no row. `suspicion` is the highest score of the box's issues. A finding
+    whose evidence holds `withheld` (why nobody should believe it) keeps its place in the order, but no flag.
     """
     settings = settings or FindingSettings()
     rows = scores.to_pydict()
@@ -82,6 +109,7 @@ def find(scores: pa.Table, samples: Samples, settings: FindingSettings | None = 
         box = rows["box_id"][at]
         if box >= 0:
             suspicion[box] = max(suspicion.get(box, 0.0), rows["score"][at])
+    flagged = _flags([(rows["issue"][at], rows["score"][at], rows["evidence"][at]) for at in kept], settings)
     out: dict[str, list[Any]] = {name: [] for name in FINDINGS_SCHEMA.names}
     for number, at in enumerate(kept):
         box, issue, value = rows["box_id"][at], rows["issue"][at], rows["score"][at]
@@ -94,7 +122,7 @@ def find(scores: pa.Table, samples: Samples, settings: FindingSettings | None = 
         out["line"].append(line)
         out["class_id"].append(class_id)
         out["suspicion"].append(suspicion[box] if box >= 0 else value)
-        out["flagged"].append(value >= settings.thresholds[issue])
+        out["flagged"].append(bool(flagged[number]))
         for name in (
             "run_id",
             "box_id",
@@ -107,7 +135,40 @@ def find(scores: pa.Table, samples: Samples, settings: FindingSettings | None = 
             "evidence",
         ):
             out[name].append(rows[name][at])
+    if settings.budget is not None:
+        _keep_budget(out, settings.budget)
     return pa.Table.from_pydict(out, schema=FINDINGS_SCHEMA)
+
+
+def _flags(kept: list[tuple[str, float, str]], settings: FindingSettings) -> NDArray[np.bool_]:
+    """Which rows (issue, score, evidence) pass."""
+    issue = np.array([row[0] for row in kept], object)
+    score = np.array([row[1] for row in kept], np.float64)
+    free = np.array(['"withheld"' not in (row[2] or "") for row in kept], bool)
+    flagged = np.zeros(len(kept), bool)
+    for name in np.unique(issue) if len(issue) else ():
+        own = np.flatnonzero((issue == name) & free)
+        if settings.fdr is not None:
+            flagged[own] = at_false_alarm_rate(score[own], settings.fdr)
+        else:
+            flagged[own] = score[own] >= settings.thresholds.get(name, THRESHOLDS[name])
+    return flagged
+
+
+def _keep_budget(out: dict[str, list[Any]], budget: int) -> None:
+    """Take the flag from all but the `budget` most suspicious flagged boxes or photos."""
+    best: dict[tuple[int, int], float] = {}
+    for box, image, value, flag in zip(
+        out["box_id"], out["image_id"], out["suspicion"], out["flagged"], strict=True
+    ):
+        if flag:
+            key = (box, image if box < 0 else -1)
+            best[key] = max(best.get(key, 0.0), value)
+    inside = set(sorted(best, key=lambda key: (-best[key], key))[:budget])
+    out["flagged"] = [
+        flag and (box, image if box < 0 else -1) in inside
+        for flag, box, image in zip(out["flagged"], out["box_id"], out["image_id"], strict=True)
+    ]
 
 
 def best_by_box(

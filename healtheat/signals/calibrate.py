@@ -1,9 +1,9 @@
-"""From a measure to a probability, without a single checked label.
+"""From a measure to a probability without a single checked label.
 
-What the measure would be on errors is known by simulation (a label exchanged, a box put on background);
-what it is on this data is a mixture of few errors and many right boxes. A logistic curve between the two
-parts of the mixture, found by expectation-maximisation, gives each box its probability (Platt 1999 for
-the curve; Elkan, Noto: Learning classifiers from only positive and unlabeled data, KDD 2008).
+Either a model already gives every box a probability, and a curve only makes it rise with the measure; or what
+the measure is on errors is known by simulation (a box put on background), and a first idea says which boxes
+of this data are not to be taken for right ones (Platt 1999 for the logistic curve; Elkan, Noto: Learning
+classifiers from only positive and unlabeled data, KDD 2008).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from sklearn.isotonic import IsotonicRegression
 
 Floats = NDArray[np.float64]
-ROUNDS = 5
 _LEAST, _MOST = 0.002, 0.5  # share of errors
 _STEEPEST = 50.0
 
@@ -35,22 +35,39 @@ def logistic_curve(values: Floats, target: Floats, weight: Floats) -> tuple[floa
     return float(found.x[0]), float(found.x[1])
 
 
+def smooth_probability(measure: Floats, p: Floats) -> Floats:
+    """(n,) the probabilities `p` as a strictly rising function of `measure`; both (n,) and finite.
+
+    Steps (isotonic regression) say how high, a tenth of a logistic curve keeps the order within a step.
+    """
+    n = len(measure)
+    if not n:
+        return np.zeros(0)
+    x = _standard(measure, measure)
+    steps = IsotonicRegression().fit(x, p).predict(x)
+    slope, intercept = logistic_curve(np.r_[x, x], np.r_[np.zeros(n), np.ones(n)], np.r_[1 - p, p] + 1e-9)
+    return np.asarray(0.9 * steps + 0.1 * _curve(x, slope, intercept))
+
+
 def error_probability(measure: Floats, simulated: Floats, start: Floats) -> Floats:
     """(n,) probability that each box is an error, strictly rising with `measure` (n,).
 
     `simulated` (m,) is the measure on made errors, `start` (n,) a first idea of the result; all finite,
-    m >= 1. The first idea decides which part of the mixture is which where errors and right boxes lie apart.
+    m >= 1. Only the share of errors and what right boxes look like is taken from `start`.
     """
     n, m = len(measure), len(simulated)
     if not n:
         return np.zeros(0)
-    centre, scale = float(np.median(measure)), max(float(np.std(np.r_[measure, simulated])), 1e-9)
-    x, s = (measure - centre) / scale, (simulated - centre) / scale
-    values, target = np.r_[x, s], np.r_[np.zeros(n), np.ones(m)]
-    p = start
-    for _ in range(ROUNDS):
-        share = float(np.clip(p.mean(), _LEAST, _MOST))
-        weight = np.r_[1 - p, np.full(m, share * n / m)]
-        slope, intercept = logistic_curve(values, target, weight)
-        p = 1 / (1 + np.exp(-np.clip(slope * x + intercept, -500, 500)))
-    return np.asarray(p)
+    x, s = _standard(measure, np.r_[measure, simulated]), _standard(simulated, np.r_[measure, simulated])
+    share = float(np.clip(start.mean(), _LEAST, _MOST))
+    weight = np.r_[1 - start, np.full(m, share * n / m)]
+    slope, intercept = logistic_curve(np.r_[x, s], np.r_[np.zeros(n), np.ones(m)], weight)
+    return _curve(x, slope, intercept)
+
+
+def _standard(values: Floats, of: Floats) -> Floats:
+    return np.asarray((values - np.median(of)) / max(float(np.std(of)), 1e-9))
+
+
+def _curve(x: Floats, slope: float, intercept: float) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-np.clip(slope * x + intercept, -500, 500))))

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from healtheat.boxes import NO_CLASS
 from healtheat.signals.base import Samples, Scores, Signal
-from healtheat.signals.beliefs import believe, class_beliefs
-from healtheat.signals.calibrate import error_probability
+from healtheat.signals.beliefs import class_beliefs
+from healtheat.signals.calibrate import smooth_probability
 from healtheat.signals.trust import trust
 
 Floats = NDArray[np.float64]
@@ -29,26 +29,36 @@ def odds(p: Floats, code: NDArray[np.int64], floor: float) -> Floats:
     return np.asarray(np.log(others.max(axis=1) + floor) - np.log(p[at, code] + floor))
 
 
-def simulated_odds(p: Floats, code: NDArray[np.int64], floor: float, seed: int = 0) -> Floats:
-    """(m,) `odds` of believed boxes after exchanging their label: every other one for a look-alike class."""
-    rng = np.random.default_rng(seed)
-    n, c = p.shape
-    good = np.flatnonzero(p.argmax(axis=1) == code)
-    if not len(good):
-        good = np.arange(n)
-    alike = np.zeros((c, c))
-    np.add.at(alike, code[good], p[good])
-    alike += 1e-3 * alike.sum(axis=1, keepdims=True) + 1e-9
+def likely_exchanges(p: Floats, code: NDArray[np.int64]) -> Floats:
+    """(c, c) chance that a wrong label of a box of class i is j: half by look-alikeness, half at random.
+
+    People and models mistake a class for those it looks like; `p` (n, c) tells which these are.
+    """
+    c = p.shape[1]
+    alike = np.full((c, c), 1e-9)
+    np.add.at(alike, code, p)
     np.fill_diagonal(alike, 0)
     alike /= alike.sum(axis=1, keepdims=True)
-    given = np.empty(len(good), np.int64)
-    for place, row in enumerate(good):
-        if place % 2:
-            given[place] = rng.choice(c, p=alike[code[row]])
-        else:
-            other = rng.integers(c - 1)
-            given[place] = other + (other >= code[row])
-    return odds(p[good], given, floor)
+    out = 0.5 * alike + 0.5 / (c - 1)
+    np.fill_diagonal(out, 0)
+    return np.asarray(out)
+
+
+def wrong_probability(p: Floats, code: NDArray[np.int64], doubt: float, rounds: int = 10) -> Floats:
+    """(n,) probability of a wrong label; how many there are is found by expectation-maximisation.
+
+    `doubt` is the chance that the class model knows nothing about a box: its probabilities are mixed with
+    that much of a flat guess.
+    """
+    at, c = np.arange(len(p)), p.shape[1]
+    mixed = (1 - doubt) * p + doubt / c
+    exchanged = (mixed * likely_exchanges(p, code)[:, code].T).sum(axis=1)
+    kept = mixed[at, code]
+    share = 0.05
+    for _ in range(rounds):
+        wrong = share * exchanged / (share * exchanged + (1 - share) * kept)
+        share = float(np.clip(wrong.mean(), 0.005, 0.4))
+    return np.asarray(wrong)
 
 
 class Label(Signal):
@@ -57,9 +67,10 @@ class Label(Signal):
     name = "label"
     issues = ("mislabel",)
 
-    def __init__(self, *, k: int = 10, floor: float = 0.05, fewest: int = 3) -> None:
+    def __init__(self, *, k: int = 10, floor: float = 0.1, doubt: float = 0.002, fewest: int = 3) -> None:
         self.k = k  # nearest crops told about
-        self.floor = floor  # probability by which the class model may be wrong
+        self.floor = floor  # probability that means nothing in the order of the boxes
+        self.doubt = doubt  # chance that the class model knows nothing about a box
         self.fewest = fewest  # boxes a class needs to be judged
 
     def measure(self, samples: Samples) -> Sequence[Scores]:
@@ -74,8 +85,7 @@ class Label(Signal):
         raw = odds(p, code, self.floor) if c > 1 else np.zeros(n)
         score = np.zeros(n)
         if c > 1:
-            start = np.clip(1 - believe(np.log(p + 0.01 / c), code, 0.05)[np.arange(n), code], 0, 0.95)
-            score = error_probability(raw, simulated_odds(p, code, self.floor), start)
+            score = smooth_probability(raw, wrong_probability(p, code, self.doubt))
         withheld = _mixed_up(samples, best)
         reason, evidence = self._explain(samples, p, best, raw, withheld)
         return [
