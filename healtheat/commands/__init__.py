@@ -15,6 +15,7 @@ from healtheat.commands.flag import flag
 from healtheat.commands.guard import guard
 from healtheat.commands.problems import problems
 from healtheat.commands.query import query
+from healtheat.commands.review import review
 from healtheat.commands.score import score
 from healtheat.commands.selftest import selftest
 from healtheat.commands.trust import trust
@@ -23,6 +24,7 @@ from healtheat.commands.verify import verify
 COMMANDS: tuple[Callable[..., None], ...] = (
     build,
     query,
+    review,
     export,
     problems,
     flag,

@@ -1,0 +1,1 @@
+"""The review page: look at suspicious samples one by one, decide, remember."""

@@ -1,0 +1,121 @@
+"""What the verdicts say of a queue: precision so far, errors likely left, and whether to go on.
+
+Precision: the share of drop and relabel among the decided (ok, drop, relabel); `unsure` says nothing either
+way. Its 90 % interval is Jeffreys' (Brown, Cai, DasGupta 2001). It is the precision of what was looked at,
+which is the top of the queue, not of the queue.
+
+Errors left: findings are cut into bins by score. In each bin the share of errors has a Beta posterior: the
+verdicts in it, and a prior worth `PRIOR_WEIGHT` verdicts at the bin's mean score (scores are meant as
+probabilities). Draws from the posteriors are made to rise with the score (isotonic regression of each draw:
+Lin and Dunson 2014), and the undecided findings of a bin are errors by a binomial draw. Where a bin has no
+verdicts, the answer leans on the score and on the bins beside it.
+
+Stop: findings are looked at from the top. Once the last `WINDOW` decided ones, of those above which all
+are decided, hold so few errors that the upper bound of their share (one-sided 95 %, Jeffreys) is below
+`STOP_BELOW`, the next ones are not expected to hold more, for their scores are lower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import beta
+from sklearn.isotonic import isotonic_regression
+
+ERRORS = ("drop", "relabel")
+WINDOW = 50
+STOP_BELOW = 0.10
+PRIOR_WEIGHT = 2.0
+BINS = 10
+DRAWS = 400
+FEWEST = 5  # verdicts before anything is said about what is left
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """Figures of one queue. Intervals are (low, high); `left` is None before `FEWEST` verdicts."""
+
+    total: int
+    ok: int
+    drop: int
+    relabel: int
+    unsure: int
+    precision: tuple[float, float, float] | None  # share, low, high
+    left: tuple[float, float, float] | None  # expected errors among the undecided, 5 % and 95 % quantile
+    window: int  # decided findings the stop rule looked at
+    window_high: float | None  # upper bound of the share of errors in them
+    stop: bool
+
+    @property
+    def decided(self) -> int:
+        """Findings with any verdict."""
+        return self.ok + self.drop + self.relabel + self.unsure
+
+    @property
+    def open(self) -> int:
+        """Findings without a verdict."""
+        return self.total - self.decided
+
+
+def queue_stats(scores: NDArray[np.float64], verdicts: Sequence[str | None], *, seed: int = 0) -> QueueStats:
+    """Of one queue's findings, highest score first: `scores` (n,) in [0, 1], each one's verdict or None."""
+    counts = {name: sum(v == name for v in verdicts) for name in ("ok", "drop", "relabel", "unsure")}
+    errors = counts["drop"] + counts["relabel"]
+    judged = errors + counts["ok"]
+    precision = None
+    if judged:
+        precision = (errors / judged, _quantile(errors, judged, 0.05), _quantile(errors, judged, 0.95))
+    window = _window(verdicts)
+    high = _quantile(sum(window), len(window), 0.95) if window else None
+    return QueueStats(
+        total=len(scores),
+        **counts,
+        precision=precision,
+        left=_left(scores, verdicts, seed) if judged >= FEWEST else None,
+        window=len(window),
+        window_high=high,
+        stop=high is not None and high < STOP_BELOW,
+    )
+
+
+def _quantile(hits: int, trials: int, level: float) -> float:
+    """Of Jeffreys' posterior; 0 and 1 where nothing hit or missed, as the interval is defined."""
+    if hits == 0 and level < 0.5:
+        return 0.0
+    if hits == trials and level > 0.5:
+        return 1.0
+    return float(beta.ppf(level, hits + 0.5, trials - hits + 0.5))
+
+
+def _window(verdicts: Sequence[str | None]) -> list[bool]:
+    """Is it an error? Of the last `WINDOW` judged findings before the first undecided one."""
+    prefix: list[bool] = []
+    for verdict in verdicts:
+        if verdict is None:
+            break
+        if verdict != "unsure":
+            prefix.append(verdict in ERRORS)
+    return prefix[-WINDOW:]
+
+
+def _left(
+    scores: NDArray[np.float64], verdicts: Sequence[str | None], seed: int
+) -> tuple[float, float, float]:
+    judged = np.array([v in ("ok", *ERRORS) for v in verdicts])
+    wrong = np.array([v in ERRORS for v in verdicts])
+    undecided = np.array([v is None for v in verdicts])
+    bins = np.array_split(np.arange(len(scores)), min(BINS, len(scores)))
+    n = np.array([judged[b].sum() for b in bins], np.float64)
+    k = np.array([wrong[b].sum() for b in bins], np.float64)
+    todo = np.array([undecided[b].sum() for b in bins])
+    prior = np.clip([scores[b].mean() for b in bins], 0.01, 0.99)
+    random = np.random.default_rng(seed)
+    a, b = k + PRIOR_WEIGHT * prior, n - k + PRIOR_WEIGHT * (1 - prior)
+    draws = random.beta(a, b, size=(DRAWS, len(bins)))
+    rising = np.stack([isotonic_regression(p, sample_weight=a + b, increasing=False) for p in draws])
+    left = random.binomial(todo, np.clip(rising, 0, 1)).sum(axis=1)
+    low, high = np.quantile(left, [0.05, 0.95])
+    return float((rising * todo).sum(axis=1).mean()), float(low), float(high)
