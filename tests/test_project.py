@@ -30,6 +30,7 @@ ORDER = (
     {"query", "selftest"},
     {"review"},
     {"export"},
+    {"cleanup"},
     {"report"},
     {"demo"},
     {"commands"},

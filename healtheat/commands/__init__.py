@@ -6,6 +6,7 @@ so that `healtheat --help` answers at once.
 
 from collections.abc import Callable
 
+from healtheat.commands.apply import apply
 from healtheat.commands.build import build
 from healtheat.commands.contents import contents
 from healtheat.commands.demo import demo
@@ -16,6 +17,7 @@ from healtheat.commands.guard import guard
 from healtheat.commands.problems import problems
 from healtheat.commands.query import query
 from healtheat.commands.review import review
+from healtheat.commands.rollback import rollback
 from healtheat.commands.score import score
 from healtheat.commands.selftest import selftest
 from healtheat.commands.trust import trust
@@ -26,6 +28,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     query,
     review,
     export,
+    apply,
+    rollback,
     problems,
     flag,
     score,

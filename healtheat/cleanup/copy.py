@@ -1,0 +1,152 @@
+"""A cleaned copy of a data set: a new folder, whole or not at all; the data set itself is only read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+import yaml
+
+from healtheat.cleanup.lists import write_lists
+from healtheat.cleanup.plan import ApplyPlan, Edit, Photo
+from healtheat.errors import InputError
+from healtheat.export.yolo_write import yolo_label_path
+from healtheat.index.files import sync_file, sync_folder
+from healtheat.progress import Progress, silent
+from healtheat.sources.files import is_folder
+
+LISTS_FOLDER = "healtheat-apply"
+_NOT_COPIED = (
+    "path",
+    "train",
+    "val",
+    "test",
+    "names",
+    "nc",
+    "download",
+)  # download: a command that would run
+
+
+def write_copy(plan: ApplyPlan, to: Path, *, progress: Progress = silent) -> None:
+    """Write the cleaned data set into the new folder `to`, with its lists in `healtheat-apply/`.
+
+    Every photo and label file keeps its path, so equal names in two folders stay apart; label files that lose
+    nothing are copied byte for byte. For COCO only the JSON files are copied: photos stay where they are. A
+    killed run leaves nothing at `to`, and the same command starts over. Raises InputError if `to` is not
+    empty, lies inside the data set's folders, or a file changed since the build.
+    """
+    to = Path(os.path.abspath(to))  # noqa: PTH100 - links stay links
+    _check_target(plan, to)
+    staged = to.with_name(f".{to.name}.healtheat-unfinished")
+    if staged.is_dir() and not staged.is_symlink():  # nobody else uses such a name: a run that was killed
+        shutil.rmtree(staged)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        staged.mkdir()
+    except FileExistsError:
+        raise InputError(f"{staged}: is in the way; remove it") from None
+    try:
+        write = _yolo if plan.kind == "yolo" else _coco
+        write(plan, staged, to, progress)
+        (staged / LISTS_FOLDER).mkdir()
+        write_lists(plan, staged / LISTS_FOLDER)
+        for path in staged.rglob("*"):
+            (sync_folder if path.is_dir() else sync_file)(path)
+        if to.exists():
+            to.rmdir()  # empty, as checked
+        staged.replace(to)
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+    sync_folder(to.parent)
+
+
+def _check_target(plan: ApplyPlan, to: Path) -> None:
+    if to.exists() and not to.is_dir():
+        raise InputError(f"{to}: is a file; give a new folder")
+    if to.is_dir() and any(to.iterdir()):
+        raise InputError(f"{to}: is not empty; give a new folder")
+    data = {(plan.root / photo.file).parent.resolve() for photo in plan.photos}
+    data |= {(plan.root / path).parent.resolve() for path in plan.label_sha256 if path.endswith(".txt")}
+    target = to.resolve()
+    if inside := next((f for f in (target, *target.parents) if f in data), None):
+        raise InputError(f"{to}: lies inside {inside}, which holds the data set; give a folder elsewhere")
+
+
+def _yolo(plan: ApplyPlan, staged: Path, to: Path, progress: Progress) -> None:
+    edits = {edit.path: edit for edit in plan.edits if edit.kind == "lines"}
+    listed: dict[str, list[str]] = {}
+    kept = [photo for photo in plan.photos if photo.path not in plan.photos_out]
+    for done, photo in enumerate(kept, 1):
+        inside = _inside(photo.path)
+        label = yolo_label_path(to / inside)
+        if to not in label.parents:
+            raise InputError(
+                f"{to}: training would look for labels in {label}; give a folder not under `images`"
+            )
+        _copy_photo(plan, photo, staged / inside)
+        if photo.label_path:
+            target = staged / label.relative_to(to)
+            if not target.exists():  # two photos may share it
+                _copy_label(plan, photo.label_path, target, edits)
+        line = f"./{inside.as_posix()}"
+        # Ultralytics replaces every "./" of such a line, not only the first
+        listed.setdefault(photo.split, []).append(line if line.count("./") == 1 else (to / inside).as_posix())
+        progress("copy", done, len(kept))
+    if not is_folder(plan.data):
+        _write_data(plan, staged, listed)
+
+
+def _coco(plan: ApplyPlan, staged: Path, to: Path, progress: Progress) -> None:
+    edits = {edit.path: edit for edit in plan.edits}
+    for done, path in enumerate(plan.label_sha256, 1):
+        _copy_label(plan, path, staged / _inside(path), edits)
+        progress("copy", done, len(plan.label_sha256))
+
+
+def _inside(path: str) -> PurePosixPath:
+    """Where a file lands in the copy; what lies beside the data set (`../more/a.jpg`) lands in it too."""
+    parts = PurePosixPath(path).parts
+    plain = ["_up" if part == ".." else part.replace(":", "_").strip("/\\") or "_root" for part in parts]
+    return PurePosixPath(*plain)
+
+
+def _copy_photo(plan: ApplyPlan, photo: Photo, target: Path) -> None:
+    digest = hashlib.sha256()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (plan.root / photo.file).open("rb") as source, target.open("xb") as out:
+        while block := source.read(1 << 20):
+            digest.update(block)
+            out.write(block)
+    if photo.sha256 and digest.hexdigest() != photo.sha256:
+        raise InputError(f"{photo.path}: the photo changed since the build; build again")
+
+
+def _copy_label(plan: ApplyPlan, path: str, target: Path, edits: Mapping[str, Edit]) -> None:
+    file = plan.root / path
+    if path not in plan.label_sha256:
+        return  # a file that could not be read when the index was built; it is a problem there
+    data = file.read_bytes()
+    if hashlib.sha256(data).hexdigest() != plan.label_sha256[path]:
+        raise InputError(f"{path}: changed since the build; build again")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("xb") as out:
+        out.write(edits[path].result(data) if path in edits else data)
+
+
+def _write_data(plan: ApplyPlan, staged: Path, listed: Mapping[str, list[str]]) -> None:
+    given = yaml.safe_load(plan.data.read_text(encoding="utf-8-sig"))  # checked when the index was built
+    content: dict[object, object] = {}
+    for split in ("train", "val", "test"):
+        if split in listed:
+            text = "".join(f"{line}\n" for line in listed[split])
+            with (staged / f"{split}.txt").open("x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            content[split] = f"{split}.txt"
+    content["names"] = dict(plan.names)  # sparse ids stay sparse
+    content.update((key, value) for key, value in given.items() if key not in _NOT_COPIED)
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    (staged / "data.yaml").write_text(f"# A cleaned copy.\n{text}", encoding="utf-8", newline="\n")

@@ -1,0 +1,77 @@
+"""Files of a cleanup in place: told by their hash, put whole, kept in quarantine, caches found."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from healtheat.errors import InputError
+from healtheat.index.files import sha256_file, sync_folder
+
+_NUMPY = b"\x93NUMPY"  # what Ultralytics' label caches begin with
+
+
+def hash_of(file: Path) -> str:
+    """Hex SHA-256 of the file, "" where there is none."""
+    try:
+        return sha256_file(file)
+    except FileNotFoundError:
+        return ""
+
+
+def put(file: Path, data: bytes, like: Path, *, times: bool = True) -> None:
+    """Put `data` at `file`, whole or not at all, with the rights of `like`, and its times if `times`."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = partial_of(file)
+    partial.unlink(missing_ok=True)
+    with partial.open("xb") as out:
+        out.write(data)
+        out.flush()
+        os.fsync(out.fileno())
+    (shutil.copystat if times else shutil.copymode)(like, partial)
+    partial.replace(file)
+    sync_folder(file.parent)
+
+
+def partial_of(file: Path) -> Path:
+    """The name a file has while it is written. A kill may leave it; whoever goes on removes it."""
+    return file.with_name(f".{file.name}.healtheat-partial")
+
+
+def quarantine(file: Path, kept: Path, sha256: str) -> bytes:
+    """Keep the content of `file` at `kept` and return it. Raises InputError if it is not `sha256`'s."""
+    data = file.read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise InputError(f"{file}: changed while it was cleaned up; run the command again")
+    if hash_of(kept) != sha256:
+        put(kept, data, file)
+    return data
+
+
+def remove(file: Path) -> None:
+    """Delete `file`, for good once this returns."""
+    file.unlink(missing_ok=True)
+    sync_folder(file.parent)
+
+
+def caches(folders: Iterable[Path]) -> list[Path]:
+    """Ultralytics' `*.cache` files in and beside these folders of labels.
+
+    It writes `labels.cache` beside the folder `labels` and trusts it by paths and total size, so a cache
+    outlives edits that keep the size. Files that merely have the extension are left alone.
+    """
+    found: set[Path] = set()
+    for folder in {place for given in folders for place in (given, given.parent)}:
+        if folder.is_dir():
+            found.update(
+                f for f in folder.glob("*.cache") if f.is_file() and not f.is_symlink() and _is_cache(f)
+            )
+    return sorted(found)
+
+
+def _is_cache(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(len(_NUMPY)) == _NUMPY

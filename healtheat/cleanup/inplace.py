@@ -1,0 +1,111 @@
+"""Cleaning a data set in place: journalled, every original kept, finished by the same command if killed."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from healtheat.cleanup.edits import without_annotations, without_lines
+from healtheat.cleanup.files import caches, hash_of, partial_of, put, quarantine, remove
+from healtheat.cleanup.lists import write_lists
+from healtheat.cleanup.plan import ApplyPlan
+from healtheat.cleanup.run import Run, Step, create, inside, one_at_a_time, pending
+from healtheat.errors import InputError
+from healtheat.progress import Progress, silent
+from healtheat.sources.files import relative
+
+
+def apply_in_place(plan: ApplyPlan, *, progress: Progress = silent) -> Run:
+    """Take out of the data set itself what the plan takes out; `rollback` puts everything back.
+
+    Before the first file is touched, all of them are compared with the plan. Each original is kept in the
+    run's `originals/` before the file is replaced in one step. A killed run is finished by `finish`. Raises
+    InputError if a file changed, lies outside the data set's folder, or an earlier run is unfinished.
+    """
+    with one_at_a_time(plan.root):
+        if (unfinished := pending(plan.root)) is not None:
+            raise InputError(f"{unfinished.folder}: was begun and never finished; {mend(unfinished)}")
+        run = create(plan.root, _steps(plan), _label_folders(plan), lambda folder: write_lists(plan, folder))
+        _work(run, progress)
+    return run
+
+
+def finish(root: Path, *, progress: Progress = silent) -> Run | None:
+    """Finish the cleanup of this data set that was killed; None if there is none. Raises InputError."""
+    with one_at_a_time(root):
+        run = pending(root)
+        if run is None:
+            return None
+        if run.state != "applying":
+            raise InputError(f"{run.folder}: {mend(run)}")
+        _work(run, progress)
+    return run
+
+
+def mend(run: Run) -> str:
+    """What to do about an unfinished run."""
+    if run.state == "rolling back":
+        return "its rollback was begun; run `healtheat rollback` again"
+    return "run `healtheat apply --in-place` to finish it, or `healtheat rollback` to undo it"
+
+
+def _steps(plan: ApplyPlan) -> list[Step]:
+    steps = []
+    for edit in plan.edits:
+        if hash_of(inside(plan.root, edit.path)) != edit.before:
+            raise InputError(f"{edit.path}: changed since the build; build again")
+        steps.append(
+            Step(path=edit.path, kind=edit.kind, drop=list(edit.drop), before=edit.before, after=edit.after)
+        )
+    if not steps:
+        return []
+    for file in caches(plan.root / folder for folder in _label_folders(plan)):
+        path = relative(file, plan.root)
+        inside(plan.root, path)
+        steps.append(Step(path=path, kind="cache", drop=[], before=hash_of(file), after=""))
+    return steps
+
+
+def _label_folders(plan: ApplyPlan) -> list[str]:
+    """Folders of label files that lie in the data set, relative to its root."""
+    if plan.kind != "yolo":
+        return []
+    folders = {Path(photo.label_path).parent.as_posix() for photo in plan.photos if photo.label_path}
+    return sorted(f for f in folders if not Path(f).is_absolute() and ".." not in Path(f).parts)
+
+
+def _work(run: Run, progress: Progress) -> None:
+    """Do every step that is not done yet. Safe to repeat from any point."""
+    steps = run.plan.steps
+    found = [_found(run, step) for step in steps]  # nothing is touched if one of them is not as expected
+    for number, (step, now) in enumerate(zip(steps, found, strict=True)):
+        file = run.file(step)
+        if file.parent.is_dir():
+            partial_of(file).unlink(missing_ok=True)
+        if now == step.before:
+            data = quarantine(file, run.original(step), step.before)
+            run.note("step", step=number, path=step.path, kind=step.kind)
+            if step.after:
+                put(file, _result(step, data), file, times=False)
+            else:
+                remove(file)
+        progress("apply", number + 1, len(steps))
+    run.note("applied")
+
+
+def _found(run: Run, step: Step) -> str:
+    now = hash_of(run.file(step))
+    if now != step.before and now != step.after:
+        raise InputError(
+            f"{step.path}: somebody changed it since this cleanup began; `healtheat rollback` undoes it"
+        )
+    if now == step.after and hash_of(run.original(step)) != step.before:
+        raise InputError(f"{run.original(step)}: the original is gone or damaged; restore it from a copy")
+    return now
+
+
+def _result(step: Step, data: bytes) -> bytes:
+    left = (without_lines if step.kind == "lines" else without_annotations)(data, frozenset(step.drop))
+    if hashlib.sha256(left).hexdigest() != step.after:
+        raise InputError(f"{step.path}: the plan does not fit the file; `healtheat rollback` undoes it")
+    return left

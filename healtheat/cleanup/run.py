@@ -1,0 +1,199 @@
+"""One cleanup in place: its folder in the data set, its plan, its journal, and how far it came.
+
+`ROOT/.healtheat/applied/0001/` holds plan.json (written before anything is touched), journal.jsonl
+(append-only, synced line by line), originals/ (the quarantine: every file as it was, byte for byte) and the
+lists. Hidden folders are no part of a data set, so nobody trains on what lies there.
+
+What has been done is told from the files themselves, by their hashes; the journal says what began and ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from healtheat.errors import InputError
+from healtheat.index.files import canonical_json, sync_file, sync_folder
+from healtheat.sources.files import contained
+
+HOME = Path(".healtheat") / "applied"
+PLAN, JOURNAL, ORIGINALS, REPLACED = "plan.json", "journal.jsonl", "originals", "replaced"
+MAX_PLAN_BYTES = 512 << 20
+State = Literal["applying", "applied", "rolling back", "rolled back"]
+_STATES: dict[str, State] = {"applied": "applied", "rollback": "rolling back", "rolled back": "rolled back"}
+_Hash = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
+
+
+class Step(BaseModel):
+    """One file: its path relative to the root, what it loses, its hash before and after ("": no file)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    path: str
+    kind: Literal["lines", "annotations", "file", "cache"]
+    drop: list[Annotated[int, Field(ge=0)]]
+    before: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    after: _Hash
+
+
+class StoredPlan(BaseModel):
+    """plan.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    version: Literal[1]
+    at: str
+    steps: list[Step]
+    label_folders: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A cleanup in place, begun or done. `folder` holds what it needs to be finished or undone."""
+
+    root: Path
+    folder: Path
+    plan: StoredPlan
+
+    @property
+    def state(self) -> State:
+        """How far it came, by the journal."""
+        state: State = "applying"
+        for entry in self._entries():
+            state = _STATES.get(entry.get("event", ""), state)
+        return state
+
+    def note(self, event: str, **more: Any) -> None:
+        """Append one line to the journal; it is on the disk when this returns."""
+        entry = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **more}
+        path = self.folder / JOURNAL
+        with path.open("ab+") as file:
+            torn = False
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                torn = file.read(1) != b"\n"
+            file.write((b"\n" if torn else b"") + canonical_json(entry) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def file(self, step: Step) -> Path:
+        """The file of a step. Raises InputError where a link leads out of the data set."""
+        return inside(self.root, step.path)
+
+    def original(self, step: Step) -> Path:
+        """Where the quarantine keeps it; the whole path is kept, so equal names never collide."""
+        return self.kept(ORIGINALS, step.path)
+
+    def kept(self, folder: str, path: str) -> Path:
+        """Where a file is kept in `folder` of this run."""
+        return inside(self.root, (self.folder.relative_to(self.root) / folder / path).as_posix())
+
+    def _entries(self) -> Iterator[dict[str, Any]]:
+        path = self.folder / JOURNAL
+        for line in path.read_bytes().split(b"\n") if path.is_file() else ():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue  # torn by a kill; its end was never reported
+            if isinstance(entry, dict):
+                yield entry
+
+
+def inside(root: Path, path: str) -> Path:
+    """`root / path`, where that is a place in the data set. Raises InputError for any other.
+
+    A data set, its plan in `.healtheat` included, may come from a stranger: nothing outside its folder is
+    ever written, by `..` or by a link.
+    """
+    try:
+        file = root / contained(path)
+    except ValueError as error:
+        raise InputError(
+            f"{path}: {error}; only files in the data set's folder can be changed in place"
+        ) from None
+    if file.is_symlink() or not file.parent.resolve().is_relative_to(root.resolve()):
+        raise InputError(f"{path}: reached by a link; such a data set is cleaned as a copy, with --to")
+    return file
+
+
+def runs(root: Path) -> list[Run]:
+    """Every cleanup in place of this data set, the oldest first. Raises InputError for a damaged one."""
+    home = root / HOME
+    if home.is_symlink() or home.parent.is_symlink():
+        raise InputError(f"{home}: is a link; remove it")
+    folders: list[Path] = sorted(f for f in home.iterdir() if f.name.isdecimal()) if home.is_dir() else []
+    for path in [p for f in folders for p in (f, f / PLAN, f / JOURNAL)]:
+        if path.is_symlink():
+            raise InputError(f"{path}: is a link; remove it")
+    return [Run(root, folder, _read(folder / PLAN)) for folder in folders]
+
+
+def pending(root: Path) -> Run | None:
+    """The cleanup that was begun, or whose rollback was begun, and never finished."""
+    return next((run for run in runs(root) if run.state in ("applying", "rolling back")), None)
+
+
+def create(
+    root: Path, steps: list[Step], label_folders: list[str], write_lists: Callable[[Path], None]
+) -> Run:
+    """Write the folder of a new run; from here on it is pending. Nothing else is touched yet."""
+    home = root / HOME
+    home.mkdir(parents=True, exist_ok=True)
+    staged = home / ".new"
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir()
+    write_lists(staged)
+    plan = StoredPlan(
+        version=1,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        steps=steps,
+        label_folders=label_folders,
+    )
+    (staged / PLAN).write_bytes(canonical_json(plan.model_dump(mode="json"), indent=1) + b"\n")
+    for path in staged.iterdir():
+        sync_file(path)
+    sync_folder(staged)
+    number = max((int(f.name) for f in home.iterdir() if f.name.isdecimal()), default=0) + 1
+    folder = home / f"{number:04d}"
+    staged.replace(folder)
+    for path in (home, home.parent, root):
+        sync_folder(path)
+    return Run(root, folder, plan)
+
+
+@contextmanager
+def one_at_a_time(root: Path) -> Iterator[None]:
+    """Hold the data set for a cleanup. Raises InputError if another process does."""
+    path = root / HOME.parent / "lock"
+    if path.is_symlink() or path.parent.is_symlink():
+        raise InputError(f"{path}: is a link; remove it")
+    path.parent.mkdir(exist_ok=True)
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"{root}: another process is cleaning it up; wait until it is done") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _read(path: Path) -> StoredPlan:
+    try:
+        if path.stat().st_size > MAX_PLAN_BYTES:
+            raise InputError(f"{path}: too large for a plan of ours")
+        return StoredPlan.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a plan of this version"
+        raise InputError(f"{path}: {reason}; the originals lie beside it") from None

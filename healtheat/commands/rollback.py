@@ -1,0 +1,53 @@
+"""`healtheat rollback`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from healtheat.commands import _options as options
+from healtheat.commands._terminal import note, one_line, progress_bar
+from healtheat.errors import InputError
+
+
+def rollback(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FOLDER",
+            help="The data set's folder, which holds `.healtheat`. Default: that of the index.",
+            show_default=False,
+        ),
+    ] = None,
+    index: options.IndexOption = None,
+    keep_edited: Annotated[
+        bool,
+        typer.Option("--keep-edited", help="Leave files alone that were edited since; put back all others."),
+    ] = False,
+) -> None:
+    """Undo the last `healtheat apply --in-place`: every file back as it was, byte for byte.
+
+    It works after a finished cleanup as well as after one that was killed, and if it is killed itself, the
+    same command finishes the work. Files that somebody edited after the cleanup are never overwritten. Run it
+    once more to undo the cleanup before.
+
+    \b
+    Examples:
+      healtheat rollback
+      healtheat rollback data/pills
+      healtheat rollback --keep-edited
+    """
+    from healtheat.cleanup import rollback as undo
+
+    if folder is None:
+        with options.open_index(index) as opened:
+            folder = Path(opened.manifest.source.root)
+    elif not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give the data set's folder")
+    with progress_bar() as progress:
+        done = undo(folder.absolute(), keep_edited=keep_edited, progress=progress)
+    typer.echo(f"{len(done.restored)} files are as they were before {one_line(str(done.run.folder))}")
+    for path in done.left:
+        note(f"left alone, edited since: {path}")

@@ -1,0 +1,288 @@
+"""In place and back: byte for byte, at whatever point either is killed."""
+
+import json
+import shutil
+from multiprocessing.context import BaseContext
+from pathlib import Path
+
+import pytest
+from made_index import MadeIndex
+
+from healtheat.cleanup import ApplyPlan, apply_in_place, finish, pending, plan_apply, rollback, write_copy
+from healtheat.cleanup.run import HOME
+from healtheat.errors import InputError
+from healtheat.sources import open_source
+from healtheat.sources.base import LabelledImage
+from tests.cleanup.killed import run as run_killed
+from tests.cleanup.small_yolo import LABELS, decide_some, make_index, tree
+
+KILLS = 21  # a scenario, spread evenly over its steps
+
+
+def test_in_place_and_back(decided: MadeIndex) -> None:
+    root = decided.root
+    before = tree(root)
+    times = (root / "labels/train/a.txt").stat().st_mtime_ns
+    plan = plan_apply(decided)
+    run = apply_in_place(plan)
+    assert (root / "labels/train/a.txt").read_bytes() == b"3 0.1 0.5 0.25 0.125\r\n40 0.3 0.5 0.25 0.125"
+    kept = LABELS["images/train/가 나.jpg"]
+    assert (root / "labels/train/가 나.txt").read_bytes() == f"{kept[0]}\n{kept[2]}\n".encode()
+    after = tree(root)
+    gone = {"images/val/a.jpg", "labels/val/a.txt"}
+    caches = {"labels/train.cache", "labels/val.cache", "labels/train/deep.cache"}
+    assert before.keys() - after.keys() == gone | caches
+    changed = {path for path in after if after[path] != before[path]}
+    assert changed == {edit.path for edit in plan.edits} - gone
+    assert {path: tree(run.folder / "originals")[path] for path in gone | caches | changed} == {
+        path: before[path] for path in gone | caches | changed
+    }
+    assert {f.name for f in run.folder.iterdir()} >= {
+        "removed.csv",
+        "relabel.csv",
+        "held_back.csv",
+        "apply.json",
+    }
+    assert pending(root) is None
+    done = rollback(root)
+    assert tree(root) == before
+    assert done.left == [] and len(done.restored) == len(gone | caches | changed)
+    assert (root / "labels/train/a.txt").stat().st_mtime_ns == times
+    with pytest.raises(InputError, match="no cleanup to roll back"):
+        rollback(root)
+
+
+def test_what_is_left_is_a_data_set(decided: MadeIndex) -> None:
+    apply_in_place(plan_apply(decided))
+    photos = {
+        r.path: r for r in open_source(decided.root / "data.yaml").read() if isinstance(r, LabelledImage)
+    }
+    assert photos.keys() == LABELS.keys() - {"images/val/a.jpg"}
+    assert photos["images/train/a.jpg"].boxes.class_id.tolist() == [3, 40]
+    assert photos["images/train/a.jpg"].boxes.line.tolist() == [0, 1]
+
+
+def test_two_cleanups_are_undone_one_by_one(index: MadeIndex, tmp_path: Path) -> None:
+    start = tree(index.root)
+    index.append_verdict(box_id=1, issue="background", verdict="drop", who="a")
+    apply_in_place(plan_apply(index))
+    middle = tree(index.root)
+    with pytest.raises(InputError, match="changed since the build"):  # its lines moved: build first
+        plan_apply(index)
+    again = MadeIndex(
+        tmp_path / "again",
+        names={3: "a", 7: "b", 40: "c"},
+        root=tmp_path / "other",
+        labels=LABELS,
+        findings=[{"image": "images/val/b.jpg", "line": 0, "issue": "background"}],
+    )
+    again.append_verdict(box_id=9, issue="background", verdict="drop", who="a")  # its 가 나 has one box more
+    source = again.manifest.source.model_copy(
+        update={"root": index.root.as_posix(), "data": (index.root / "data.yaml").as_posix()}
+    )
+    label = "labels/val/b.txt"
+    again.manifest = again.manifest.model_copy(
+        update={"source": source, "label_files": {label: index.label_files[label]}}
+    )
+    apply_in_place(plan_apply(again))
+    assert rollback(index.root).restored == [label]
+    assert tree(index.root) == middle
+    rollback(index.root)
+    assert tree(index.root) == start
+
+
+def test_what_was_edited_since_is_not_overwritten(decided: MadeIndex) -> None:
+    root = decided.root
+    before = tree(root)
+    apply_in_place(plan_apply(decided))
+    label = root / "labels/train/a.txt"
+    label.write_text("7 0.5 0.5 0.1 0.1\n", encoding="utf-8")
+    now = tree(root)
+    with pytest.raises(InputError, match=r"labels/train/a\.txt: edited after the cleanup"):
+        rollback(root)
+    assert tree(root) == now
+    done = rollback(root, keep_edited=True)
+    assert done.left == ["labels/train/a.txt"]
+    assert label.read_text(encoding="utf-8") == "7 0.5 0.5 0.1 0.1\n"
+    after = tree(root)
+    assert {**after, "labels/train/a.txt": ""} == {**before, "labels/train/a.txt": ""}
+
+
+def test_caches_written_since_go_on_rollback(decided: MadeIndex) -> None:
+    root = decided.root
+    before = tree(root)
+    run = apply_in_place(plan_apply(decided))
+    (root / "labels/train.cache").write_bytes(b"\x93NUMPY of the cleaned labels")
+    (root / "labels/more.cache").write_bytes(b"\x93NUMPY new")
+    rollback(root)
+    assert tree(root) == before
+    assert sorted(tree(run.folder / "replaced")) == ["labels/more.cache", "labels/train.cache"]
+
+
+def test_a_label_that_changes_before_the_first_step_stops_everything(decided: MadeIndex) -> None:
+    plan = plan_apply(decided)
+    (decided.root / "labels/train/가 나.txt").write_text("7 0.5 0.5 0.1 0.1\n", encoding="utf-8")
+    before = tree(decided.root)
+    with pytest.raises(InputError, match="changed since the build"):
+        apply_in_place(plan)
+    assert tree(decided.root) == before
+    assert not (decided.root / HOME).exists()
+
+
+def test_a_damaged_original_is_never_put_back(decided: MadeIndex) -> None:
+    run = apply_in_place(plan_apply(decided))
+    (run.folder / "originals/labels/train/a.txt").write_bytes(b"x")
+    before = tree(decided.root)
+    with pytest.raises(InputError, match="gone or damaged"):
+        rollback(decided.root)
+    assert tree(decided.root) == before
+
+
+@pytest.mark.parametrize(
+    "path", ["../out.txt", "/out.txt", "labels/../../out.txt", "C:/out.txt", "link/out.txt"]
+)
+def test_a_strangers_plan_cannot_write_elsewhere(path: str, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    root = tmp_path / "data"
+    folder = root / HOME / "0001"
+    (folder / "originals/link").mkdir(parents=True)
+    (folder / "originals/link/out.txt").write_bytes(b"evil")
+    (root / "link").symlink_to(outside)
+    digest = "ff" * 32
+    step = {"path": path, "kind": "file", "drop": [], "before": digest, "after": ""}
+    plan = {"version": 1, "at": "", "steps": [step], "label_folders": []}
+    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    for act in (rollback, finish):
+        with pytest.raises(InputError):
+            act(root)
+    assert [*outside.iterdir()] == []
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["data", "outside"]
+
+
+def test_linked_folders_are_not_changed_in_place(decided: MadeIndex, tmp_path: Path) -> None:
+    plan = plan_apply(decided)
+    labels = decided.root / "labels"
+    labels.rename(tmp_path / "elsewhere")
+    labels.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="reached by a link"):
+        apply_in_place(plan)
+
+
+def test_lists_of_images_lose_the_photos_that_go(decided: MadeIndex) -> None:
+    root = decided.root
+    lines = ["./images/val/b.jpg\r\n", "images/val/a.jpg\n", "./images/val/a.jpg"]
+    (root / "val.txt").write_bytes("".join(lines).encode())
+    text = (root / "data.yaml").read_text(encoding="utf-8").replace("val: images/val", "val: val.txt")
+    (root / "data.yaml").write_text(text, encoding="utf-8")
+    from healtheat.index.files import sha256_file
+    from healtheat.index.manifest import FileEntry
+
+    entry = FileEntry(sha256=sha256_file(root / "val.txt"), size=(root / "val.txt").stat().st_size)
+    decided.label_files["val.txt"] = entry
+    before = tree(root)
+    apply_in_place(plan_apply(decided))
+    assert (root / "val.txt").read_bytes() == b"./images/val/b.jpg\r\n"
+    rollback(root)
+    assert tree(root) == before
+
+
+# ---- killed ----
+
+
+def _kill(processes: BaseContext, what: str, argument: object, at: int, scratch: Path) -> int | None:
+    """The number of steps if it lived."""
+    counted = scratch / "steps.txt"
+    counted.unlink(missing_ok=True)
+    process = processes.Process(target=run_killed, args=(what, argument, at, str(counted)))
+    process.start()
+    process.join(120)
+    assert process.exitcode is not None, "it hangs"
+    if counted.exists():
+        return int(counted.read_text(encoding="utf-8"))
+    assert process.exitcode not in (0, 1), "it failed instead of being killed"
+    return None
+
+
+def _spread(steps: int) -> list[int]:
+    return sorted({1 + round(k * (steps - 1) / (KILLS - 1)) for k in range(KILLS)})
+
+
+@pytest.fixture
+def ready(tmp_path: Path) -> tuple[MadeIndex, ApplyPlan, dict[str, str], dict[str, str]]:
+    """The index, the plan, the data set before and after."""
+    index = make_index(tmp_path)
+    decide_some(index)
+    plan, before = plan_apply(index), tree(index.root)
+    shutil.copytree(index.root, tmp_path / "pristine")
+    apply_in_place(plan)
+    after = tree(index.root)
+    _reset(index.root)
+    return index, plan, before, after
+
+
+def _reset(root: Path) -> None:
+    shutil.rmtree(root)
+    shutil.copytree(root.parent / "pristine", root)
+
+
+Ready = tuple[MadeIndex, ApplyPlan, dict[str, str], dict[str, str]]
+
+
+def test_killed_apply_is_finished_or_undone(processes: BaseContext, ready: Ready, tmp_path: Path) -> None:
+    index, plan, before, after = ready
+    steps = _kill(processes, "apply", plan, -1, tmp_path)
+    assert steps is not None and steps > KILLS
+    met = set()
+    for number, point in enumerate(_spread(steps)):
+        _reset(index.root)
+        assert _kill(processes, "apply", plan, point, tmp_path) is None, f"not killed at {point}"
+        run = pending(index.root)
+        met.add(run is None)
+        if number % 2:
+            if run is not None:
+                finish(index.root)
+            elif tree(index.root) == before:  # killed before anything was begun
+                apply_in_place(plan)
+            assert tree(index.root) == after, f"killed at step {point} of {steps}"
+        if tree(index.root) != before or run is not None:
+            rollback(index.root)
+        assert tree(index.root) == before, f"killed at step {point} of {steps}"
+    assert met == {True, False}
+
+
+def test_killed_rollback_is_finished(processes: BaseContext, ready: Ready, tmp_path: Path) -> None:
+    index, plan, before, _ = ready
+    root = index.root
+    apply_in_place(plan)
+    (root / "labels/train.cache").write_bytes(b"\x93NUMPY of the cleaned labels")
+    shutil.rmtree(root.parent / "pristine")
+    shutil.copytree(root, root.parent / "pristine")
+    steps = _kill(processes, "rollback", root, -1, tmp_path)
+    assert steps is not None and steps > 20
+    for point in _spread(steps):
+        _reset(root)
+        assert _kill(processes, "rollback", root, point, tmp_path) is None
+        run = pending(root)
+        if run is not None:
+            with pytest.raises(InputError, match="healtheat rollback"):
+                finish(root)
+        if run is not None or tree(root) != before:
+            rollback(root)
+        assert tree(root) == before, f"killed at step {point} of {steps}"
+
+
+def test_killed_copy_starts_over(processes: BaseContext, ready: Ready, tmp_path: Path) -> None:
+    index, plan, before, _ = ready
+    to = tmp_path / "cleaned"
+    steps = _kill(processes, "copy", (plan, to), -1, tmp_path)
+    assert steps is not None and steps > 20
+    expected = tree(to)
+    for point in _spread(steps):
+        shutil.rmtree(to, ignore_errors=True)
+        assert _kill(processes, "copy", (plan, to), point, tmp_path) is None
+        if not to.exists():
+            write_copy(plan, to)
+        assert tree(to) == expected, f"killed at step {point} of {steps}"
+        assert not [f for f in tmp_path.iterdir() if f.name.endswith("unfinished")]
+    assert tree(index.root) == before

@@ -1,0 +1,125 @@
+"""Only what people decided goes, and only if everything is as it was when they decided."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_index import MadeIndex
+
+from healtheat.cleanup import ApplyPlan, plan_apply
+from healtheat.errors import InputError
+from healtheat.query import Filters
+from tests.cleanup.small_yolo import tree
+
+
+def lines_of(plan: ApplyPlan) -> dict[str, tuple[int, ...]]:
+    return {edit.path: edit.drop for edit in plan.edits if edit.kind == "lines"}
+
+
+def test_nothing_is_done_without_a_verdict(index: MadeIndex) -> None:
+    plan = plan_apply(index)
+    assert (plan.edits, plan.removals, plan.relabels, plan.photos_out) == ([], [], [], frozenset())
+
+
+def test_confirmed_drops_and_nothing_else(decided: MadeIndex) -> None:
+    before = tree(decided.root)
+    plan = plan_apply(decided)
+    assert lines_of(plan) == {
+        "labels/train/a.txt": (1,),
+        "labels/train/deep/a.txt": (1,),
+        "labels/train/가 나.txt": (1,),
+    }
+    assert plan.photos_out == {"images/val/a.jpg"}
+    assert [e.path for e in plan.edits if e.kind == "file"] == ["images/val/a.jpg", "labels/val/a.txt"]
+    assert [
+        (r.image, r.line, r.class_id, r.relabel_to, r.relabel_name, r.decided_by) for r in plan.relabels
+    ] == [("images/train/a.jpg", 2, 40, 3, "타이레놀", "김")]
+    assert {r.status for r in plan.removals} == {"confirmed"}
+    assert plan.boxes == {3: (4, 4), 7: (2, 4), 40: (1, 2)}
+    assert tree(decided.root) == before
+
+
+def test_flagged_too(decided: MadeIndex) -> None:
+    plan = plan_apply(decided, flagged=True)
+    # of two boxes that are each other's duplicate, one stays; cleared and relabelled ones stay
+    assert lines_of(plan) == {**lines_of(plan_apply(decided)), "labels/val/b.txt": (0,)}
+    assert [(h.image, h.line, h.why) for h in plan.held_back] == [
+        ("images/val/b.jpg", 1, "its twin is taken out already")
+    ]
+
+
+def test_a_photo_is_never_taken_out_by_a_flag_alone(index: MadeIndex) -> None:
+    plan = plan_apply(index, flagged=True)
+    assert plan.photos_out == frozenset()
+    assert ("images/val/a.jpg", -1) in {(h.image, h.line) for h in plan.held_back}
+
+
+def test_drop_and_relabel_of_one_box_contradict(decided: MadeIndex) -> None:
+    decided.append_verdict(box_id=1, issue="mislabel", verdict="relabel", relabel_to=3, who="이")
+    # the verdict is on an issue without a finding: only what was found is listed
+    assert "labels/train/a.txt" in lines_of(plan_apply(decided))
+    decided.append_verdict(box_id=2, issue="mislabel", verdict="drop", who="이")
+    assert lines_of(plan_apply(decided))["labels/train/a.txt"] == (1, 2)
+
+
+def test_filters_narrow_it(decided: MadeIndex) -> None:
+    plan = plan_apply(decided, Filters(issues=["background"]))
+    assert lines_of(plan) == {"labels/train/a.txt": (1,)}
+    assert not plan.photos_out and not plan.relabels
+
+
+def test_photos_instead_of_boxes(decided: MadeIndex) -> None:
+    plan = plan_apply(decided, drop="photos")
+    assert plan.photos_out == {
+        "images/train/a.jpg",
+        "images/train/deep/a.jpg",
+        "images/train/가 나.jpg",
+        "images/val/a.jpg",
+    }
+    assert {edit.kind for edit in plan.edits} == {"file"}
+
+
+def test_photos_left_without_a_box_are_told(index: MadeIndex) -> None:
+    index.append_verdict(box_id=8, issue="duplicate", verdict="drop", who="a")
+    assert plan_apply(index).emptied == []
+    index.append_verdict(box_id=9, issue="duplicate", verdict="drop", who="a")
+    assert plan_apply(index).emptied == ["images/val/b.jpg"]
+
+
+def test_changed_labels_stop_it(decided: MadeIndex) -> None:
+    (decided.root / "labels/val/b.txt").write_text("7 0.5 0.5 0.1 0.1\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"labels/val/b\.txt changed since the build"):
+        plan_apply(decided)
+
+
+def test_a_line_that_is_not_the_box_stops_it(decided: MadeIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = decided.sql
+
+    def moved(query: str, parameters: Any = ()) -> Any:  # an index that speaks of other lines than the file
+        return original(query.replace("b.class_id, b.cx", "b.class_id + 1 as class_id, b.cx"), parameters)
+
+    monkeypatch.setattr(decided, "sql", moved)
+    with pytest.raises(InputError, match=r"labels/train/a\.txt:2: not the box that was judged"):
+        plan_apply(decided)
+
+
+def test_a_shared_label_file_is_left_alone(tmp_path: Path) -> None:
+    index = MadeIndex(
+        tmp_path / "index",
+        names={3: "a"},
+        root=tmp_path / "data",
+        labels={"images/a.jpg": ["3 0.5 0.5 0.1 0.1"], "images/a.png": ["3 0.5 0.5 0.1 0.1"]},
+        findings=[{"image": "images/a.jpg", "line": 0, "issue": "background"}],
+    )
+    (index.root / "data.yaml").write_text("path: .\ntrain: images\nnames: {3: a}\n", encoding="utf-8")
+    index.append_verdict(box_id=0, issue="background", verdict="drop", who="a")
+    plan = plan_apply(index)
+    assert not plan.edits
+    assert [h.why for h in plan.held_back] == ["another photo has the same label file"]
+
+
+def test_sources_without_label_files(index: MadeIndex) -> None:
+    source = index.manifest.source.model_copy(update={"kind": "detector"})
+    index.manifest = index.manifest.model_copy(update={"source": source})
+    with pytest.raises(InputError, match="no label files"):
+        plan_apply(index)
