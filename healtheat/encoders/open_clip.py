@@ -29,7 +29,7 @@ BATCH_SIZE = {"cpu": 16, "mps": 64, "cuda": 256}
 
 
 class OpenClipEncoder(Encoder):
-    """The image tower of a CLIP, letterboxed input, bf16 on CUDA, fp32 elsewhere."""
+    """The image tower of a CLIP; letterboxed input, precision as the device likes it."""
 
     def __init__(self, spec: EncoderSpec, model: Any, device: torch.device) -> None:
         self.spec = spec
@@ -37,7 +37,13 @@ class OpenClipEncoder(Encoder):
 
     @classmethod
     def load(
-        cls, name: str, *, device: str = "auto", threads: int | None = None, **policy: Any
+        cls,
+        name: str,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+        **policy: Any,
     ) -> OpenClipEncoder:
         """`name` is "MODEL/PRETRAINED", "hf-hub:USER/REPO" or "local-dir:FOLDER". Raises EncoderError.
 
@@ -53,7 +59,7 @@ class OpenClipEncoder(Encoder):
         if threads:
             torch.set_num_threads(threads)
         where = _device(device)
-        precision = _precision(where)
+        precision = _precision(where, precision)
         model, preprocess = _create(resolve(name), precision, where)
         spec = _spec(name, model, preprocess, precision, where)
         return cls(spec.changed(**policy), model, where)
@@ -85,11 +91,19 @@ def _device(asked: str) -> torch.device:
     return device
 
 
-def _precision(device: torch.device) -> str:
+def _precision(device: torch.device, asked: str) -> str:
+    """16 bits where the hardware multiplies them: twice as fast, cosines change by about 0.002."""
     import torch
 
+    if asked in ("fp32", "bf16", "fp16"):
+        return asked
+    if asked != "auto":
+        raise EncoderError(f"unknown precision {asked!r}: expected auto, fp32, bf16 or fp16")
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
+        can = torch.cpu.get_capabilities()
+        return "bf16" if can.get("avx512_bf16") or can.get("amx_bf16") else "fp32"
     return "fp32"
 
 

@@ -45,6 +45,7 @@ def load_encoder(
     views: Sequence[float] | None = None,
     colour_weight: float | None = None,
     device: str = "auto",
+    precision: str = "auto",
     threads: int | None = None,
 ) -> Encoder:
     """The encoder called `name`, ready to use.
@@ -52,8 +53,9 @@ def load_encoder(
     `name` is "default", an embedded encoder ("imagenet", "pill"), "onnx-dir:FOLDER" (encoder.json beside
     image.onnx), or an open_clip name: "MODEL/PRETRAINED", "hf-hub:USER/REPO", "local-dir:FOLDER". `views`
     (degrees) and `colour_weight` override the encoder's own policy. `device` is "auto", "cpu", "cuda" or
-    "mps"; ONNX encoders run on the CPU. `threads` limits the CPU threads. Raises EncoderError where it cannot
-    be loaded exactly as asked for.
+    "mps"; `precision` "auto", "fp32", "bf16" or "fp16": 16 bits on CUDA and on CPUs that multiply them. ONNX
+    encoders run in fp32 on the CPU. `threads` limits the CPU threads. Raises EncoderError where it cannot be
+    loaded exactly as asked for.
     """
     name = DEFAULT if name == "default" else name
     policy: dict[str, Any] = {
@@ -63,10 +65,14 @@ def load_encoder(
     if name in EMBEDDED or name.startswith("onnx-dir:"):
         if device not in ("auto", "cpu"):
             raise EncoderError(f"encoder {name} runs on the CPU; leave the device at auto, found {device}")
+        if precision not in ("auto", "fp32"):
+            raise EncoderError(
+                f"encoder {name} computes in fp32; leave the precision at auto, found {precision}"
+            )
         folder = _HERE / name if name in EMBEDDED else Path(name.removeprefix("onnx-dir:")).expanduser()
         return OnnxEncoder.load(folder, threads=threads, **policy)
     if "/" in name or name.startswith(("hf-hub:", "local-dir:")):
-        return OpenClipEncoder.load(name, device=device, threads=threads, **policy)
+        return OpenClipEncoder.load(name, device=device, precision=precision, threads=threads, **policy)
     raise EncoderError(
         f"unknown encoder {name!r}: expected default, {', '.join(embedded())}, onnx-dir:FOLDER "
         "or an open_clip name (MODEL/PRETRAINED, hf-hub:USER/REPO, local-dir:FOLDER)"

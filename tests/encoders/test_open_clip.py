@@ -30,7 +30,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_saved_model_gives_open_clips_own_vectors(
     tiny_folder: Path, tiny_model: Any, random_crops: Any
 ) -> None:
-    encoder = load_encoder(f"local-dir:{tiny_folder}", device="cpu")
+    encoder = load_encoder(f"local-dir:{tiny_folder}", device="cpu", precision="fp32")
     crops = random_crops(21, 48)
     transform = open_clip.image_transform(
         48, is_train=False, mean=encoder.spec.mean, std=encoder.spec.std, resize_mode="longest"
@@ -232,6 +232,26 @@ def test_weights_cached_under_a_tag_are_listed_under_it(tiny_folder: Path, tmp_p
     assert "ViT-B-32/laion2b_s34b_b79k" in [info.name for info in list_encoders()]
     with pytest.raises(EncoderError, match="ViT-B-32/laion2b_s34b_b79k"):  # these are not ViT-B/32's weights
         load_encoder("ViT-B-32/laion2b_s34b_b79k", device="cpu")
+
+
+@pytest.mark.parametrize("can", [{}, {"avx512_bf16": True}, {"amx_bf16": True}, {"avx512_bf16": False}])
+def test_precision_goes_by_the_processor(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, random_crops: Any, can: dict[str, bool]
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: can, raising=False)
+    encoder = load_encoder(f"local-dir:{tiny_folder}", device="cpu")
+    assert encoder.spec.precision == ("bf16" if any(can.values()) else "fp32")
+    exact = load_encoder(f"local-dir:{tiny_folder}", device="cpu", precision="fp32")
+    assert (encoder.fingerprint == exact.fingerprint) == (encoder.spec.precision == "fp32")
+    crops = random_crops(20, 48)
+    cosine = (encoder.encode(crops) * exact.encode(crops)).sum(1)
+    assert cosine.min() > 0.999
+
+
+def test_unknown_precision_is_an_error(tiny_folder: Path) -> None:
+    for name in (f"local-dir:{tiny_folder}", "imagenet"):
+        with pytest.raises(EncoderError, match="precision"):
+            load_encoder(name, device="cpu", precision="int8")
 
 
 def test_unavailable_device_is_an_error(tiny_folder: Path) -> None:
