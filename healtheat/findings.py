@@ -85,9 +85,9 @@ def expected_errors(findings: pa.Table, budget: int) -> float:
 def find(scores: pa.Table, samples: Samples, settings: FindingSettings | None = None) -> pa.Table:
     """A table in FINDINGS_SCHEMA from a table in the scores schema, ordered by box, photo and issue.
 
-    Where several signals judge one issue of a box, the highest score is the finding's and its signal gives the
-    reason. Abstaining signals make no row. `suspicion` is the highest score of the box's issues. A finding
-    whose evidence holds `withheld` (why nobody should believe it) keeps its place in the order, but no flag.
+    Where several signals judge one issue of a box, the highest score is the finding's and its signal gives
+    the reason. Abstaining signals make no row. `suspicion` is the highest score of the box's issues. What has
+    `withheld` in its evidence (why nobody should believe it) keeps its place in the order, but no flag.
     """
     settings = settings or FindingSettings()
     rows = scores.to_pydict()
