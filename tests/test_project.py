@@ -27,7 +27,7 @@ ORDER = (
     {"intake"},
     {"scoring"},
     {"build"},
-    {"query", "selftest"},
+    {"projection", "query", "selftest"},
     {"review"},
     {"export"},
     {"cleanup"},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from healtheat.commands import _options as options
-from healtheat.commands._terminal import note, one_line
+from healtheat.commands._terminal import note, one_line, progress_bar
 from healtheat.errors import InputError
 from healtheat.query import STATUSES, Filters
 
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from healtheat.export.yolo import CleanupPlan
     from healtheat.index import Index
 
+HANDOFFS = ("cvat", "labelstudio", "coco", "fiftyone", "atlas")
 SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 
 def export(
-    to: Annotated[Path, typer.Option("--to", metavar="PATH", help="File to write; for yolo a new folder.")],
+    to: Annotated[
+        Path, typer.Option("--to", metavar="PATH", help="File to write; a folder for yolo and fiftyone.")
+    ],
     format: Annotated[
-        Literal["csv", "json", "jsonl", "parquet", "yolo"] | None,
+        Literal["csv", "json", "jsonl", "parquet", "yolo", "cvat", "labelstudio", "coco", "fiftyone", "atlas"]
+        | None,
         typer.Option("--format", "-f", help="Default: from the suffix of PATH.", show_default=False),
     ] = None,
     index: options.IndexOption = None,
@@ -50,6 +54,9 @@ def export(
         bool,
         typer.Option("--spreadsheet", help="csv: for Excel: byte-order mark, no cell runs as a formula."),
     ] = False,
+    crops: Annotated[
+        bool, typer.Option("--crops", help="atlas: put a small picture of every box into the file.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
     force: Annotated[
         bool,
@@ -61,13 +68,17 @@ def export(
     csv, json, jsonl and parquet hold the findings, with the columns of `healtheat query`: `status` says what
     a person confirmed, what is only flagged and what a person cleared. yolo is a folder with train and val
     lists for Ultralytics without what is flagged, and lists of what was left out and why.
-    It is a dry run until --write is given.
+    cvat, labelstudio, coco, fiftyone and atlas hand the photos with findings to other tools, with all their
+    boxes and what was found about each; --all hands over every photo. docs/handoffs.md says how to open them.
+    A YOLO cleanup is a dry run until --write is given.
 
     \b
     Examples:
       healtheat export --to cleanup.csv
       healtheat export --to mislabels.parquet --issue mislabel --min-score 0.8
       healtheat export --to cleanup --format yolo
+      healtheat export --to to-mend.xml --format cvat --status confirmed
+      healtheat export --to map.parquet --format atlas --all --crops
       healtheat export --to cleanup --format yolo --drop boxes --issue background --write
     """
     format = format or SUFFIXES.get(to.suffix.lower())  # type: ignore[assignment]
@@ -96,6 +107,8 @@ def export(
     )
     if format == "yolo":
         _yolo(opened, filters, to, drop=drop, write=write, overwrite=overwrite, force=force)
+    elif format in HANDOFFS:
+        _hand_off(opened, filters, to, format, crops=crops, overwrite=overwrite)
     else:
         _table(opened, filters, to, format, spreadsheet=spreadsheet, overwrite=overwrite)
 
@@ -121,6 +134,34 @@ def _table(
     found = Counter(rows["status"].to_pylist())
     parts = ", ".join(f"{found[status]} {status}" for status in STATUSES if found[status])
     typer.echo(f"{rows.num_rows} findings{f' ({parts})' if parts else ''} -> {one_line(str(to))}")
+
+
+def _hand_off(index: Index, filters: Filters, to: Path, format: str, *, crops: bool, overwrite: bool) -> None:
+    from healtheat.export.atlas import write_atlas
+    from healtheat.export.coco import write_coco
+    from healtheat.export.cvat import write_cvat
+    from healtheat.export.fiftyone import write_fiftyone
+    from healtheat.export.handoff import gather
+    from healtheat.export.labelstudio import write_labelstudio
+
+    if format != "fiftyone" and (to.is_dir() or (to.exists() and not overwrite)):
+        raise InputError(f"{to}: exists already; choose another name or add --overwrite")
+    given = gather(index, filters)
+    if given.unreadable:
+        more = f" and {len(given.unreadable) - 1} more" if len(given.unreadable) > 1 else ""
+        note(f"left out, nobody can look at it: {given.unreadable[0]}{more}")
+    if format == "fiftyone":
+        files = write_fiftyone(given, to, overwrite=overwrite)
+    elif format == "atlas":
+        with progress_bar() as progress:
+            files = write_atlas(index, given, to, images=crops, progress=progress)
+    else:
+        write = {"cvat": write_cvat, "labelstudio": write_labelstudio, "coco": write_coco}[format]
+        files = write(given, to)
+    boxes = [box for photo in given.photos for box in photo.boxes]
+    found = sum(box.finding is not None for box in boxes)
+    listed = ", ".join(one_line(str(file)) for file in files)
+    typer.echo(f"{len(given.photos)} photos, {len(boxes)} boxes, {found} with findings -> {listed}")
 
 
 def _yolo(

@@ -1,0 +1,165 @@
+"""What annotation tools get: photos with all their boxes, and what was found about each of them.
+
+The writers beside this file only lay it out; class ids, lines and labels are the same in all of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from healtheat.query import Catalog, Filters, query
+
+# What goes with a box, under these names, in every format.
+ATTRIBUTES = (
+    "class_id",
+    "line",
+    "issue",
+    "score",
+    "status",
+    "verdict",
+    "relabel_to",
+    "suggestion",
+    "suspicion",
+    "reason",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HandBox:
+    """One box. `finding` is its highest row of `query`, None where nothing was found; `issues` names all."""
+
+    box_id: int
+    line: int
+    class_id: int
+    xywhn: tuple[float, float, float, float]
+    confidence: float | None
+    finding: Mapping[str, Any] | None
+    issues: tuple[str, ...]
+
+    def attributes(self) -> dict[str, Any]:
+        """`ATTRIBUTES` of the box: plain values, None where there is none."""
+        found = self.finding or {}
+        same = {name: found.get(name) for name in ATTRIBUTES if name not in ("class_id", "line", "issue")}
+        return {"class_id": self.class_id, "line": self.line, "issue": ",".join(self.issues) or None, **same}
+
+
+@dataclass(frozen=True, slots=True)
+class HandPhoto:
+    """One photo. `notes` are findings about no box, such as a missing one."""
+
+    image_id: int
+    path: str
+    file: Path
+    split: str
+    label_file: str
+    width_px: int
+    height_px: int
+    boxes: Sequence[HandBox]
+    notes: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class HandOff:
+    """Photos to hand over, class names, and `labels`: one unambiguous text a class id."""
+
+    photos: list[HandPhoto]
+    names: Mapping[int, str]
+    labels: Mapping[int, str]
+    unreadable: list[str] = field(default_factory=list)  # photos left out: nobody can look at them
+
+
+class HandIndex(Catalog, Protocol):
+    """What a hand-off needs of an index."""
+
+    @property
+    def manifest(self) -> Any: ...
+
+
+def gather(index: HandIndex, filters: Filters) -> HandOff:
+    """The photos with a finding that passes the filters (with `flagged_only` false and no other filter: all),
+    each with all of its boxes.
+    """
+    rows = query(index, filters, sort="score").to_pylist()
+    of_box: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
+    of_photo: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if row["box_id"] is not None and row["box_id"] >= 0:
+            of_box[row["box_id"]].append(row)
+        elif row["image"] is not None:
+            of_photo[row["image"]].append(row)
+    everything = filters == Filters(flagged_only=False)
+    boxes: defaultdict[int, list[HandBox]] = defaultdict(list)
+    columns = "box_id, image_id, line, class_id, cx, cy, w, h, confidence"
+    for b in index.sql(f"select {columns} from boxes order by box_id").to_pylist():
+        found = of_box.get(b["box_id"], [])
+        boxes[b["image_id"]].append(
+            HandBox(
+                b["box_id"],
+                b["line"],
+                b["class_id"],
+                (b["cx"], b["cy"], b["w"], b["h"]),
+                b["confidence"],
+                found[0] if found else None,
+                tuple(dict.fromkeys(row["issue"] for row in found)),
+            )
+        )
+    root = Path(index.manifest.source.root)
+    photos, unreadable = [], []
+    for i in index.sql("select * from images order by image_id").to_pylist():
+        mine = boxes[i["image_id"]]
+        if not (everything or of_photo.get(i["path"]) or any(box.finding for box in mine)):
+            continue
+        if not (i["width_px"] and i["height_px"]):
+            unreadable.append(i["path"])
+            continue
+        photos.append(
+            HandPhoto(
+                i["image_id"],
+                i["path"],
+                root / i["file"],
+                i["split"],
+                i["label_path"],
+                i["width_px"],
+                i["height_px"],
+                mine,
+                of_photo.get(i["path"], []),
+            )
+        )
+    return HandOff(photos, dict(index.names), unique_labels(index.names), unreadable)
+
+
+def unique_labels(names: Mapping[int, str]) -> dict[int, str]:
+    """A text for each class id: its name where no other class has it, else the name with the id.
+
+    Tools that know classes by name would merge two classes of one name.
+
+    >>> unique_labels({0: "advil", 3: "advil", 7: "", 9: "정"})
+    {0: 'advil (0)', 3: 'advil (3)', 7: '(7)', 9: '정'}
+    """
+    often = Counter(name.strip() for name in names.values())
+    taken = {name.strip() for name in names.values() if often[name.strip()] == 1}
+    out: dict[int, str] = {}
+    for class_id, name in names.items():
+        text = name.strip()
+        if not text or often[text] > 1:
+            text = f"{text} ({class_id})".strip()
+            while text in taken:  # a class that is really called so
+                text += f" ({class_id})"
+            taken.add(text)
+        out[class_id] = text
+    return out
+
+
+def xyxy_px(box: HandBox, photo: HandPhoto) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom in pixels of the upright photo; may stick out, as in the label file."""
+    cx, cy, w, h = box.xywhn
+    return (
+        (cx - w / 2) * photo.width_px,
+        (cy - h / 2) * photo.height_px,
+        (cx + w / 2) * photo.width_px,
+        (cy + h / 2) * photo.height_px,
+    )
