@@ -282,10 +282,24 @@ def test_flag_and_score_change_flags_alone(in_built: Path, tmp_path: Path, capsy
     assert all(float(row["score"]) == 1 for row in changed if row["issue"] == "low_quality")
     assert scores() == before
     assert run(["score", "--index", index]) == 0
-    assert (scores(), rows()) == (before, flags)
+    assert (scores(), rows()) == (before, changed), "scoring again keeps the way of flagging"
+    assert run(["flag", "--index", index]) == 0
+    assert rows() == flags
+    assert run(["flag", "--index", index, "--budget", "3"]) == 0
+    assert "3 boxes or photos; by their scores" in capsys.readouterr().out
+    places = {(row["box_id"], row["image"] if row["box_id"] == "-1" else "") for row in rows()}
+    assert len(places) == 3
+    assert run(["flag", "--index", index, "--fdr", "0.05"]) == 0
+    strict = rows()
+    assert run(["flag", "--index", index, "--fdr", "0.5"]) == 0
+    loose = [row["finding_id"] for row in rows()]
+    assert {row["finding_id"] for row in strict} <= set(loose)
+    assert scores() == before
     assert run(["verify", "--index", index]) == 0
     for wrong in ("bad_box=2", "bad_box", "nothing=0.5"):
         assert run(["flag", "--index", index, "--threshold", wrong]) == 2
+    for rate in ("0", "1", "nan"):
+        assert run(["flag", "--index", index, "--fdr", rate]) == 2
 
 
 def test_build_again_embeds_nothing(in_built: Path, tmp_path: Path, capsys: Capture) -> None:

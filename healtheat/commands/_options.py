@@ -13,6 +13,7 @@ from healtheat.issues import ISSUES
 from healtheat.query import STATUSES, VERDICTS, Filters, class_ids
 
 if TYPE_CHECKING:
+    from healtheat.findings import FindingSettings
     from healtheat.index import Index
 
 INDEX_ROOT = Path("index")
@@ -81,6 +82,18 @@ StatusOption = Annotated[
         help=f"Only findings that have come to this: {', '.join(STATUSES)}. Repeatable.",
     ),
 ]
+FdrOption = Annotated[
+    float | None,
+    typer.Option(
+        "--fdr",
+        metavar="X",
+        help="Flag so that about this share of the flags of an issue is false, such as 0.1.",
+    ),
+]
+BudgetOption = Annotated[
+    int | None,
+    typer.Option("--budget", min=0, metavar="N", help="Flag at most the N most suspicious boxes or photos."),
+]
 AllOption = Annotated[
     bool, typer.Option("--all", help="Every judged box, one row for each issue, not only those flagged.")
 ]
@@ -136,3 +149,14 @@ def make_filters(
         verdicts=tuple(verdict or ()),
         statuses=tuple(status or ()),
     )
+
+
+def finding_settings(
+    *, thresholds: dict[str, float] | None = None, fdr: float | None = None, budget: int | None = None
+) -> FindingSettings:
+    """How findings are to be flagged. Raises InputError for a rate that is none."""
+    from healtheat.findings import THRESHOLDS, FindingSettings
+
+    if fdr is not None and not 0 < fdr < 1:
+        raise InputError(f"--fdr {fdr}: give a share between 0 and 1, such as 0.1 for one false alarm in ten")
+    return FindingSettings(thresholds=thresholds or dict(THRESHOLDS), fdr=fdr, budget=budget)

@@ -80,6 +80,8 @@ def build(
     ] = "auto",
     contents_rule: options.ContentsRuleOption = "auto",
     classes: options.ClassesOption = None,
+    fdr: options.FdrOption = None,
+    budget: options.BudgetOption = None,
     device: Annotated[
         str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where the encoder runs.")
     ] = "auto",
@@ -121,6 +123,7 @@ def build(
             crop_policy=policy,
             group_rule=group_by,
             signals=signals,
+            findings=options.finding_settings(fdr=fdr, budget=budget),
             strict=strict,
             threads=threads,
             progress=progress,

@@ -15,8 +15,9 @@ def score(
     """Run the signals again over an index.
 
     Vectors, boxes and verdicts stay as they are; nothing is embedded. Useful after an update of healtheat,
-    or where a signal failed. What photo names say is read as at the last scoring, unless --contents-rule or
-    --classes is given. `healtheat flag` applies other thresholds without running any signal.
+    or where a signal failed. Findings are flagged, and what photo names say is read, as at the last scoring,
+    unless --contents-rule or --classes is given. `healtheat flag` applies other thresholds without running
+    any signal.
 
     \b
     Examples:
@@ -24,18 +25,20 @@ def score(
       healtheat score --index index/pills
       healtheat score --contents-rule aihub --classes classes.csv
     """
+    from healtheat.findings import FindingSettings
     from healtheat.index import Index
     from healtheat.scoring import rescore
     from healtheat.signals import SIGNALS
     from healtheat.signals.contents import contents_of, with_contents
 
     folder = options.index_path(index)
-    if contents_rule is None and classes is None:
-        with Index.open(folder) as opened:
+    with Index.open(folder) as opened:
+        flagging = FindingSettings.model_validate(opened.manifest.settings["findings"])
+        if contents_rule is None and classes is None:
             signals = with_contents(SIGNALS, *contents_of(opened))
-    else:
-        signals = with_contents(SIGNALS, contents_rule or "auto", classes)
+        else:
+            signals = with_contents(SIGNALS, contents_rule or "auto", classes)
     with progress_bar() as progress:
-        report = rescore(folder, signals=signals, progress=progress)
+        report = rescore(folder, signals=signals, findings=flagging, progress=progress)
     print_flagged(flagged_issues(folder), folder)
     exit_if_failed(report.failures)
