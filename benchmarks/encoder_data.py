@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,27 +101,3 @@ def at(views: Array, encoder: Encoder) -> Array:
         filled = np.where(lines[..., None], fill, one)
         row[:] = np.asarray(Image.fromarray(filled).resize((size, size), Image.Resampling.BOX))
     return out
-
-
-def majority(looks: list[Looks], keep: int = 3) -> dict[str, int]:
-    """How many pills there are of each family, the rare ones last; for the report."""
-    counts: dict[str, int] = defaultdict(int)
-    for one in looks:
-        counts[one.family or "unknown"] += 1
-    return dict(sorted(counts.items(), key=lambda item: -item[1])[:keep])
-
-
-def curve(work: Path) -> list[dict[str, str]]:
-    """Rows of the training curve, [] where there is none."""
-    import csv
-
-    path = work / "curve.csv"
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as f:
-        return list(csv.DictReader(f))
-
-
-def save(path: Path, content: Any) -> None:
-    """Write figures as JSON."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")

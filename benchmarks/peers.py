@@ -1,7 +1,8 @@
 """What else could be used: each peer's ranking of the boxes, from the same vectors and labels.
 
 Each function gets unit vectors (n, d), class codes (n,) from 0 on and source groups (n,), and returns
-{method: scores (n,)}, higher = more suspicious. Settings are the tools' own or, where they leave it open, the best of those tried.
+{method: scores (n,)}, higher = more suspicious. Settings are the tools' own or, where they leave it open,
+the best of those tried.
 """
 
 from __future__ import annotations

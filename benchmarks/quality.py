@@ -3,8 +3,8 @@
     python -m benchmarks.quality [--seeds 0,1,2] [--encoders imagenet,pill] [--profiles …] [--out FOLDER]
 
 Plants with the shared bench script in the hard setting (one photo a source, 8 % of the boxes), builds an
-index with the public `build`, and scores every queue as rank_quality.py does: a box counts with its highest score.
-Writes quality.csv (one row a planting and method) and quality.md (means and deviations over the seeds).
+index with the public `build`, and scores every queue as rank_quality.py does: a box counts with its highest
+score. Writes quality.csv (one row a planting and method) and quality.md (means over the seeds).
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def figures(score: Floats, errors: NDArray[np.bool_], known: NDArray[np.bool_]) 
 
 
 def rankings(index: Index, samples: Samples, profile: str) -> dict[str, Floats]:
-    """healtheat's own: the profile's queues, and each signal alone, from the rows that `query --all` lists."""
+    """healtheat's own: the profile's queues from the rows that `query --all` lists, and each signal alone."""
     rows = query(index, Filters(issues=QUEUES[profile], flagged_only=False)).to_pylist()
     out = {RANKING: np.full(len(samples), -1.0)}
     place = {int(box): row for row, box in enumerate(samples.boxes.box_id)}
@@ -167,11 +167,13 @@ def report(rows: Sequence[dict[str, object]], args: argparse.Namespace) -> str:
         + ".",
         "",
         "Photos: pushin-pill (CC BY 4.0, Roboflow Universe `jason136/pushin-pill`), one photo a source,",
-        "errors in 8 % of the boxes. Flips and confuse are scored on the queue `mislabel`, boxes and spurious on",
-        "`bad_box` and `background`, mixed on all queues. Figures are means over the seeds ± their standard deviation.",
+        "errors in 8 % of the boxes. Flips and confuse are scored on the queue `mislabel`, boxes and",
+        "spurious on `bad_box` and `background`, mixed on all queues. Figures are means over the seeds ±",
+        "their standard deviation; s is the time for scores from vectors, without embedding.",
         "",
-        "Two labels of the published set are plainly wrong (a two-tone capsule and a green gel capsule called",
-        "allerclear). A good ranking has them on top, where they count as false alarms; AP* leaves them out.",
+        "Two labels of the published set are plainly wrong (a two-tone capsule and a green gel capsule",
+        "called allerclear). A good ranking has them on top, where they count as false alarms; AP* leaves",
+        "them out.",
         "",
     ]
     for encoder in args.encoders.split(","):
@@ -204,9 +206,8 @@ def report(rows: Sequence[dict[str, object]], args: argparse.Namespace) -> str:
                 ahead = values(RANKING, "ap") - values(best, "ap")
                 lines += [
                     "",
-                    f"Ahead of the best peer here ({best}) by {ahead.mean():+.3f} ± {ahead.std():.3f} AP, by seed: "
-                    + ", ".join(f"{a:+.3f}" for a in ahead)
-                    + ".",
+                    f"Ahead of the best peer here ({best}) by {ahead.mean():+.3f} ± {ahead.std():.3f} AP, "
+                    "by seed: " + ", ".join(f"{a:+.3f}" for a in ahead) + ".",
                 ]
             lines.append("")
     return "\n".join(lines)

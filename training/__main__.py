@@ -31,11 +31,20 @@ def main() -> int:
     if not (given.work / "pills.jsonl").exists():
         tell(str(prepare(given.work, photo_root(), given.threads)))
     settings = Settings(**{f.name: getattr(given, f.name) for f in fields(Settings)})
-    checkpoint = train(given.work, settings, tell)
+    train(given.work, settings, tell)
     if not given.no_export:
+        from training.batches import load_material
         from training.export import export
 
-        tell(str(export(checkpoint)))
+        tell(
+            str(
+                export(
+                    sorted(given.work.glob("step*.pt")),
+                    load_material(given.work, settings.seed),
+                    seed=settings.seed,
+                )
+            )
+        )
     return 0
 
 

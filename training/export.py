@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from training.batches import Material
 from training.model import (
     CONFIG,
     CONTEXT_TOKENS,
@@ -27,6 +29,7 @@ from training.model import (
     unfold_batch_norm,
 )
 from training.questions import QUESTIONS
+from training.subspace import CAPTION_SHARE, DIM, Subspace, fit_on_training_pills
 
 # The default policy, chosen by measurement: benchmarks/encoder.md.
 VIEWS_DEGREES = [0.0, 90.0, 180.0, 270.0]
@@ -37,14 +40,19 @@ SHIPPED = Path(__file__).resolve().parent.parent / "healtheat" / "encoders" / "p
 
 
 class _Tower(nn.Module):
-    """The image tower as exported: normalised NCHW pixels to unit vectors."""
+    """Normalised NCHW pixels to unit vectors: the projected block beside the subspace block."""
 
-    def __init__(self, visual: nn.Module) -> None:
+    def __init__(self, visual: Any, subspace: Subspace) -> None:
         super().__init__()
-        self.visual = visual
+        self.trunk, self.head = visual.trunk, visual.head
+        self.mean = nn.Parameter(torch.from_numpy(subspace.mean))
+        self.matrix = nn.Parameter(torch.from_numpy(subspace.matrix))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return F.normalize(self.visual(pixels), dim=1)
+        pooled = self.trunk(pixels)
+        projected = F.normalize(self.head(pooled), dim=1)
+        detail = F.normalize(F.linear(F.normalize(pooled, dim=1) - self.mean, self.matrix), dim=1)
+        return torch.cat([projected * CAPTION_SHARE**0.5, detail * (1 - CAPTION_SHARE) ** 0.5], 1)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -56,12 +64,17 @@ def _write(path: Path, content: bytes) -> None:
     temporary.replace(path)
 
 
-def averaged_model(checkpoint: Path) -> Any:
-    """The averaged weights of a checkpoint as an open_clip model with folded batch norms."""
-    state = torch.load(checkpoint, weights_only=True)
+def averaged_model(checkpoints: Sequence[Path]) -> Any:
+    """An open_clip model (batch norms folded) holding the mean of the averaged weights of all checkpoints.
+
+    Weights along one run may be averaged (Izmailov et al. 2018, SWA). Later checkpoints know the training
+    products better, earlier ones carry over better to other photos; the mean keeps most of both.
+    """
+    states = [torch.load(path, weights_only=True) for path in checkpoints]
+    mean = {name: sum(s["average"][name] for s in states) / len(states) for name in states[0]["average"]}
     model = build_model(imagenet=False)
     fold_batch_norm(model.visual.trunk)
-    model.load_state_dict({**state["model"], **state["average"]})
+    model.load_state_dict({**states[-1]["model"], **mean})
     return model.eval()
 
 
@@ -89,11 +102,11 @@ def halve(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def image_onnx(model: Any, path: Path) -> None:
+def image_onnx(model: Any, subspace: Subspace, path: Path) -> None:
     """Write the image tower: input `pixels` (n, 3, s, s) float32, output `embedding` (n, d) unit rows."""
     temporary = path.with_name("full.onnx.part")
     torch.onnx.export(
-        _Tower(model.visual), (torch.zeros(2, 3, RESOLUTION_PX, RESOLUTION_PX),), str(temporary),
+        _Tower(model.visual, subspace), (torch.zeros(2, 3, RESOLUTION_PX, RESOLUTION_PX),), str(temporary),
         input_names=["pixels"], output_names=["embedding"],
         dynamic_axes={"pixels": {0: "batch"}, "embedding": {0: "batch"}},
         opset_version=17, dynamo=False,
@@ -103,9 +116,16 @@ def image_onnx(model: Any, path: Path) -> None:
 
 
 def question_vectors(model: Any) -> dict[str, Any]:
-    """Mean unit vector of every answer of every zero-shot question, by language and pooled; logit scale."""
+    """Mean vector of every answer of every zero-shot question, by language and pooled, and the logit scale.
+
+    Vectors are zero in the subspace block, about which text says nothing; the scale makes up for the share of
+    the projected block in the cosine.
+    """
     tokenizer = open_clip.SimpleTokenizer(context_length=CONTEXT_TOKENS)
-    found: dict[str, Any] = {"logit_scale": float(model.logit_scale.detach().exp()), "questions": {}}
+    found: dict[str, Any] = {
+        "logit_scale": float(model.logit_scale.detach().exp()) / CAPTION_SHARE**0.5,
+        "questions": {},
+    }
     for question, answers in QUESTIONS.items():
         found["questions"][question] = {}
         for label, texts in answers.items():
@@ -120,16 +140,19 @@ def question_vectors(model: Any) -> dict[str, Any]:
             mean = F.normalize(torch.stack(per_language).mean(0), dim=0)
             vectors = {"en+ko": mean, **dict(zip(texts, per_language, strict=True))}
             found["questions"][question][label] = {
-                k: [round(float(x), 5) for x in v] for k, v in vectors.items()
+                k: [round(float(x), 5) for x in v] + [0] * DIM for k, v in vectors.items()
             }
     return found
 
 
-def export(checkpoint: Path, out: Path = SHIPPED) -> dict[str, Any]:
-    """Write all shipped files of `checkpoint` into `out`; returns sizes in bytes and sha256 by file name."""
+def export(
+    checkpoints: Sequence[Path], material: Material, *, seed: int = 0, views: int = 3000, out: Path = SHIPPED
+) -> dict[str, Any]:
+    """Write all shipped files into `out`; returns sizes in bytes and sha256 by file name."""
     out.mkdir(parents=True, exist_ok=True)
-    folded = averaged_model(checkpoint)
-    image_onnx(folded, out / "image.onnx")
+    folded = averaged_model(checkpoints)
+    subspace = fit_on_training_pills(folded, material, RESOLUTION_PX, seed, views)
+    image_onnx(folded, subspace, out / "image.onnx")
     questions = json.dumps(question_vectors(folded), ensure_ascii=False, separators=(",", ":"))
     _write(out / "questions.json", (questions + "\n").encode("utf-8"))
     whole = build_model(imagenet=False)
@@ -148,14 +171,15 @@ def export(checkpoint: Path, out: Path = SHIPPED) -> dict[str, Any]:
     _write(out / "open_clip_config.json", (json.dumps(CONFIG, indent=2) + "\n").encode("utf-8"))
     pre = CONFIG["preprocess_cfg"]
     network = (out / "image.onnx").read_bytes()
+    tower_dim = EMBED_DIM + DIM
     spec = {
-        "name": "pill", "weights_sha256": hashlib.sha256(network).hexdigest(), "tower_dim": EMBED_DIM,
-        "dim": EMBED_DIM + (COLOUR_DIM if COLOUR_WEIGHT else 0), "resolution_px": RESOLUTION_PX,
+        "name": "pill", "weights_sha256": hashlib.sha256(network).hexdigest(), "tower_dim": tower_dim,
+        "dim": tower_dim + (COLOUR_DIM if COLOUR_WEIGHT else 0), "resolution_px": RESOLUTION_PX,
         "mean": pre["mean"], "std": pre["std"], "resample": pre["interpolation"],
         "fill": [pre["fill_color"]] * 3,
         "padding": PADDING, "views": VIEWS_DEGREES, "colour_weight": COLOUR_WEIGHT, "batch_size": 16,
         "source": {
-            "network": "EfficientNet-Lite0 image tower, 112 px, linear projection to 256, unit rows",
+            "network": "EfficientNet-Lite0, 112 px: CLIP projection (256) + subspace of the features (256)",
             "weights": "trained by this project, see MODEL_CARD.md",
             "trained_on": "TFDA drug appearance data set 42, from ImageNet-1k weights",
             "licence": "Apache-2.0",

@@ -15,6 +15,7 @@ from healtheat.review.auth import Guard
 from healtheat.review.state import Review
 from tests.review.review_set import build_planned
 
+ROOT = Path(__file__).resolve().parents[2]
 PORT = 8765
 WHO = "김약사"
 BASE = f"http://127.0.0.1:{PORT}"

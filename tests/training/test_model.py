@@ -17,6 +17,7 @@ import torch  # noqa: E402
 from training.batches import BatchMaker, choose, load_material, look_alike_groups  # noqa: E402
 from training.export import export  # noqa: E402
 from training.model import build_model, fold_batch_norm, unfold_batch_norm  # noqa: E402
+from training.subspace import CAPTION_SHARE, fit  # noqa: E402
 from training.train import Settings, Trainer  # noqa: E402
 
 SIZE = 112
@@ -126,7 +127,7 @@ def test_exports_agree_with_the_trained_model(work: Path, tmp_path: Path) -> Non
     trainer = Trainer(work, SMALL)
     trainer.save(tmp_path / "c.pt")
     out = tmp_path / "pill"
-    files = export(tmp_path / "c.pt", out)
+    files = export([tmp_path / "c.pt"] * 2, trainer.material, views=300, out=out)
     assert sum(f["bytes"] for f in files.values()) < 30_000_000
     pixels = torch.randn(3, 3, SIZE, SIZE)
     with torch.inference_mode():
@@ -137,11 +138,24 @@ def test_exports_agree_with_the_trained_model(work: Path, tmp_path: Path) -> Non
     (onnx_vectors,) = session.run(None, {"pixels": pixels.numpy()})
     assert np.allclose(np.linalg.norm(onnx_vectors, axis=1), 1, atol=1e-4)
     assert (expected * clip).sum(1).min() > 0.9995
-    assert (expected * torch.from_numpy(onnx_vectors)).sum(1).min() > 0.9995
+    assert onnx_vectors.shape == (3, 512)
+    projected = torch.from_numpy(onnx_vectors[:, :256]) / CAPTION_SHARE**0.5
+    assert (expected * projected).sum(1).min() > 0.9995
 
     from PIL import Image
 
     assert preprocess(Image.new("RGB", (90, 40))).shape == (3, SIZE, SIZE)
     questions = json.loads((out / "questions.json").read_text(encoding="utf-8"))
     vector = np.array(questions["questions"]["pill"]["pill"]["en+ko"])
-    assert vector.shape == (256,) and abs(np.linalg.norm(vector) - 1) < 1e-3
+    assert vector.shape == (512,) and abs(np.linalg.norm(vector) - 1) < 1e-3 and not vector[256:].any()
+
+
+def test_the_subspace_halves_the_spread_of_the_axes() -> None:
+    """Rows with deviations 4 and 1 along two axes come out with 2 and 1, along the same axes."""
+    rng = np.random.default_rng(0)
+    rows = np.zeros((4000, 6))
+    rows[:, 2], rows[:, 4] = 4 * rng.standard_normal(4000) + 7, rng.standard_normal(4000)
+    subspace = fit(rows, dim=2, whitening=0.5)
+    out = (rows - subspace.mean) @ subspace.matrix.T
+    assert np.allclose(out.std(0), [2, 1], rtol=0.05)
+    assert abs(np.corrcoef(out[:, 0], rows[:, 2])[0, 1]) > 0.999

@@ -1,0 +1,260 @@
+"""A real browser: judge by keyboard, reload, undo, filter, stop and start again, export."""
+
+import csv
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.review.conftest import ROOT
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (the dev extra)")
+
+ARGUMENTS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+WAIT_MS = 60_000
+AXE = os.environ.get("HEALTHEAT_AXE", "")  # path of axe.min.js, which is not ours to keep here
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    found = os.environ.get("HEALTHEAT_BROWSER") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip("no browser found: install Chromium, or name one with HEALTHEAT_BROWSER")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+class Server:
+    """`healtheat review` as a user starts it."""
+
+    def __init__(self, index_path: Path, *more: str) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
+        command = [sys.executable, str(ROOT / "cli.py"), "review", "--index", str(index_path), "--port", "0"]
+        self.process = subprocess.Popen(
+            [*command, "--name", "김약사", *more],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        assert self.process.stdout
+        self.link = self.process.stdout.readline().strip()
+        assert self.link.startswith("http://127.0.0.1:"), self.process.communicate(timeout=60)
+        self.base = self.link.partition("/?")[0]
+
+    def stop(self) -> tuple[int, str]:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT if os.name != "nt" else signal.SIGTERM)
+        _, errors = self.process.communicate(timeout=60)
+        return self.process.returncode, errors
+
+
+@pytest.fixture
+def server(index_path: Path) -> Iterator[Server]:
+    (index_path / "verdicts.jsonl").unlink(missing_ok=True)
+    (index_path / "verdicts.head.json").unlink(missing_ok=True)
+    running = Server(index_path)
+    yield running
+    running.stop()
+
+
+def open_page(browser: Any, server: Server, **context: Any) -> tuple[Any, list[str]]:
+    """A signed-in page on the overview, and what went wrong on it."""
+    page = browser.new_context(**context).new_page()
+    page.set_default_timeout(WAIT_MS)
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.goto(server.link)
+    page.wait_for_url(f"{server.base}/")
+    return page, wrong
+
+
+def finding_of(page: Any) -> str:
+    return str(page.locator("#sample").get_attribute("data-finding"))
+
+
+def press(page: Any, key: str, says: str) -> None:
+    """Press a key and wait until the next sample is there and the page says that the verdict is saved."""
+    before = finding_of(page)
+    page.keyboard.press(key)
+    page.wait_for_function("id => document.getElementById('sample')?.dataset.finding !== id", arg=before)
+    page.wait_for_function("text => document.getElementById('status').textContent === text", arg=says)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    files = sorted(folder.rglob("*.txt")) + sorted(folder.rglob("*.png"))
+    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def test_a_session(browser: Any, server: Server, index_path: Path, planned: Path, tmp_path: Path) -> None:
+    labels = hashes(planned.parent / "자료")
+    page, wrong = open_page(browser, server)
+    page.click("text=Look one by one: Wrong class")
+    page.wait_for_selector("#sample")
+
+    judged: dict[str, str] = {}
+    for number in range(20):
+        finding = finding_of(page)
+        if number % 5 == 4:  # relabel asks for the class, with the suggestion filled in
+            page.keyboard.press("r")
+            page.wait_for_selector("#relabel[open]")
+            page.fill("#relabel-to", "no such class")
+            page.keyboard.press("Enter")
+            page.wait_for_function("document.getElementById('relabel-error').textContent !== ''")
+            page.fill("#relabel-to", "7 plain")
+            press(page, "Enter", "saved: relabel to plain")
+            judged[finding] = "relabel"
+        else:
+            key, verdict = (("o", "ok"), ("d", "drop"), ("u", "unsure"))[number % 3]
+            press(page, key, f"saved: {verdict}")
+            judged[finding] = verdict
+    assert len(judged) == 20
+    assert page.inner_text("#queue .meter .done") == "20"
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("?")
+    page.wait_for_selector("#help[open]")
+    page.keyboard.press("?")
+    page.wait_for_selector("#help[open]", state="hidden")
+
+    page.reload()
+    assert page.inner_text("#queue .meter .done") == "20"
+    last = list(judged)[-1]
+    page.keyboard.press("z")
+    page.wait_for_function("document.getElementById('status').textContent === 'taken back: relabel'")
+    page.wait_for_function("id => document.getElementById('sample').dataset.finding === id", arg=last)
+    assert page.inner_text("#queue .meter .done") == "19"
+    del judged[last]
+
+    page.goto(f"{server.base}/queue/mislabel")
+    page.select_option("select[name=state]", "drop")
+    page.click(".filters button")
+    page.wait_for_url("**state=drop*")
+    shown = page.eval_on_selector_all(".finding", "all => all.map(e => e.dataset.finding)")
+    assert sorted(shown) == sorted(i for i, v in judged.items() if v == "drop")
+    assert not [line for line in wrong if "favicon" not in line]
+
+    code, errors = server.stop()
+    assert code == 0, errors
+    assert "19 verdicts stand" in errors
+    again = Server(index_path)
+    try:
+        page, wrong = open_page(browser, again)
+        page.goto(f"{again.base}/queue/mislabel?state=decided")
+        shown = page.eval_on_selector_all(
+            ".finding", "all => all.map(e => [e.dataset.finding, e.querySelector('.verdict').textContent])"
+        )
+        assert dict(shown) == judged
+        with page.expect_download() as download:
+            page.click("text=Cleanup list (CSV)")
+        rows = list(csv.DictReader(download.value.path().read_text(encoding="utf-8").splitlines()))
+        assert {row["finding_id"]: row["verdict"] for row in rows} == judged
+        assert {row["class_name"] for row in rows} == {"타이레놀정500mg", "<script>", "plain"}
+        assert not wrong
+    finally:
+        again.stop()
+
+    to = tmp_path / "list.csv"
+    command = [sys.executable, str(ROOT / "cli.py"), "export", "--index", str(index_path)]
+    more = ["--format", "csv", "--to", str(to), "--verdict", "drop", "--verdict", "relabel"]
+    subprocess.run([*command, *more], check=True)
+    rows = list(csv.DictReader(to.read_text(encoding="utf-8").splitlines()))
+    exported = {row["finding_id"]: row["verdict"] for row in rows}
+    assert exported == {i: v for i, v in judged.items() if v in ("drop", "relabel")}
+    assert hashes(planned.parent / "자료") == labels, "label files and photos are as they were"
+
+
+def test_the_grid_by_keyboard(browser: Any, server: Server) -> None:
+    page, wrong = open_page(browser, server)
+    page.goto(f"{server.base}/queue/mislabel")
+    page.keyboard.press("ArrowRight")
+    first = page.evaluate("document.activeElement.closest('.finding').dataset.finding")
+    page.keyboard.press("d")
+    page.wait_for_function("document.getElementById('status').textContent === 'saved: drop'")
+    card = page.locator(f'.finding[data-finding="{first}"]')
+    assert "is-drop" in str(card.get_attribute("class"))
+    assert page.evaluate("document.activeElement.closest('.finding').dataset.finding") != first
+    page.keyboard.press("z")
+    page.wait_for_function("document.getElementById('status').textContent === 'taken back: drop'")
+    assert "is-drop" not in str(card.get_attribute("class"))
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#sample")
+    assert finding_of(page) == first
+    assert not wrong
+
+
+def test_an_unsaved_verdict_is_never_called_saved(browser: Any, server: Server) -> None:
+    page, _ = open_page(browser, server)
+    page.goto(f"{server.base}/queue/mislabel/start")
+    page.wait_for_selector("#sample")
+    page.wait_for_load_state("networkidle")
+    server.process.kill()
+    server.process.wait()
+    page.keyboard.press("d")
+    page.wait_for_selector("#failed", state="visible")
+    assert page.inner_text("#failed-text").startswith("NOT saved: 1 verdict")
+    assert "saved:" not in page.inner_text("#status")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_phone_width_and_twice_the_size(browser: Any, server: Server, scheme: str) -> None:
+    """390 px is a phone; 640 px is what is left of 1280 at 200 %. Nothing has to be scrolled sideways."""
+    page, wrong = open_page(browser, server, color_scheme=scheme)
+    for width in (390, 640):
+        page.set_viewport_size({"width": width, "height": 800})
+        for path in ("/", "/queue/mislabel", "/queue/mislabel/start", "/queue/missing_box/start"):
+            page.goto(server.base + path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
+    assert not wrong
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(browser: Any, server: Server, scheme: str) -> None:
+    if not AXE:
+        pytest.skip("set HEALTHEAT_AXE to the path of axe.min.js (npm package axe-core)")
+    page, _ = open_page(browser, server, color_scheme=scheme, bypass_csp=True)
+    script = Path(AXE).read_text(encoding="utf-8")
+    for path in (
+        "/",
+        "/queue/mislabel",
+        "/queue/mislabel/start",
+        "/queue/missing_box/start",
+        "/classes",
+        "/no",
+    ):
+        page.goto(server.base + path)
+        if path == "/classes":
+            page.wait_for_selector("table.classes, .empty:not([role])")
+        page.evaluate(script)
+        result = page.evaluate("axe.run(document)")
+        found = [
+            (v["id"], v["impact"], [n["html"][:120] for n in v["nodes"]][:3])
+            for v in result["violations"]
+            if v["impact"] in ("serious", "critical")
+        ]
+        assert not found, f"{path}: {found}"
+
+
+def test_the_command_says_what_listening_to_others_means(index_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "cli.py"), "review", "--index", str(index_path), "--port", "0"]
+    with subprocess.Popen(
+        [*command, "--host", "0.0.0.0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        assert process.stdout and process.stderr
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=\S+\n", process.stdout.readline())
+        process.terminate()
+        assert "listening on 0.0.0.0: whoever can reach this machine" in process.communicate(timeout=60)[1]

@@ -1,0 +1,109 @@
+"""The label signal: planted labels, look-alikes, photos that hold each class once, when to keep quiet."""
+
+from __future__ import annotations
+
+import numpy as np
+from synthetic_samples import clusters, unit
+
+from healtheat.signals import Samples
+from healtheat.signals.beliefs import class_beliefs
+from healtheat.signals.context import missing_class, repetition
+from healtheat.signals.label import Label
+
+
+def test_planted_labels_come_first_with_the_right_suggestion() -> None:
+    wrong = [(0, 2), (17, 0), (50, 3), (81, 0)]
+    samples = clusters(wrong=wrong)
+    truth = clusters().boxes.class_id
+    (answer,) = Label().measure(samples)
+    top = np.argsort(-answer.score)[:4]
+    assert sorted(top.tolist()) == [row for row, _ in wrong]
+    assert (answer.score[top] > 0.5).all()
+    assert answer.suggestion[top].tolist() == truth[top].tolist()
+    others = np.delete(answer.score, top)
+    assert others.max() < 0.5
+    assert "of its 10 nearest crops from other photos are" in answer.reason[top[0]]
+    neighbours = answer.evidence[top[0]]["suggested_neighbours"]
+    assert neighbours and (samples.boxes.class_id[neighbours] == answer.suggestion[top[0]]).all()
+
+
+def trays(photos: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each photo holds classes 0 to 4 once; 3 and 4 look almost the same."""
+    rng = np.random.default_rng(seed)
+    code = np.tile(np.arange(5), photos)
+    centres = np.eye(5, 12)
+    centres[4] = centres[3]
+    centres[4, 5] = 0.35
+    vectors = unit(centres[code] + 0.18 * rng.standard_normal((len(code), 12)))
+    return code, vectors, np.repeat(np.arange(photos), 5)
+
+
+def test_the_photo_tells_look_alikes_apart() -> None:
+    code, vectors, photo = trays()
+    given = code.copy()
+    given[[3, 53, 104]] = [4, 4, 3]  # photos 0, 10 and 20 now hold one of the two twice
+    (answer,) = Label().measure(Samples.of(given, vectors, image_id=photo))
+    (alone,) = Label().measure(Samples.of(given, vectors))  # every box on a photo of its own
+
+    def rank(a: object) -> list[int]:
+        return [int((a.score > a.score[row]).sum()) for row in (3, 53, 104)]  # type: ignore[attr-defined]
+
+    assert sum(rank(answer)) < sum(rank(alone))
+    assert max(rank(answer)) < 6  # the wrong ones and the twin each was mistaken for
+
+
+def test_context_is_learned_and_worth_nothing_where_classes_mix_freely() -> None:
+    code, vectors, photo = trays()
+    ordered = class_beliefs(Samples.of(code, vectors, image_id=photo)).weights
+    rng = np.random.default_rng(1)
+    mixed = class_beliefs(Samples.of(code, vectors, image_id=rng.permutation(photo))).weights
+    assert ordered["missing"] + ordered["repetition"] > 0.2
+    assert mixed["missing"] + mixed["repetition"] < ordered["missing"] + ordered["repetition"]
+
+
+def test_missing_class_against_a_loop() -> None:
+    code, _, photo = trays(photos=6)
+    belief = np.eye(5)[code]
+    group = photo.astype(np.int32)
+    found = missing_class(belief, photo, group, 6)
+    base = belief.sum(axis=0) + 0.5
+    base /= base.sum()
+    for row in range(len(code)):
+        rest = belief[photo == photo[row]].sum(axis=0) - belief[row]
+        share = np.zeros(5)
+        for other in range(6):
+            if other == photo[row]:
+                continue
+            holds = belief[photo == other].sum(axis=0)
+            cosine = rest @ holds / np.linalg.norm(rest) / np.linalg.norm(holds)
+            left = np.maximum(holds - rest, 0)
+            share += np.exp((cosine - 1) / 0.15) * left / max(left.sum(), 0.5)
+        expected = np.log((share + 0.3 * base) / (share.sum() + 0.3))
+        np.testing.assert_allclose(found[row], expected, atol=1e-9)
+    assert found.argmax(axis=1).tolist() == code.tolist()
+
+
+def test_repetition_is_unlikely_where_nothing_repeats() -> None:
+    code, _, photo = trays()
+    found = repetition(np.eye(5)[code], photo, 40)
+    assert (found[np.arange(len(code)), code] > found.min(axis=1)).all()
+
+
+def test_it_keeps_quiet_where_it_must() -> None:
+    (answer,) = Label().measure(clusters(classes=1))
+    assert all("only one class" in why for why in answer.abstain)
+    rows = unit(np.random.default_rng(0).standard_normal((12, 6)))
+    (answer,) = Label().measure(Samples.of([0] * 5 + [1] * 5 + [2] * 2, rows))
+    assert [why is None for why in answer.abstain] == [True] * 10 + [False] * 2
+    (answer,) = Label().measure(Samples.of([0] * 5 + [1] * 5, rows[:10], group_key=[*"abcde", *"zzzzz"]))
+    assert all("one source only" in why for why in answer.abstain[5:])
+
+
+def test_classes_that_look_the_same_are_withheld() -> None:
+    rng = np.random.default_rng(0)
+    code = np.arange(120) % 3
+    centres = np.eye(2, 8)[[0, 0, 1]]  # 0 and 1 are one and the same to this encoder
+    (answer,) = Label().measure(Samples.of(code, unit(centres[code] + 0.2 * rng.standard_normal((120, 8)))))
+    doubtful = [e for e, raw in zip(answer.evidence, answer.raw, strict=True) if raw > 0]
+    assert doubtful
+    assert sum("withheld" in e for e in doubtful) > 0.9 * len(doubtful)

@@ -1,0 +1,116 @@
+"""Scores → thresholds, false-alarm rates and budgets → flags."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from healtheat.findings import FindingSettings, at_false_alarm_rate, best_by_box, expected_errors, find
+from healtheat.signals import Samples
+from healtheat.signals.run import SCORES_SCHEMA
+
+SAMPLES = Samples.of([4, 4, 9], np.eye(3), line=[5, 0, 2])
+
+
+def scores(*rows: tuple[int, str, str, float | None], **more: object) -> pa.Table:
+    return pa.Table.from_pylist(
+        [
+            {
+                "run_id": 1,
+                "box_id": box,
+                "image_id": max(box, 0),
+                "signal": signal,
+                "issue": issue,
+                "raw": score,
+                "score": score,
+                "abstain": "too few" if score is None else None,
+                "reason": f"{signal} says so",
+                "suggestion": -1,
+                "evidence": json.dumps(more),
+            }
+            for box, signal, issue, score in rows
+        ],
+        schema=SCORES_SCHEMA,
+    )
+
+
+def test_the_highest_score_of_an_issue_is_the_finding() -> None:
+    table = scores((0, "a", "mislabel", 0.2), (0, "b", "mislabel", 0.7), (0, "a", "outlier", 0.1))
+    rows = find(table, SAMPLES).to_pylist()
+    assert [(r["issue"], r["signal"], r["score"], r["flagged"]) for r in rows] == [
+        ("mislabel", "b", 0.7, True),
+        ("outlier", "a", 0.1, False),
+    ]
+    assert {r["suspicion"] for r in rows} == {0.7}
+    assert {(r["line"], r["class_id"]) for r in rows} == {(5, 4)}
+
+
+def test_abstaining_makes_no_row() -> None:
+    assert find(scores((0, "a", "mislabel", None)), SAMPLES).num_rows == 0
+
+
+def test_rows_about_photos_take_line_and_class_from_the_evidence() -> None:
+    table = scores((-1, "a", "missing_box", 1.0), (-1, "a", "missing_box", 0.9), class_id=31)
+    rows = find(table, SAMPLES).to_pylist()
+    assert [(r["line"], r["class_id"], r["score"]) for r in rows] == [(-1, 31, 1.0), (-1, 31, 0.9)]
+
+
+def test_withheld_findings_keep_their_place_but_get_no_flag() -> None:
+    rows = find(scores((0, "a", "mislabel", 0.99), withheld="look-alikes"), SAMPLES).to_pylist()
+    assert [(r["score"], r["flagged"]) for r in rows] == [(0.99, False)]
+    settings = FindingSettings(fdr=0.5)
+    assert not find(scores((0, "a", "mislabel", 0.99), withheld="x"), SAMPLES, settings)["flagged"][0].as_py()
+
+
+def test_thresholds_change_without_scoring_again() -> None:
+    table = scores((0, "a", "mislabel", 0.3), (1, "a", "mislabel", 0.6))
+    flags = find(table, SAMPLES, FindingSettings(thresholds={"mislabel": 0.2}))["flagged"].to_pylist()
+    assert flags == [True, True]
+
+
+@given(st.lists(st.floats(0, 1), max_size=40), st.floats(0.01, 0.99))
+def test_false_alarm_rate_is_the_longest_prefix_that_holds(values: list[float], fdr: float) -> None:
+    score = np.array(values, np.float64)
+    flagged = at_false_alarm_rate(score, fdr)
+    order = sorted(values, reverse=True)
+    longest = 0
+    for k in range(1, len(order) + 1):
+        if sum(1 - v for v in order[:k]) / k <= fdr + 1e-12:
+            longest = k
+    assert abs(int(flagged.sum()) - longest) <= 1  # rounding at the very limit
+    if flagged.any() and not flagged.all():
+        assert score[flagged].min() >= score[~flagged].max()
+
+
+def test_false_alarm_rate_by_issue() -> None:
+    table = scores((0, "a", "mislabel", 0.95), (1, "a", "mislabel", 0.9), (2, "a", "mislabel", 0.5))
+    assert find(table, SAMPLES, FindingSettings(fdr=0.1))["flagged"].to_pylist() == [True, True, False]
+
+
+def test_budget_flags_the_most_suspicious_and_says_how_many_errors_to_expect() -> None:
+    table = scores((0, "a", "mislabel", 0.6), (1, "a", "bad_box", 0.9), (2, "a", "mislabel", 0.7))
+    findings = find(table, SAMPLES, FindingSettings(budget=2))
+    assert dict(zip(findings["box_id"].to_pylist(), findings["flagged"].to_pylist(), strict=True)) == {
+        0: False,
+        1: True,
+        2: True,
+    }
+    assert expected_errors(findings, 2) == pytest.approx(1.6)
+    assert find(table, SAMPLES, FindingSettings(budget=0))["flagged"].to_pylist() == [False] * 3
+
+
+def test_best_by_box() -> None:
+    table = scores((0, "a", "mislabel", 0.6), (0, "a", "bad_box", 0.9), (1, "a", "mislabel", 0.2))
+    boxes, best = best_by_box(find(table, SAMPLES), ("mislabel",))
+    assert dict(zip(boxes.tolist(), best.tolist(), strict=True)) == {0: 0.6, 1: 0.2}
+
+
+def test_settings_reject_what_they_do_not_know() -> None:
+    for bad in ({"fdr": 0}, {"fdr": 1.5}, {"budget": -1}, {"other": 1}):
+        with pytest.raises(ValueError):
+            FindingSettings(**bad)
