@@ -108,8 +108,8 @@ class YoloSource:
         name = split_of(path.relative_to(split.path).parts[:-1]) if split.name is None else split.name
         if (earlier := state.split_of_image.get(str(path))) is not None:
             leak = f"image is in split {earlier} too (a leak); kept there, not in {name}"
-            again = "image is given twice; kept once"
-            yield Problem(named_by, line, f"{image}: {again if earlier == name else leak}", image)
+            reason = "image is given twice; kept once" if earlier == name else leak
+            yield Problem(named_by, line, reason if named_by == image else f"{image}: {reason}", image)
             return
         state.split_of_image[str(path)] = name
 
