@@ -26,6 +26,7 @@ def listen(host: str, port: int) -> socket.socket:
         else:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
+        bound.listen(128)  # who opens the printed address before the server answers waits, not fails
     except (OSError, OverflowError) as error:
         bound.close()
         raise InputError(

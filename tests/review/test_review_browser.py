@@ -18,6 +18,9 @@ from tests.review.conftest import ROOT
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (the dev extra)")
 
+expect = sync_api.expect
+expect.set_options(timeout=60_000)
+
 ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -92,8 +95,8 @@ def press(page: Any, key: str, says: str) -> None:
     """Press a key and wait until the next sample is there and the page says that the verdict is saved."""
     before = finding_of(page)
     page.keyboard.press(key)
-    page.wait_for_function("id => document.getElementById('sample')?.dataset.finding !== id", arg=before)
-    page.wait_for_function("text => document.getElementById('status').textContent === text", arg=says)
+    expect(page.locator("#sample")).not_to_have_attribute("data-finding", before)
+    expect(page.locator("#status")).to_have_text(says)
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -115,7 +118,7 @@ def test_a_session(browser: Any, server: Server, index_path: Path, planned: Path
             page.wait_for_selector("#relabel[open]")
             page.fill("#relabel-to", "no such class")
             page.keyboard.press("Enter")
-            page.wait_for_function("document.getElementById('relabel-error').textContent !== ''")
+            expect(page.locator("#relabel-error")).to_contain_text("no such class")
             page.fill("#relabel-to", "7 plain")
             press(page, "Enter", "saved: relabel to plain")
             judged[finding] = "relabel"
@@ -135,8 +138,8 @@ def test_a_session(browser: Any, server: Server, index_path: Path, planned: Path
     assert page.inner_text("#queue .meter .done") == "20"
     last = list(judged)[-1]
     page.keyboard.press("z")
-    page.wait_for_function("document.getElementById('status').textContent === 'taken back: relabel'")
-    page.wait_for_function("id => document.getElementById('sample').dataset.finding === id", arg=last)
+    expect(page.locator("#status")).to_have_text("taken back: relabel")
+    expect(page.locator("#sample")).to_have_attribute("data-finding", last)
     assert page.inner_text("#queue .meter .done") == "19"
     del judged[last]
 
@@ -184,12 +187,12 @@ def test_the_grid_by_keyboard(browser: Any, server: Server) -> None:
     page.keyboard.press("ArrowRight")
     first = page.evaluate("document.activeElement.closest('.finding').dataset.finding")
     page.keyboard.press("d")
-    page.wait_for_function("document.getElementById('status').textContent === 'saved: drop'")
+    expect(page.locator("#status")).to_have_text("saved: drop")
     card = page.locator(f'.finding[data-finding="{first}"]')
     assert "is-drop" in str(card.get_attribute("class"))
     assert page.evaluate("document.activeElement.closest('.finding').dataset.finding") != first
     page.keyboard.press("z")
-    page.wait_for_function("document.getElementById('status').textContent === 'taken back: drop'")
+    expect(page.locator("#status")).to_have_text("taken back: drop")
     assert "is-drop" not in str(card.get_attribute("class"))
     page.keyboard.press("Enter")
     page.wait_for_selector("#sample")

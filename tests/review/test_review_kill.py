@@ -52,6 +52,9 @@ def sign_in(link: str) -> tuple[httpx2.Client, str]:
 def test_no_saved_verdict_is_lost(servers: subprocess.Popen[str], index_path: Path) -> None:
     chance = random.Random(7)
     saved: dict[int, tuple[int, str]] = {}
+    with Index.open(index_path) as index:
+        found = index.sql("SELECT finding_id, box_id, issue FROM findings WHERE flagged AND box_id >= 0")
+        ids = {row["finding_id"]: (row["box_id"], row["issue"]) for row in found.to_pylist()}
     assert servers.stdin and servers.stdout
     for kill in range(KILLS):
         servers.stdin.write(f"{index_path}\n")
@@ -64,7 +67,10 @@ def test_no_saved_verdict_is_lost(servers: subprocess.Popen[str], index_path: Pa
         started = False
         with contextlib.closing(client):
             for number in range(1000):
-                finding_id, verdict = (kill * 7 + number) % 60, ("ok", "drop", "unsure")[number % 3]
+                finding_id, verdict = (
+                    list(ids)[(kill * 7 + number) % len(ids)],
+                    ("ok", "drop", "unsure")[number % 3],
+                )
                 if not started and number == kill % 3:
                     timer.start()
                     started = True
@@ -83,8 +89,6 @@ def test_no_saved_verdict_is_lost(servers: subprocess.Popen[str], index_path: Pa
         timer.join()
         with Index.open(index_path, verify=False) as index:
             rows = index.verdicts().to_pylist()
-            found = index.sql("SELECT finding_id, box_id, issue FROM findings").to_pylist()
-        ids = {row["finding_id"]: (row["box_id"], row["issue"]) for row in found}
         kept = {row["seq"]: row for row in rows}
         for seq, (finding_id, verdict) in saved.items():
             assert seq in kept, f"kill {kill}: verdict {seq} was answered as saved and is gone"
