@@ -6,7 +6,8 @@ photo for a third of a class moves that class's statistics, but not the rule.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,17 +18,41 @@ from healtheat.signals.robust import robust_z
 Floats = NDArray[np.float64]
 
 
-def photo_scale(area: Floats, code: NDArray[np.int64], image: NDArray[np.int64]) -> Floats:
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`value` (n,) in units of its limit; the score is `at` there, grows to `top`, falls from `below`."""
+
+    key: str
+    value: Floats
+    at: float
+    top: float
+    below: float
+    words: Callable[[int], str]
+
+    def score(self, convention_share: float) -> Floats:
+        """(n,) a fifth of it where more than `convention_share` of the boxes break the rule: so is the set."""
+        v = self.value
+        above = self.at + (self.top - self.at) * (1 - 1 / np.maximum(v, 1))
+        out = np.where(v >= 1, above, self.below * np.clip(v, 0, 1) ** 4)
+        return np.asarray(out * (0.2 if len(v) and (v >= 1).mean() > convention_share else 1.0))
+
+
+def photo_scale(
+    area: Floats, code: NDArray[np.int64], image: NDArray[np.int64], usual: NDArray[np.bool_] | None = None
+) -> Floats:
     """(n,) by how much (log) the photo's other boxes are larger than usual for their class; NaN if alone."""
+    usual = np.ones(len(area), bool) if usual is None else usual
     residual = np.zeros(len(area))
     for c in np.unique(code):
-        residual[code == c] = area[code == c] - np.median(area[code == c])
+        own = code == c
+        residual[own] = area[own] - np.median(area[own & usual] if (own & usual).any() else area[own])
     out = np.full(len(area), np.nan)
     order = np.argsort(image, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(image[order]) != 0]) if len(order) else np.zeros(0, np.int64)
     for rows in np.split(order, starts[1:]):
         for i, row in enumerate(rows):
             others = np.delete(rows, i)
+            others = others[usual[others]]
             if len(others):
                 out[row] = np.median(residual[others])
     return out
@@ -59,7 +84,6 @@ class Geometry(Signal):
         )
 
     def measure(self, samples: Samples) -> Sequence[Scores]:
-        n = len(samples)
         boxes = samples.boxes
         size = np.stack([samples.images.width_px, samples.images.height_px], axis=1)[samples.image_row]
         size_px = np.where(size > 0, size, 1000).astype(np.float64)
@@ -72,77 +96,58 @@ class Geometry(Signal):
         outside = 1 - inside / np.maximum(share, 1e-12)
         outside[outside < 1e-9] = 0
         touching = np.isclose(np.clip(corners, 0, 1), [0, 0, 1, 1], atol=0.002).sum(axis=1)
-        log_area = np.log(sides_px.prod(axis=1) / size_px.prod(axis=1))
-        scale = photo_scale(log_area, samples.class_code, samples.image_row)
-        to_class = robust_z(log_area, samples.class_code)
-        to_photo = robust_z(log_area - np.nan_to_num(scale), samples.class_code)
-        z_size = np.minimum(to_class, to_photo)  # a photo taken from nearer explains a large box
-        z_aspect = robust_z(np.log(aspect), samples.class_code)
-
         whole = share / self.whole_share
         sliver = np.maximum(aspect / self.sliver_aspect, self.sliver_side_px / sides_px.min(axis=1))
         beyond = outside / self.outside_share
-        usual = {
-            name: (values >= 1).mean() > self.convention_share if n else False
-            for name, values in (("whole", whole), ("sliver", sliver), ("outside", beyond))
-        }
-        score = np.zeros(n)
-        raw = np.zeros(n)
-        reason = np.full(n, "", object)
-        found: list[dict[str, object]] = [{} for _ in range(n)]
-
-        def offer(
-            value: Floats, limit_score: float, floor: float, soft: bool, words: list[str], key: str
-        ) -> None:
-            """Score `limit_score` and above from the limit on, falling to `floor` well below it."""
-            own = np.where(value >= 1, limit_score + (1 - limit_score) * (1 - 1 / np.maximum(value, 1)), 0.0)
-            own = np.maximum(own, floor * np.clip(value, 0, 1) ** 4)
-            own = own * (0.2 if soft else 1.0)
-            np.maximum(raw, value, out=raw)
-            better = own > score
-            score[better] = own[better]
-            for row in np.flatnonzero(better):
-                reason[row] = words[row]
-                found[row] = {key: round(float(value[row]), 3)}
-
-        offer(
-            np.maximum(z_size, z_aspect) / self.z_limit,
-            0.3,
-            0.2,
-            False,
-            [
-                f"{'size' if a >= b else 'aspect'} is {max(a, b):.1f} robust deviations from its class"
-                for a, b in zip(z_size, z_aspect, strict=True)
-            ],
-            "z_over_limit",
+        fine = np.maximum.reduce([whole, sliver, beyond]) < 1  # only these teach what is usual
+        log_area = np.log(sides_px.prod(axis=1) / size_px.prod(axis=1))
+        scale = photo_scale(log_area, samples.class_code, samples.image_row, fine)
+        to_class = robust_z(log_area, samples.class_code, usual=fine)
+        to_photo = robust_z(log_area - np.nan_to_num(scale), samples.class_code, usual=fine)
+        z_size = np.minimum(to_class, to_photo)  # a photo taken from nearer explains a large box
+        z_aspect = robust_z(np.log(aspect), samples.class_code, usual=fine)
+        z = np.maximum(z_size, z_aspect)
+        what = np.where(z_size >= z_aspect, "size", "aspect")
+        rules = (
+            Rule(
+                "z_over_limit",
+                z / self.z_limit,
+                0.3,
+                0.5,
+                0.2,
+                lambda i: f"{what[i]} is {z[i]:.1f} robust deviations from its class",
+            ),
+            Rule(
+                "sides_touched",
+                touching / 4,
+                0.5,
+                0.5,
+                0.1,
+                lambda i: f"touches {touching[i]} sides of the photo",
+            ),
+            Rule(
+                "outside_over_limit",
+                beyond,
+                0.7,
+                1.0,
+                0.1,
+                lambda i: f"{outside[i]:.0%} of it lies outside the photo",
+            ),
+            Rule(
+                "sliver_over_limit",
+                sliver,
+                0.8,
+                1.0,
+                0.1,
+                lambda i: "a sliver: {:.0f} × {:.0f} px".format(*sides_px[i]),
+            ),
+            Rule("whole_over_limit", whole, 0.97, 1.0, 0.3, lambda i: f"covers {share[i]:.0%} of the photo"),
         )
-        offer(
-            touching / 4, 0.5, 0.1, False, [f"touches {t} sides of the photo" for t in touching], "touching"
-        )
-        offer(
-            beyond,
-            0.7,
-            0.1,
-            usual["outside"],
-            [f"{v:.0%} of it lies outside the photo" for v in outside],
-            "outside",
-        )
-        offer(
-            sliver,
-            0.8,
-            0.1,
-            usual["sliver"],
-            [f"a sliver: {a:.0f} × {b:.0f} px" for a, b in sides_px],
-            "sliver_over_limit",
-        )
-        offer(
-            whole,
-            0.97,
-            0.3,
-            usual["whole"],
-            [f"covers {v:.0%} of the photo" for v in share],
-            "whole_over_limit",
-        )
+        raw = np.maximum.reduce([rule.value for rule in rules])
+        each = np.stack([rule.score(self.convention_share) for rule in rules])
+        score, first = each.max(axis=0, initial=0.0), each.argmax(axis=0)
+        reason = [rules[r].words(i) for i, r in enumerate(first)]
+        found = [{rules[r].key: round(float(rules[r].value[i]), 3)} for i, r in enumerate(first)]
         return [
             Scores.of(
                 self,
@@ -150,7 +155,7 @@ class Geometry(Signal):
                 samples,
                 raw=raw,
                 score=np.clip(score, 0, 1),
-                reason=list(reason),
+                reason=reason,
                 evidence=found,
             )
         ]

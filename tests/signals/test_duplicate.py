@@ -1,0 +1,95 @@
+"""The same thing twice: boxes, crops, photos."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from synthetic_samples import unit
+
+from healtheat.signals import Samples
+from healtheat.signals.base import MEASURES
+from healtheat.signals.duplicate import Duplicate, hamming, iou
+
+CORNER = st.tuples(*[st.floats(0, 1)] * 4)
+
+
+@given(st.lists(CORNER, min_size=1, max_size=6))
+def test_iou_against_a_loop(corners: list[tuple[float, float, float, float]]) -> None:
+    xyxy = np.array([(min(a, c), min(b, d), max(a, c), max(b, d)) for a, b, c, d in corners])
+    found = iou(xyxy)
+    for i, p in enumerate(xyxy):
+        for j, q in enumerate(xyxy):
+            w, h = min(p[2], q[2]) - max(p[0], q[0]), min(p[3], q[3]) - max(p[1], q[1])
+            both = max(w, 0) * max(h, 0)
+            union = (p[2] - p[0]) * (p[3] - p[1]) + (q[2] - q[0]) * (q[3] - q[1]) - both
+            assert found[i, j] == pytest.approx(0 if i == j else both / max(union, 1e-12))
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
+def test_hamming(a: int, b: int) -> None:
+    found = hamming(np.array([a], np.uint64), np.array([b], np.uint64))
+    assert found.tolist() == [(a ^ b).bit_count()]
+
+
+def test_the_same_pill_boxed_twice() -> None:
+    boxes = [[0.3, 0.3, 0.2, 0.2], [0.31, 0.3, 0.2, 0.2], [0.7, 0.7, 0.2, 0.2], [0.3, 0.3, 0.2, 0.2]]
+    samples = Samples.of([0, 5, 0, 0], np.eye(4), xywhn=boxes, image_id=[0, 0, 0, 1])
+    (answer,) = Duplicate().measure(samples)
+    assert (answer.score[:2] > 0.75).all() and answer.score[2:].max() == 0
+    assert "labelled class 5" in answer.reason[0]
+    assert answer.evidence[0] == {"box_id": 1, "class_id": 5, "measured": pytest.approx(0.9048, abs=1e-3)}
+
+
+def crops(**more: object) -> Samples:
+    """Boxes 0 and 1 show the same crop on two photos, 2 and 3 others."""
+    vectors = unit(np.random.default_rng(0).standard_normal((4, 16)))
+    vectors[1] = vectors[0]
+    measures = np.zeros(4, MEASURES)
+    measures["dhash"] = [0b1011 << 20, 0b1010 << 20, 2**63 - 1, 12345678]
+    settings: dict[str, object] = {"class_id": [0, 0, 0, 0], "split": ["train"] * 4, **more}
+    class_id = settings.pop("class_id")
+    return Samples.of(class_id, vectors, measures=measures, **settings)  # type: ignore[arg-type]
+
+
+def score_of(samples: Samples) -> list[float]:
+    (answer,) = Duplicate().measure(samples)
+    return answer.score.tolist()
+
+
+def test_same_crop_matters_most_with_two_classes_and_least_among_copies() -> None:
+    contradicting = score_of(crops(class_id=[0, 3, 0, 0]))
+    across = score_of(crops(split=["train", "val", "train", "train"]))
+    other_source = score_of(crops())
+    copies = score_of(crops(group_key=["a", "a", "b", "c"]))
+    assert contradicting[0] > 0.5 > across[0] > other_source[0] > copies[0] > 0
+    for found in (contradicting, across, other_source, copies):
+        assert found[0] == found[1] and found[2:] == [0, 0]
+
+
+def test_equal_vectors_with_other_hashes_are_two_crops() -> None:
+    samples = crops()
+    samples.measures["dhash"][1] = 2**64 - 1
+    assert score_of(samples) == [0, 0, 0, 0]
+
+
+def test_the_same_photo_twice() -> None:
+    samples = crops(split=["train", "val", "train", "train"])
+    sha = samples.images.sha256.copy()
+    sha[:] = ["x", "x", "y", ""]
+    samples = replace(samples, images=replace(samples.images, sha256=sha))
+    _, photos = Duplicate().measure(samples)
+    assert photos.image_id.tolist() == [1] and photos.box_id.tolist() == [-1]
+    assert "is the same file as images/000000.jpg, in split train" in photos.reason[0]
+
+
+def test_photos_that_look_the_same() -> None:
+    base = 0xF0F0F0F0F0F0F0F0
+    dhash = np.array([base, base ^ 1, 0, 0, 0x123456789ABCDEF], np.uint64)  # empty hashes say nothing
+    samples = Samples.of(range(5), np.eye(5), image_dhash=dhash)
+    _, photos = Duplicate().measure(samples)
+    assert photos.image_id.tolist() == [1]
+    assert "looks the same as images/000000.jpg" in photos.reason[0]

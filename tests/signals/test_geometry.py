@@ -1,0 +1,96 @@
+"""Rules and robust statistics on boxes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from synthetic_samples import unit
+
+from healtheat.signals import Samples
+from healtheat.signals.geometry import Geometry, photo_scale
+from healtheat.signals.robust import robust_z
+
+
+def measured(*odd: tuple[float, float, float, float], n: int = 60) -> tuple[np.ndarray, list[str]]:
+    """Scores and reasons of the odd boxes among n ordinary ones, two a photo."""
+    rng = np.random.default_rng(0)
+    usual = np.column_stack([rng.uniform(0.3, 0.7, (n, 2)), rng.uniform(0.09, 0.11, (n, 2))])
+    boxes = np.vstack([usual, odd])
+    (answer,) = Geometry().measure(
+        Samples.of(
+            [0] * len(boxes),
+            unit(rng.random((len(boxes), 4))),
+            xywhn=boxes,
+            image_id=np.arange(len(boxes)) // 2,
+        )
+    )
+    assert answer.score[:n].max() < 0.3
+    return answer.score[n:], answer.reason[n:].tolist()
+
+
+@pytest.mark.parametrize(
+    ("box", "least", "words"),
+    [
+        ((0.5, 0.5, 1.0, 1.0), 0.97, "covers 100% of the photo"),
+        ((0.5, 0.5, 0.95, 0.95), 0.97, "covers 90% of the photo"),
+        ((0.5, 0.5, 0.4, 0.01), 0.8, "a sliver: 400 × 10 px"),
+        ((0.5, 0.5, 0.004, 0.005), 0.8, "a sliver"),
+        ((1.0, 0.5, 0.1, 0.1), 0.7, "50% of it lies outside the photo"),
+        ((0.5, 0.5, 0.6, 0.6), 0.3, "robust deviations from its class"),
+    ],
+)
+def test_rules(box: tuple[float, float, float, float], least: float, words: str) -> None:
+    score, reason = measured(box)
+    assert score[0] >= least
+    assert words in reason[0]
+
+
+def test_frequent_errors_are_still_found() -> None:
+    rng = np.random.default_rng(0)
+    boxes = np.column_stack([np.full((100, 2), 0.5), rng.uniform(0.1, 0.12, (100, 2))])
+    boxes[:45] = 0.5, 0.5, 1, 1
+    (answer,) = Geometry().measure(Samples.of([0] * 100, unit(rng.random((100, 4))), xywhn=boxes))
+    assert (answer.score[:45] > 0.9).all() and answer.score[45:].max() < 0.5
+
+
+def test_a_set_of_whole_photos_is_no_error() -> None:
+    boxes = np.tile([0.5, 0.5, 1.0, 1.0], (50, 1))
+    (answer,) = Geometry().measure(Samples.of([0] * 50, np.eye(50), xywhn=boxes))
+    assert answer.score.max() < 0.6
+
+
+def test_a_photo_from_nearer_explains_larger_boxes() -> None:
+    rng = np.random.default_rng(0)
+    side = 0.1 * np.exp(rng.normal(0, 0.03, 120))
+    side[:4] *= 2.6  # all of photo 0
+    side[60] *= 2.6  # one of photo 15
+    boxes = np.column_stack([np.tile([0.2, 0.4, 0.6, 0.8], 30), np.full(120, 0.5), side, side])
+    (answer,) = Geometry().measure(
+        Samples.of([0] * 120, unit(rng.random((120, 3))), xywhn=boxes, image_id=np.arange(120) // 4)
+    )
+    assert answer.raw[60] > 2 * answer.raw[:4].max()
+
+
+def test_robust_z_against_a_loop() -> None:
+    rng = np.random.default_rng(0)
+    values, code = rng.normal(0, 1, 50), rng.integers(0, 4, 50)
+    values[3] = np.nan
+    off = np.zeros(50)
+    for i in range(50):
+        own = [values[j] for j in range(50) if code[j] == code[i] and np.isfinite(values[j])]
+        off[i] = abs(values[i] - np.median(own))
+    pooled = np.nanmedian(off)
+    for i, z in enumerate(robust_z(values, code)):
+        own = np.array([values[j] for j in range(50) if code[j] == code[i] and np.isfinite(values[j])])
+        spread = np.median(np.abs(own - np.median(own)))
+        scale = 1.4826 * (len(own) * spread + 5 * pooled) / (len(own) + 5)
+        assert z == pytest.approx(0 if i == 3 else off[i] / scale)
+
+
+def test_photo_scale_against_a_loop() -> None:
+    rng = np.random.default_rng(1)
+    area, code, image = rng.normal(0, 1, 30), rng.integers(0, 3, 30), rng.integers(0, 12, 30)
+    residual = np.array([area[i] - np.median(area[code == code[i]]) for i in range(30)])
+    for i, found in enumerate(photo_scale(area, code, image)):
+        others = [residual[j] for j in range(30) if image[j] == image[i] and j != i]
+        assert np.isnan(found) if not others else found == pytest.approx(np.median(others))
