@@ -36,15 +36,8 @@ def main() -> int:
         from training.batches import load_material
         from training.export import export
 
-        tell(
-            str(
-                export(
-                    sorted(given.work.glob("step*.pt")),
-                    load_material(given.work, settings.seed),
-                    seed=settings.seed,
-                )
-            )
-        )
+        material = load_material(given.work, settings.seed)
+        tell(str(export(sorted(given.work.glob("step*.pt")), material, seed=settings.seed)))
     return 0
 
 

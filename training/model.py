@@ -45,7 +45,7 @@ CONFIG: dict[str, Any] = {
         "size": RESOLUTION_PX,
         "mean": [0.5, 0.5, 0.5],
         "std": [0.5, 0.5, 0.5],
-        "interpolation": "bicubic",
+        "interpolation": "bilinear",
         "resize_mode": "longest",
         "fill_color": 127,
     },

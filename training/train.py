@@ -32,7 +32,7 @@ class Settings:
     """Everything that decides the weights, the data aside."""
 
     seed: int = 0
-    steps: int = 2000
+    steps: int = 900
     warmup: int = 40
     lr_tower: float = 2e-4
     lr_new: float = 1e-3

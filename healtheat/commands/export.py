@@ -199,6 +199,8 @@ def _print_plan(plan: CleanupPlan) -> None:
     for split, (photos, of) in plan.by_split().items():
         typer.echo(f"{one_line(split) or 'no split':<9} {photos:>7} of {of} photos kept")
     typer.echo(f"{'boxes':<9} {kept:>7} of {total} kept")
+    if plan.drop == "images":
+        typer.echo("a photo is left out whole, with its good boxes; `--drop boxes` leaves out boxes alone")
     reasons: dict[str, int] = {}
     for row in plan.left_out:
         what = row.issue or "not readable as it is"

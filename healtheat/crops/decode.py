@@ -50,6 +50,10 @@ _OTHER_CONTENT = (
 )
 
 
+# Bound here, since Ultralytics replaces `Image.open` by one that asks for packages on bytes it does not know.
+_open = Image.open
+
+
 def open_image(data: bytes, name: str = "", *, max_px: int = MAX_IMAGE_PX) -> Image.Image:
     """The image in `data`: RGB, 8 bits, EXIF orientation applied, first frame of an animation.
 
@@ -63,7 +67,7 @@ def open_image(data: bytes, name: str = "", *, max_px: int = MAX_IMAGE_PX) -> Im
     try:
         # Pillow's plugins raise nearly anything on hostile bytes (struct.error, KeyError, SyntaxError …),
         # hence the broad catch: whatever it is, the image cannot be read and the rest goes on.
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with _open(io.BytesIO(data), formats=FORMATS) as image:
             _check_size(image, max_px)
             _load_whole(image)
             _check_size(image, max_px)

@@ -30,7 +30,7 @@ class Rule:
     words: Callable[[int], str]
 
     def score(self, convention_share: float) -> Floats:
-        """(n,) a fifth of it where more than `convention_share` of the boxes break the rule: so is the set."""
+        """(n,) a fifth where more than `convention_share` of the boxes break the rule: so the set is made."""
         v = self.value
         above = self.at + (self.top - self.at) * (1 - 1 / np.maximum(v, 1))
         out = np.where(v >= 1, above, self.below * np.clip(v, 0, 1) ** 4)
