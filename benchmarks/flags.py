@@ -2,8 +2,8 @@
 
     python -m benchmarks.flags [--plantings 30] [--fdr 0.1] [--encoder pill] [--out FOLDER]
 
-Every planting is the hard setting of quality.py with another seed (100 and on, none of those reported or tuned
-on there) and one of the profiles in turn. Writes flags.md.
+Every planting is the hard setting of quality.py with another seed (100 and on, none of those reported or
+tuned on there) and one of the profiles in turn. Writes flags.md.
 """
 
 from __future__ import annotations
@@ -76,12 +76,12 @@ def report(rows: list[dict[str, object]], args: argparse.Namespace) -> str:
     lines = [
         "# What a flag means",
         "",
-        f"`python -m benchmarks.flags --plantings {args.plantings} --fdr {args.fdr} --encoder {args.encoder}`, "
-        f"{datetime.now(UTC):%Y-%m-%d}.",
+        f"`python -m benchmarks.flags --plantings {args.plantings} --fdr {args.fdr}"
+        f" --encoder {args.encoder}`, {datetime.now(UTC):%Y-%m-%d}.",
         "",
-        "pushin-pill (CC BY 4.0), hard setting of quality.md, seeds from 100 on, profiles in turn. False: flagged boxes",
-        "that were not planted. False*: neither planted nor one of the two labels known to be wrong in the published",
-        "set. Shares are means over plantings (0 where nothing is flagged) with 90 % bootstrap intervals.",
+        "pushin-pill (CC BY 4.0), hard setting of quality.md, seeds from 100 on, profiles in turn. False:",
+        "flagged boxes that were not planted. False*: neither planted nor one of the two labels known to be",
+        "wrong in the published set. Shares are means over plantings (0 where nothing is flagged) with 90 % bootstrap intervals.",
         "",
         "| flags | profile | plantings | flagged | of the errors | false | false* |",
         "|---|---|---|---|---|---|---|",
