@@ -2,8 +2,8 @@
 
 Builds a small index of drawn photos (976 × 1280, four boxes each), fills its catalog with as many findings as
 asked for (several on one box: what is measured is the list, not the photos), starts `healtheat review` and
-drives it with Chromium. Printed: seconds until the server answers, first pages (navigation to `load`), and from
-a key press to the next sample with its large crop decoded and painted, and to "saved".
+drives it with Chromium. Printed: seconds until the server answers, first pages (navigation to `load`), and
+from a key press to the next sample with its large crop decoded and painted, and to "saved".
 """
 
 from __future__ import annotations
@@ -133,7 +133,8 @@ from healtheat.review.state import Review
 bound = listen("127.0.0.1", 0)
 guard = guard_of("127.0.0.1", bound.getsockname()[1])
 with Index.open(Path(sys.argv[1]), verify=False) as index:
-    serve(Review(index, "bench"), guard, bound, started=lambda: print(address("127.0.0.1", guard), flush=True))
+    link = address("127.0.0.1", guard)
+    serve(Review(index, "bench"), guard, bound, started=lambda: print(link, flush=True))
 """
 
 
