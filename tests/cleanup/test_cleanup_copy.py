@@ -175,7 +175,8 @@ def test_one_json_a_pill(pictures: Path, tmp_path: Path) -> None:
     drop(index, "a/p.png", 1)
     apply_in_place(plan_apply(index))
     left = [
-        len(json.loads((pictures / f"a/pill{n}.json").read_text("utf-8"))["annotations"]) for n in range(3)
+        len(json.loads((pictures / f"a/pill{n}.json").read_text(encoding="utf-8"))["annotations"])
+        for n in range(3)
     ]
     assert left == [1, 0, 1]
 
