@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from healtheat.commands import _options as options
 from healtheat.commands._terminal import console, note
 
 if TYPE_CHECKING:
@@ -29,12 +30,7 @@ def contents(
             "with a group (?P<codes>...) around the list or (?P<code>...) around each code.",
         ),
     ] = "aihub",
-    classes: Annotated[
-        Path | None,
-        typer.Option(
-            "--classes", metavar="CSV", help="class_id,drug_code,name: which class a code stands for."
-        ),
-    ] = None,
+    classes: options.ClassesOption = None,
     format: Annotated[
         Literal["table", "csv", "json", "jsonl"], typer.Option("--format", "-f", help="What goes to stdout.")
     ] = "table",

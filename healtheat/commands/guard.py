@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from healtheat.commands import _options as options
 from healtheat.commands._terminal import console, note
 
 if TYPE_CHECKING:
@@ -37,12 +38,7 @@ def guard(
             "nearly all follow them and class ids can be told.",
         ),
     ] = "auto",
-    classes: Annotated[
-        Path | None,
-        typer.Option(
-            "--classes", metavar="CSV", help="class_id,drug_code,name: which class a code stands for."
-        ),
-    ] = None,
+    classes: options.ClassesOption = None,
     format: Annotated[
         Literal["table", "json"], typer.Option("--format", "-f", help="What goes to stdout.")
     ] = "table",

@@ -1,10 +1,6 @@
 """A small dataset on disk and an index built from it."""
 
-import multiprocessing
-import os
-import sys
-from collections.abc import Callable, Iterator
-from multiprocessing.context import BaseContext
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,23 +33,3 @@ def build_small(data: Path, index_path: Path) -> Build:
         return build(YoloSource(data), index_path, **settings)  # type: ignore[arg-type]
 
     return run
-
-
-@pytest.fixture(scope="session")
-def processes() -> Iterator[BaseContext]:
-    """Starts fresh processes; where possible from one that has already imported everything."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        yield multiprocessing.get_context("spawn")
-        return
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.index.killed_build", "tests.index.test_verdicts"])
-    # The server imports by PYTHONPATH alone, and must not own threads when it forks.
-    wanted = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    yield context
-    for name, value in before.items():
-        if value is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = value
