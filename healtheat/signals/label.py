@@ -29,6 +29,17 @@ def odds(p: Floats, code: NDArray[np.int64], floor: float) -> Floats:
     return np.asarray(np.log(others.max(axis=1) + floor) - np.log(p[at, code] + floor))
 
 
+def foreign_share(other: NDArray[np.int64], code: NDArray[np.int64], k: int = 5) -> Floats:
+    """(n,) share of other classes among the k nearest crops of other sources; 0 where there are none.
+
+    `other` (n, >= k) are row numbers, -1 for none. Photo and models cannot argue it away.
+    """
+    near = other[:, :k]
+    known = near >= 0
+    foreign = (code[near] != code[:, None]) & known
+    return np.asarray(foreign.sum(axis=1) / np.maximum(known.sum(axis=1), 1))
+
+
 def likely_exchanges(p: Floats, code: NDArray[np.int64]) -> Floats:
     """(c, c) chance that a wrong label of a box of class i is j: half by look-alikeness, half at random.
 
@@ -67,9 +78,12 @@ class Label(Signal):
     name = "label"
     issues = ("mislabel",)
 
-    def __init__(self, *, k: int = 10, floor: float = 0.1, doubt: float = 0.002, fewest: int = 3) -> None:
+    def __init__(
+        self, *, k: int = 10, floor: float = 0.3, foreign: float = 0.5, doubt: float = 0.002, fewest: int = 3
+    ) -> None:
         self.k = k  # nearest crops told about
         self.floor = floor  # probability that means nothing in the order of the boxes
+        self.foreign = foreign  # worth of a neighbourhood of nothing but other classes, beside the models
         self.doubt = doubt  # chance that the class model knows nothing about a box
         self.fewest = fewest  # boxes a class needs to be judged
 
@@ -82,7 +96,10 @@ class Label(Signal):
         others = p.copy()
         others[np.arange(n), code] = -1
         best = others.argmax(axis=1)
-        raw = odds(p, code, self.floor) if c > 1 else np.zeros(n)
+        beaten = others.max(axis=1, initial=0) > p[np.arange(n), code]
+        raw = np.zeros(n)
+        if c > 1:
+            raw = odds(p, code, self.floor) + self.foreign * foreign_share(samples.neighbours.other, code)
         score = np.zeros(n)
         if c > 1:
             score = smooth_probability(raw, wrong_probability(p, code, self.doubt))
@@ -97,7 +114,7 @@ class Label(Signal):
                 score=np.clip(score, 0, 1),
                 reason=reason,
                 abstain=self._too_little(samples),
-                suggestion=np.where((raw > 0) & (c > 1), samples.class_ids[best], NO_CLASS),
+                suggestion=np.where(beaten & (c > 1), samples.class_ids[best], NO_CLASS),
                 evidence=evidence,
             )
         ]
