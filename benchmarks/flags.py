@@ -1,6 +1,6 @@
 """Do flags mean what they say? The realised share of false alarms at `--fdr`, and what abstaining is worth.
 
-    python -m benchmarks.flags [--plantings 30] [--fdr 0.1] [--encoder pill] [--out FOLDER]
+    python -m benchmarks.flags [--plantings 30] [--fdr 0.1] [--encoders pill,imagenet] [--out FOLDER]
 
 Every planting is the hard setting of quality.py with another seed (100 and on, none of those reported or
 tuned on there) and one of the profiles in turn. Writes flags.md.
@@ -9,13 +9,14 @@ tuned on there) and one of the profiles in turn. Writes flags.md.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from benchmarks.quality import GROUPS, HERE, QUEUES, plant, truth
 from healtheat.build import build
@@ -54,18 +55,33 @@ def judge(profile: str, seed: int, encoder: str, fdr: float, budget: int, work: 
             if row["flagged"] and row["box_id"] >= 0 and row["issue"] in (QUEUES[profile] or ALL)
         }
         out[name] = (len(hits), sum(errors[b] for b in hits), sum(errors[b] or known[b] for b in hits))
-    labels = [row for row in rows if row["issue"] == "mislabel" and samples.class_ids.size > 1]
-    white = [row for row in labels if row["class_id"] in WHITE and row["score"] >= 0.5]
-    with_it = [row for row in white if "withheld" not in json.loads(row["evidence"])]
     wrong = errors | known
-    out["white"] = tuple(
-        x for group in (white, with_it) for x in (len(group), sum(wrong[at[r["box_id"]]] for r in group))
-    )
+    for name, settings in (
+        ("fdr", FindingSettings(fdr=fdr)),
+        ("default", FindingSettings()),
+    ):
+        kept = _white(find(scores, samples, settings).to_pylist())
+        every = _white(find(_without_abstaining(scores), samples, settings).to_pylist())
+        out[f"white {name}"] = tuple(
+            x for group in (every, kept, every - kept) for x in (len(group), sum(wrong[at[b]] for b in group))
+        )
     best = {row["box_id"]: row["suspicion"] for row in rows if row["box_id"] >= 0}
     top = sorted(best, key=lambda box: -best[box])[:budget]
     found = find(scores, samples)
     out["budget"] = (expected_errors(found, budget), sum(wrong[at[box]] for box in top))
     return out
+
+
+def _white(rows: list[dict[str, Any]]) -> set[int]:
+    """Boxes labelled as one of the white tablets that are flagged as mislabelled."""
+    return {r["box_id"] for r in rows if r["flagged"] and r["issue"] == "mislabel" and r["class_id"] in WHITE}
+
+
+def _without_abstaining(scores: pa.Table) -> pa.Table:
+    """The same scores with nothing withheld."""
+    free = [None if e is None else e.replace('"withheld"', '"said"') for e in scores["evidence"].to_pylist()]
+    place = scores.schema.get_field_index("evidence")
+    return scores.set_column(place, "evidence", pa.array(free, pa.string()))
 
 
 ALL = ("mislabel", "bad_box", "background")
@@ -77,7 +93,7 @@ def report(rows: list[dict[str, object]], args: argparse.Namespace) -> str:
         "# What a flag means",
         "",
         f"`python -m benchmarks.flags --plantings {args.plantings} --fdr {args.fdr}"
-        f" --encoder {args.encoder}`, {datetime.now(UTC):%Y-%m-%d}.",
+        f" --encoders {args.encoders}`, {datetime.now(UTC):%Y-%m-%d}.",
         "",
         "pushin-pill (CC BY 4.0), hard setting of quality.md, seeds from 100 on, profiles in turn. False:",
         "flagged boxes that were not planted. False*: neither planted nor one of the two labels known to be",
@@ -105,7 +121,6 @@ def report(rows: list[dict[str, object]], args: argparse.Namespace) -> str:
                 + " | ".join(cells)
                 + " |"
             )
-    white = np.array([row["white"] for row in rows]).sum(axis=0)
     budget = np.array([row["budget"] for row in rows])
     lines += [
         "",
@@ -117,18 +132,20 @@ def report(rows: list[dict[str, object]], args: argparse.Namespace) -> str:
         "",
         "## Abstaining on look-alikes",
         "",
-        "`mislabel` with a score of at least 0.5 on the four round white tablets (classes "
+        "Flagged `mislabel` on the four round white tablets (classes "
         + ", ".join(str(c) for c in sorted(WHITE))
-        + "), all plantings together:",
+        + "), all plantings together; right: planted or known wrong. Withheld: flagged only without it.",
         "",
-        "| | flags | right | precision |",
-        "|---|---|---|---|",
-        f"| without abstaining | {white[0]} | {white[1]} | {white[1] / max(white[0], 1):.3f} |",
-        f"| with abstaining | {white[2]} | {white[3]} | {white[3] / max(white[2], 1):.3f} |",
-        f"| withheld | {white[0] - white[2]} | {white[1] - white[3]} | "
-        f"{(white[1] - white[3]) / max(white[0] - white[2], 1):.3f} |",
-        "",
+        "| flags | | flagged | right | precision |",
+        "|---|---|---|---|---|",
     ]
+    for name, words in (("fdr", f"--fdr {args.fdr}"), ("default", "default thresholds")):
+        white = np.array([row[f"white {name}"] for row in rows]).sum(axis=0)
+        for place, what in enumerate(("without abstaining", "with abstaining", "withheld")):
+            flagged, right = white[2 * place : 2 * place + 2]
+            precision = f"{right / flagged:.3f}" if flagged else "none"
+            lines.append(f"| {words} | {what} | {flagged} | {right} | {precision} |")
+    lines.append("")
     return "\n".join(lines)
 
 
@@ -139,19 +156,24 @@ def main() -> None:
     parser.add_argument("--plantings", type=int, default=30)
     parser.add_argument("--fdr", type=float, default=0.1)
     parser.add_argument("--budget", type=int, default=50)
-    parser.add_argument("--encoder", default="pill")
+    parser.add_argument("--encoders", default="pill,imagenet")
     parser.add_argument("--out", type=Path, default=HERE)
     args = parser.parse_args()
     profiles = list(QUEUES)
-    rows = []
+    parts = []
     with tempfile.TemporaryDirectory() as temporary:
-        for number in range(args.plantings):
-            profile = profiles[number % len(profiles)]
-            seed = FIRST_SEED + number
-            rows.append(judge(profile, seed, args.encoder, args.fdr, args.budget, Path(temporary)))
-            print(rows[-1], flush=True)
+        for encoder in args.encoders.split(","):
+            rows = []
+            for number in range(args.plantings):
+                profile = profiles[number % len(profiles)]
+                seed = FIRST_SEED + number
+                work = Path(temporary) / encoder
+                rows.append(judge(profile, seed, encoder, args.fdr, args.budget, work))
+                print(encoder, rows[-1], flush=True)
+            text = report(rows, args)
+            parts.append(text.replace("# What a flag means", f"# What a flag means: encoder {encoder}"))
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "flags.md").write_text(report(rows, args), encoding="utf-8", newline="\n")
+    (args.out / "flags.md").write_text("\n".join(parts), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

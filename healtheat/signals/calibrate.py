@@ -38,7 +38,7 @@ def logistic_curve(values: Floats, target: Floats, weight: Floats) -> tuple[floa
 def smooth_probability(measure: Floats, p: Floats) -> Floats:
     """(n,) the probabilities `p` as a strictly rising function of `measure`; both (n,) and finite.
 
-    Steps (isotonic regression) say how high, a tenth of a logistic curve keeps the order within a step.
+    Steps (isotonic regression) say how high, a fiftieth of a logistic curve keeps the order within a step.
     """
     n = len(measure)
     if not n:
@@ -46,7 +46,7 @@ def smooth_probability(measure: Floats, p: Floats) -> Floats:
     x = _standard(measure, measure)
     steps = IsotonicRegression().fit(x, p).predict(x)
     slope, intercept = logistic_curve(np.r_[x, x], np.r_[np.zeros(n), np.ones(n)], np.r_[1 - p, p] + 1e-9)
-    return np.asarray(0.9 * steps + 0.1 * _curve(x, slope, intercept))
+    return np.asarray(0.98 * steps + 0.02 * _curve(x, slope, intercept))
 
 
 def error_probability(measure: Floats, simulated: Floats, start: Floats) -> Floats:

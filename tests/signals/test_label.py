@@ -8,7 +8,7 @@ from synthetic_samples import clusters, unit
 from healtheat.signals import Samples
 from healtheat.signals.beliefs import class_beliefs
 from healtheat.signals.context import missing_class, repetition
-from healtheat.signals.label import Label
+from healtheat.signals.label import Label, foreign_share, sharpen
 
 
 def test_planted_labels_come_first_with_the_right_suggestion() -> None:
@@ -107,3 +107,21 @@ def test_classes_that_look_the_same_are_withheld() -> None:
     doubtful = [e for e, raw in zip(answer.evidence, answer.raw, strict=True) if raw > 0]
     assert doubtful
     assert sum("withheld" in e for e in doubtful) > 0.9 * len(doubtful)
+
+
+def test_foreign_share_against_a_loop() -> None:
+    rng = np.random.default_rng(0)
+    code = rng.integers(0, 3, 40)
+    other = rng.integers(-1, 40, (40, 8))
+    other[0] = -1
+    for row, found in enumerate(foreign_share(other, code)):
+        near = [o for o in other[row, :5] if o >= 0]
+        assert found == (sum(code[o] != code[row] for o in near) / len(near) if near else 0)
+
+
+def test_sharpening_makes_sure_beliefs_surer_and_leaves_coins_alone() -> None:
+    p = np.array([[0.8, 0.1, 0.1], [0.5, 0.5, 0.0]])
+    sharp = sharpen(p, 1.5)
+    np.testing.assert_allclose(sharp.sum(axis=1), 1)
+    assert sharp[0, 0] > 0.8 and sharp[1].tolist() == [0.5, 0.5, 0]
+    np.testing.assert_allclose(sharpen(p, 1), p)
