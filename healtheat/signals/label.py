@@ -191,7 +191,7 @@ def _mixed_up(samples: Samples, best: NDArray[np.int64]) -> list[str | None]:
     """Why a flag on each box would mean nothing: its class and the suggested one cannot be told apart."""
     if len(samples.class_ids) < 2:
         return [None] * len(samples)
-    found = trust(samples, class_beliefs(samples).log_p)
+    found = trust(samples)  # by the crop alone: what the photo says of two look-alikes is often a coin toss
     apart = found.can_tell(samples.class_code, best)
     names = [samples.name(class_id) for class_id in samples.class_ids]
     return [
