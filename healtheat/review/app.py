@@ -8,6 +8,7 @@ from typing import IO, Annotated, Any
 from urllib.parse import parse_qsl
 
 import pyarrow as pa
+import pyarrow.compute
 from fastapi import Depends, FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
@@ -17,9 +18,12 @@ from fastapi.staticfiles import StaticFiles
 from healtheat.errors import HealtheatError, InputError
 from healtheat.query import Filters, class_ids, query
 from healtheat.review.alike_page import matrix
+from healtheat.review.areas import rectangle
 from healtheat.review.auth import CSRF_FIELD, CSRF_HEADER, HEADERS, TOKEN, Guard
 from healtheat.review.images import CROP_PX, Picture, Size
+from healtheat.review.map_page import REGIONS
 from healtheat.review.pages import STATIC, Pages
+from healtheat.review.places import GRID
 from healtheat.review.state import Review
 from healtheat.review.views import EVERY, SORTS, STATES, View
 
@@ -115,6 +119,12 @@ def create_app(review: Review, guard: Guard, *, write_csv: WriteCsv | None = Non
     def grid(request: Request, queue: str) -> Response:
         view = View.read(queue, request.query_params)
         review.work.refresh()
+        if view.area and not review.map.ready():
+            text = review.map.problem or "The map is being worked out; this page looks again by itself."
+            return page(
+                request, "message.html", 503, title="The area of the map", text=text,
+                again=not review.map.problem,
+            )  # fmt: skip
         total = review.work.total(view)
         last = max(1, -(-total // PAGE_SIZE))
         number = min(max(1, _number(request.query_params.get("page"))), last)
@@ -149,6 +159,44 @@ def create_app(review: Review, guard: Guard, *, write_csv: WriteCsv | None = Non
             why=found if isinstance(found, str) else "",
             matrix=matrix(ready) if ready else None, trust=ready,
         )  # fmt: skip
+
+    @app.get("/map")
+    def map_page(request: Request) -> Response:
+        review.work.refresh()
+        ready = review.map.ready()
+        chosen = _number(request.query_params.get("class"))
+        return page(
+            request, "map.html", section="map", ready=ready, map=review.map, chosen=chosen,
+            regions=review.map.regions() if ready else [], side=REGIONS, grid=GRID,
+        )  # fmt: skip
+
+    @app.get("/map/points")
+    def points() -> Response:
+        if not review.map.ready():
+            raise KeyError("no map yet")
+        return Response(review.map.to_bytes(), media_type="application/octet-stream")
+
+    @app.get("/map/area")
+    def map_area(request: Request) -> Response:
+        sides = [_number(request.query_params.get(n)) for n in ("left", "top", "right", "bottom")]
+        if min(sides) < 0 or max(sides) > GRID or sides[0] == sides[2] or sides[1] == sides[3]:
+            raise InputError(f"an area needs four different sides from 0 to {GRID}")
+        return RedirectResponse(View(area=rectangle(*sides)).address(), 303)
+
+    @app.get("/map/box/{box_id}")
+    def map_box(request: Request, box_id: int) -> Response:
+        found = review.work.rows(
+            "SELECT finding_id FROM work WHERE box_id = ? ORDER BY verdict IS NOT NULL, by_suspicion LIMIT 1",
+            [box_id],
+        )
+        if found:
+            return RedirectResponse(View(state="any").address(found[0][0]), 303)
+        row = review.index.sql("SELECT class_id FROM boxes WHERE box_id = ?", [box_id]).to_pylist()
+        if not row:
+            raise KeyError(box_id)
+        class_id = row[0]["class_id"]
+        text = f"Nothing is flagged on this box, labelled {class_id} {review.names.get(class_id, '')}."
+        return page(request, "message.html", title="Not in the list", text=text, box_id=box_id)
 
     @app.get("/crop/{box_id}/{size}")
     def crop(box_id: int, size: str) -> Response:
@@ -271,6 +319,10 @@ def _csv(review: Review, view: View, write_csv: WriteCsv) -> Response:
     )
     review.index.refresh_verdicts()
     out = io.StringIO(newline="")
-    write_csv(query(review.index, filters), out)
+    found = query(review.index, filters)
+    if view.area:
+        ids = review.work.page(view, offset=0, limit=review.work.total(view))
+        found = found.filter(pa.compute.is_in(found["finding_id"], value_set=pa.array(ids, pa.int64())))
+    write_csv(found, out)
     named = {"Content-Disposition": f'attachment; filename="cleanup-{view.queue}.csv"'}
     return Response(out.getvalue().encode("utf-8"), media_type="text/csv; charset=utf-8", headers=named)

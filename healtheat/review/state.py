@@ -14,6 +14,7 @@ from healtheat.index import Index
 from healtheat.issues import ISSUES
 from healtheat.review.alike import Alike
 from healtheat.review.images import Pictures
+from healtheat.review.map_page import MapPoints
 from healtheat.review.samples import Samples
 from healtheat.review.stats import QueueStats, queue_stats
 from healtheat.review.worklist import WorkList
@@ -33,6 +34,7 @@ class Review:
         self.pictures = Pictures(index)
         self.alike = Alike(index)
         self.samples = Samples(index, self.work, self.alike)
+        self.map = MapPoints(index, self.work)
         self._stats: dict[str, QueueStats] = {}
         self._stats_of = -1
         self._lock = Lock()

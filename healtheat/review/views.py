@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from healtheat.errors import InputError
 from healtheat.issues import ISSUES
+from healtheat.review.areas import Area, area_text, inside_sql, read_area
 
 EVERY = "all"  # the queue of every issue, in the one ranking
 STATES: dict[str, str] = {
@@ -40,6 +41,7 @@ class View:
     min_score: float | None = None
     state: str = "open"
     sort: str = ""
+    area: Area = ()  # corners on the map
 
     @classmethod
     def read(cls, queue: str, parameters: Mapping[str, str]) -> Self:
@@ -60,6 +62,7 @@ class View:
             min_score=_share(given["min_score"]),
             state=state,
             sort=sort,
+            area=read_area(parameters.get("area", "").strip()),
         )
 
     @property
@@ -80,6 +83,7 @@ class View:
             "min_score": "" if self.min_score is None else f"{self.min_score:g}",
             "state": "" if self.state == "open" else self.state,
             "sort": self.sort,
+            "area": area_text(self.area),
         }
         return {name: value for name, value in found.items() if value}
 
@@ -111,6 +115,8 @@ class View:
         elif self.state != "any":
             terms.append("verdict = ?")
             values.append(self.state)
+        if self.area:
+            terms.append(inside_sql(self.area))
         return " AND ".join(terms) or "true", values
 
 

@@ -12,7 +12,9 @@ from threading import Lock
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from healtheat.errors import InputError
 from healtheat.index import Index
@@ -76,7 +78,8 @@ class WorkList:
         self._db.register("incoming", index.sql(_FINDINGS, [every]))
         self._db.execute(
             "CREATE TABLE work AS SELECT *, CASE WHEN box_id >= 0 THEN 0 ELSE class_id END AS key_class, "
-            "NULL::VARCHAR AS verdict FROM incoming ORDER BY finding_id"
+            "NULL::VARCHAR AS verdict, NULL::INTEGER AS map_x, NULL::INTEGER AS map_y "
+            "FROM incoming ORDER BY finding_id"
         )
         self._db.unregister("incoming")
         self._ledger = Ledger()
@@ -87,6 +90,18 @@ class WorkList:
         """See what others decided, in another process or on another day."""
         with self._lock:
             self._refresh()
+
+    def place(self, box_ids: NDArray[np.int64], places: NDArray[np.uint16]) -> None:
+        """Say where boxes lie on the map, so that a view can ask for an area of it."""
+        table = pa.table({"box_id": box_ids, "x": places[:, 0].astype("i4"), "y": places[:, 1].astype("i4")})
+        with self._lock:
+            cursor = self._db.cursor()
+            cursor.register("placed", table)
+            cursor.execute(
+                "UPDATE work SET map_x = p.x, map_y = p.y FROM placed p WHERE work.box_id = p.box_id"
+            )
+            cursor.unregister("placed")
+            cursor.close()
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Rows of a SELECT over `work`, whose columns are those of `_FINDINGS` and `verdict`."""

@@ -27,7 +27,6 @@ ARGUMENTS = [
 ]  # fmt: skip
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 WAIT_MS = 60_000
-AXE = os.environ.get("HEALTHEAT_AXE", "")  # path of axe.min.js, which is not ours to keep here
 
 
 @pytest.fixture(scope="module")
@@ -219,37 +218,72 @@ def test_phone_width_and_twice_the_size(browser: Any, server: Server, scheme: st
     page, wrong = open_page(browser, server, color_scheme=scheme)
     for width in (390, 640):
         page.set_viewport_size({"width": width, "height": 800})
-        for path in ("/", "/queue/mislabel", "/queue/mislabel/start", "/queue/missing_box/start"):
+        for path in ("/", "/queue/mislabel", "/queue/mislabel/start", "/queue/missing_box/start", "/map"):
             page.goto(server.base + path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
     assert not wrong
 
 
+@pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(browser: Any, server: Server, scheme: str) -> None:
-    if not AXE:
-        pytest.skip("set HEALTHEAT_AXE to the path of axe.min.js (npm package axe-core)")
-    page, _ = open_page(browser, server, color_scheme=scheme, bypass_csp=True)
-    script = Path(AXE).read_text(encoding="utf-8")
-    for path in (
+def test_axe_finds_nothing_serious(browser: Any, server: Server, scheme: str, width: int) -> None:
+    axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
+    script = (Path(axe.__path__[0]) / "axe.min.js").read_text(encoding="utf-8")
+    look = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}, "bypass_csp": True}
+    page, _ = open_page(browser, server, **look)
+    stranger = browser.new_context(**look).new_page()
+    paths = (
         "/",
         "/queue/mislabel",
         "/queue/mislabel/start",
         "/queue/missing_box/start",
         "/classes",
+        "/map",
         "/no",
-    ):
-        page.goto(server.base + path)
+    )
+    for tab, path in [(stranger, "/"), *((page, path) for path in paths)]:
+        tab.goto(server.base + path)
         if path == "/classes":
-            page.wait_for_selector("table.classes, .empty:not([role])")
-        page.evaluate(script)
-        result = page.evaluate("axe.run(document)")
+            tab.wait_for_selector("table.classes, .empty:not([role])")
+        if path == "/map":
+            tab.wait_for_selector("#map[data-points]")
+        tab.evaluate(script)
+        result = tab.evaluate("axe.run(document)")
+        assert result["passes"]
         found = [
             (v["id"], v["impact"], [n["html"][:120] for n in v["nodes"]][:3])
             for v in result["violations"]
             if v["impact"] in ("serious", "critical")
         ]
         assert not found, f"{path}: {found}"
+
+
+def test_the_map_by_mouse_and_keyboard(browser: Any, server: Server) -> None:
+    page, wrong = open_page(browser, server, viewport={"width": 1280, "height": 1100})
+    page.goto(f"{server.base}/map")
+    canvas = page.locator("#map[data-points]")
+    assert canvas.get_attribute("data-points") == "60"
+    box = canvas.bounding_box()
+    corners = [(2, 2), (box["width"] - 2, 2), (box["width"] - 2, box["height"] - 2), (2, box["height"] - 2)]
+    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    page.mouse.down()
+    for x, y in corners[1:]:
+        page.mouse.move(box["x"] + x, box["y"] + y, steps=6)
+    page.mouse.up()
+    expect(page.locator("#map-chosen")).to_contain_text("boxes in the area")
+    said = int(re.match(r"\d+", page.inner_text("#map-chosen")).group())  # type: ignore[union-attr]
+    assert 50 <= said <= 60
+    page.click("#map-queue")
+    page.wait_for_url("**/queue/all?area=*")
+    assert page.locator(".finding").count() == 48, "the first page of them"
+    page.goto(f"{server.base}/map?class=3")
+    page.wait_for_selector("#map[data-points]")
+    page.focus("#map")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#map-tip")).to_be_visible()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#sample")
+    assert not wrong
 
 
 def test_the_command_says_what_listening_to_others_means(index_path: Path) -> None:

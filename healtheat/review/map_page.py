@@ -1,0 +1,115 @@
+"""The map: every box a point, as bytes for the canvas and as a table of regions for who cannot see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Lock, Thread
+
+import numpy as np
+from numpy.typing import NDArray
+
+from healtheat.errors import HealtheatError
+from healtheat.index import Index
+from healtheat.review.areas import area_text, rectangle
+from healtheat.review.places import GRID, places
+from healtheat.review.worklist import WorkList
+
+REGIONS = 8  # a side of the table's raster
+MOST_REGIONS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One field of the raster. `findings` are flagged and not decided; `class_id` is the commonest one."""
+
+    row: int
+    column: int
+    area: str
+    boxes: int
+    findings: int
+    class_id: int
+
+
+class MapPoints:
+    """Places of all boxes; worked out in the background. Safe to use from several threads."""
+
+    def __init__(self, index: Index, work: WorkList) -> None:
+        self._index = index
+        self._work = work
+        self._lock = Lock()
+        self._thread: Thread | None = None
+        self._ready = False
+        self.problem = ""
+        boxes = index.boxes()
+        self._box_id = np.asarray(boxes.box_id, np.int64)
+        self._class_id = np.asarray(boxes.class_id, np.int64)
+        self._places: NDArray[np.uint16] = np.zeros((0, 2), np.uint16)
+
+    @property
+    def boxes(self) -> int:
+        """How many points there are."""
+        return len(self._box_id)
+
+    def ready(self) -> bool:
+        """Whether the map is there; the first call starts it. `problem` says why it never will be."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = Thread(target=self._work_out, daemon=True)
+                self._thread.start()
+        return self._ready
+
+    def to_bytes(self) -> bytes:
+        """Little-endian columns one behind the other.
+
+        n (uint32), box ids (n × uint32), class ids (n × uint32), x (n × uint16), y (n × uint16), 1 where an
+        issue is open (n × uint8).
+        """
+        columns = (
+            self._box_id.astype("<u4"),
+            self._class_id.astype("<u4"),
+            self._places[:, 0].astype("<u2"),
+            self._places[:, 1].astype("<u2"),
+            self._open().astype("u1"),
+        )
+        return np.array([self.boxes], "<u4").tobytes() + b"".join(c.tobytes() for c in columns)
+
+    def regions(self) -> list[Region]:
+        """Fields of the raster with the most open findings, then the most boxes."""
+        step = GRID / REGIONS
+        fields = np.minimum(self._places // step, REGIONS - 1).astype(np.int64)
+        number = fields[:, 1] * REGIONS + fields[:, 0]
+        is_open = self._open()
+        out = []
+        for field in np.unique(number).tolist():
+            inside = number == field
+            row, column = divmod(field, REGIONS)
+            classes, counts = np.unique(self._class_id[inside], return_counts=True)
+            corners = [round(v * step) for v in (column, row, column + 1, row + 1)]
+            out.append(
+                Region(
+                    row=row + 1,
+                    column=column + 1,
+                    area=area_text(rectangle(*corners)),
+                    boxes=int(inside.sum()),
+                    findings=int(is_open[inside].sum()),
+                    class_id=int(classes[counts.argmax()]),
+                )
+            )
+        return sorted(out, key=lambda r: (-r.findings, -r.boxes, r.row, r.column))[:MOST_REGIONS]
+
+    def class_boxes(self) -> list[tuple[int, int]]:
+        """(class id, boxes) of every class with a box, by id."""
+        ids, counts = np.unique(self._class_id, return_counts=True)
+        return list(zip(ids.tolist(), counts.tolist(), strict=True))
+
+    def _open(self) -> NDArray[np.bool_]:
+        rows = self._work.rows("SELECT DISTINCT box_id FROM work WHERE box_id >= 0 AND verdict IS NULL")
+        return np.isin(self._box_id, np.array([row[0] for row in rows], np.int64))
+
+    def _work_out(self) -> None:
+        try:
+            self._places = places(self._index, self._box_id)
+            self._work.place(self._box_id, self._places)
+            self._ready = True
+        except (HealtheatError, OSError, ValueError, KeyError, MemoryError) as error:
+            self.problem = f"The map cannot be worked out for this index: {error}"
