@@ -18,14 +18,12 @@ from fastapi.staticfiles import StaticFiles
 from healtheat.errors import HealtheatError, InputError
 from healtheat.query import Filters, class_ids, query
 from healtheat.review.alike_page import matrix
-from healtheat.review.areas import rectangle
 from healtheat.review.auth import CSRF_FIELD, CSRF_HEADER, HEADERS, TOKEN, Guard
 from healtheat.review.images import CROP_PX, Picture, Size
-from healtheat.review.map_page import REGIONS
+from healtheat.review.map_routes import add_map
 from healtheat.review.pages import STATIC, Pages
-from healtheat.review.places import GRID
 from healtheat.review.state import Review
-from healtheat.review.views import EVERY, SORTS, STATES, View
+from healtheat.review.views import EVERY, SORTS, STATES, View, whole_number
 
 PAGE_SIZE = 48
 MAX_BODY_BYTES = 16 << 10
@@ -127,7 +125,7 @@ def create_app(review: Review, guard: Guard, *, write_csv: WriteCsv | None = Non
             )  # fmt: skip
         total = review.work.total(view)
         last = max(1, -(-total // PAGE_SIZE))
-        number = min(max(1, _number(request.query_params.get("page"))), last)
+        number = min(max(1, whole_number(request.query_params.get("page"))), last)
         ids = review.work.page(view, offset=(number - 1) * PAGE_SIZE, limit=PAGE_SIZE)
         return page(
             request, "grid.html", view=view, cards=review.samples.cards(ids), total=total, number=number,
@@ -160,43 +158,7 @@ def create_app(review: Review, guard: Guard, *, write_csv: WriteCsv | None = Non
             matrix=matrix(ready) if ready else None, trust=ready,
         )  # fmt: skip
 
-    @app.get("/map")
-    def map_page(request: Request) -> Response:
-        review.work.refresh()
-        ready = review.map.ready()
-        chosen = _number(request.query_params.get("class"))
-        return page(
-            request, "map.html", section="map", ready=ready, map=review.map, chosen=chosen,
-            regions=review.map.regions() if ready else [], side=REGIONS, grid=GRID,
-        )  # fmt: skip
-
-    @app.get("/map/points")
-    def points() -> Response:
-        if not review.map.ready():
-            raise KeyError("no map yet")
-        return Response(review.map.to_bytes(), media_type="application/octet-stream")
-
-    @app.get("/map/area")
-    def map_area(request: Request) -> Response:
-        sides = [_number(request.query_params.get(n)) for n in ("left", "top", "right", "bottom")]
-        if min(sides) < 0 or max(sides) > GRID or sides[0] == sides[2] or sides[1] == sides[3]:
-            raise InputError(f"an area needs four different sides from 0 to {GRID}")
-        return RedirectResponse(View(area=rectangle(*sides)).address(), 303)
-
-    @app.get("/map/box/{box_id}")
-    def map_box(request: Request, box_id: int) -> Response:
-        found = review.work.rows(
-            "SELECT finding_id FROM work WHERE box_id = ? ORDER BY verdict IS NOT NULL, by_suspicion LIMIT 1",
-            [box_id],
-        )
-        if found:
-            return RedirectResponse(View(state="any").address(found[0][0]), 303)
-        row = review.index.sql("SELECT class_id FROM boxes WHERE box_id = ?", [box_id]).to_pylist()
-        if not row:
-            raise KeyError(box_id)
-        class_id = row[0]["class_id"]
-        text = f"Nothing is flagged on this box, labelled {class_id} {review.names.get(class_id, '')}."
-        return page(request, "message.html", title="Not in the list", text=text, box_id=box_id)
+    add_map(app, review, page)
 
     @app.get("/crop/{box_id}/{size}")
     def crop(box_id: int, size: str) -> Response:
@@ -208,7 +170,7 @@ def create_app(review: Review, guard: Guard, *, write_csv: WriteCsv | None = Non
 
     @app.post("/verdict")
     async def verdict(request: Request, form: Form) -> Response:
-        finding_id, wanted = _number(form.get("finding_id")), form.get("verdict", "")
+        finding_id, wanted = whole_number(form.get("finding_id")), form.get("verdict", "")
         view = View.read(form.get("queue") or EVERY, {})
 
         def decide() -> dict[str, Any]:
@@ -226,7 +188,7 @@ def create_app(review: Review, guard: Guard, *, write_csv: WriteCsv | None = Non
     @app.post("/undo")
     async def undo(request: Request, form: Form) -> Response:
         def take_back() -> dict[str, Any]:
-            seq = _number(form["seq"]) if form.get("seq") else None
+            seq = whole_number(form["seq"]) if form.get("seq") else None
             decision, finding_id = review.work.undo(review.who, seq)
             queue = form.get("queue") or EVERY
             queue = queue if queue in (EVERY, decision.key[3]) else decision.key[3]
@@ -298,11 +260,6 @@ def _size(text: str) -> Size:
     if text not in CROP_PX:
         raise KeyError(text)
     return "large" if text == "large" else "small"
-
-
-def _number(text: str | None) -> int:
-    """A whole number, -1 where there is none."""
-    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 19 else -1
 
 
 def _csv(review: Review, view: View, write_csv: WriteCsv) -> Response:

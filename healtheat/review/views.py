@@ -141,3 +141,8 @@ def _share(text: str) -> float | None:
     if not 0 <= value <= 1:
         raise InputError(f"min_score {text[:40]!r}: scores lie in [0, 1]; give a value in it")
     return value
+
+
+def whole_number(text: str | None) -> int:
+    """A whole number, -1 where there is none."""
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 19 else -1
