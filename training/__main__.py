@@ -12,6 +12,8 @@ import torch
 from training.prepare import photo_root, prepare
 from training.train import Settings, train
 
+AVERAGED = 5  # checkpoints at the end of the run whose mean is shipped
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
@@ -37,7 +39,8 @@ def main() -> int:
         from training.export import export
 
         material = load_material(given.work, settings.seed)
-        tell(str(export(sorted(given.work.glob("step*.pt")), material, seed=settings.seed)))
+        last = sorted(given.work.glob("step*.pt"))[-AVERAGED:]
+        tell(str(export(last, material, seed=settings.seed)))
     return 0
 
 

@@ -101,8 +101,11 @@ class BatchMaker:
         self.tokenizer = open_clip.SimpleTokenizer(context_length=CONTEXT_TOKENS)
         self.usable = usable
 
-    def make(self, step: int, chosen: Array) -> dict[str, Array]:
-        """Images (n, s, s, 3) uint8, tokens (c, t), matches (n, c), identity and face (n,), -1: no pill."""
+    def make(self, step: int, chosen: Array, *, gentle: bool = False) -> dict[str, Array]:
+        """Images (n, s, s, 3) uint8, tokens (c, t), matches (n, c), identity and face (n,), -1: no pill.
+
+        The second view of an identity is as hard as the first; with `gentle`, of any hardness from plain on.
+        """
         rng = np.random.default_rng((self.seed, step))
         cv2.setNumThreads(1)
         m, images, identity, face = self.material, [], [], []
@@ -111,8 +114,8 @@ class BatchMaker:
             mine = self.members[int(i)]
             first = int(rng.choice(mine))
             second = int(rng.choice(mine)) if rng.random() < OTHER_FACE else first
-            for k in (first, second):
-                images.append(view(m.pill(k), m.grounds, self.size, rng))
+            for k, strength in ((first, 1.0), (second, float(rng.uniform()) if gentle else 1.0)):
+                images.append(view(m.pill(k), m.grounds, self.size, rng, strength=strength))
                 identity.append(int(i))
                 face.append(k)
                 facts.append(self.looks[k].facts())

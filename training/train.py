@@ -32,7 +32,10 @@ class Settings:
     """Everything that decides the weights, the data aside."""
 
     seed: int = 0
-    steps: int = 900
+    steps: int = 2100
+    restart_at: int = (
+        900  # the second cycle starts from the averaged weights of the first, with a new optimiser
+    )
     warmup: int = 40
     lr_tower: float = 2e-4
     lr_new: float = 1e-3
@@ -55,9 +58,9 @@ def _start_maker(work: str, seed: int, size: int) -> None:
     _maker = BatchMaker(load_material(Path(work), seed), seed, size)
 
 
-def _make(step: int, chosen: Any) -> dict[str, Any]:
+def _make(step: int, chosen: Any, gentle: bool) -> dict[str, Any]:
     assert _maker is not None
-    return _maker.make(step, chosen)
+    return _maker.make(step, chosen, gentle=gentle)
 
 
 def as_input(images: Any) -> Tensor:
@@ -66,10 +69,12 @@ def as_input(images: Any) -> Tensor:
 
 
 def _rate(step: int, s: Settings) -> float:
-    """Linear warm-up, then a half cosine to 2 %."""
+    """Linear warm-up, then a half cosine to 2 %; once a cycle (warm restarts, Loshchilov and Hutter 2017)."""
+    first, last = (0, min(s.restart_at, s.steps)) if step < s.restart_at else (s.restart_at, s.steps)
+    step -= first
     if step < s.warmup:
         return (step + 1) / s.warmup
-    done = (step - s.warmup) / max(1, s.steps - s.warmup)
+    done = (step - s.warmup) / max(1, last - first - s.warmup)
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
@@ -91,13 +96,21 @@ class Trainer:
         tower = [p for p in trunk.parameters() if p.requires_grad]
         known = {id(p) for p in trunk.parameters()}
         new = [p for p in self.model.parameters() if id(p) not in known]
-        self.optimiser = torch.optim.AdamW(
-            [{"params": tower, "lr": settings.lr_tower}, {"params": new, "lr": settings.lr_new}],
-            weight_decay=settings.weight_decay, betas=(0.9, 0.98),
-        )  # fmt: skip
+        self.parts = [{"params": tower, "lr": settings.lr_tower}, {"params": new, "lr": settings.lr_new}]
+        self.optimiser = self._new_optimiser()
         self.base_rates = [g["lr"] for g in self.optimiser.param_groups]
         self.average = {n: p.detach().clone() for n, p in self.model.named_parameters()}
         self.seconds = 0.0
+
+    def _new_optimiser(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(
+            [dict(part) for part in self.parts], weight_decay=self.s.weight_decay, betas=(0.9, 0.98)
+        )
+
+    def restart(self) -> None:
+        """Go on from the averaged weights with a fresh optimiser."""
+        self.model.load_state_dict({**self.model.state_dict(), **self.average})
+        self.optimiser = self._new_optimiser()
 
     def state(self) -> dict[str, Any]:
         kept = ("step", "seconds", "average")
@@ -127,6 +140,8 @@ class Trainer:
     def train_step(self, batch: dict[str, Any]) -> dict[str, float]:
         """One step on one batch; returns its losses."""
         s = self.s
+        if self.step == s.restart_at:
+            self.restart()
         for group, base in zip(self.optimiser.param_groups, self.base_rates, strict=True):
             group["lr"] = base * _rate(self.step, s)
         identity, face = torch.from_numpy(batch["identity"]), torch.from_numpy(batch["face"])
@@ -188,6 +203,7 @@ def train(work: Path, settings: Settings, tell: Callable[[str], None]) -> Path:
                         _make,
                         ahead,
                         choose(ahead, settings.seed, trainer.groups, focus=ahead >= settings.focus_from),
+                        ahead >= settings.restart_at,
                     )
                 )
                 ahead += 1
