@@ -16,6 +16,7 @@ from healtheat.commands.flag import flag
 from healtheat.commands.guard import guard
 from healtheat.commands.problems import problems
 from healtheat.commands.query import query
+from healtheat.commands.report import report
 from healtheat.commands.review import review
 from healtheat.commands.rollback import rollback
 from healtheat.commands.score import score
@@ -27,6 +28,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     build,
     query,
     review,
+    report,
     export,
     apply,
     rollback,

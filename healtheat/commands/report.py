@@ -1,0 +1,63 @@
+"""`healtheat report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from healtheat.commands import _options as options
+from healtheat.commands._terminal import note, one_line, progress_bar
+
+
+def report(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[INDEX]", help="The index to read; goes before --index.", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "--to", metavar="FILE", help="HTML file to write.")] = Path(
+        "report.html"
+    ),
+    index: options.IndexOption = None,
+    title: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Heading. Default: the index's name.", show_default=False),
+    ] = None,
+    per_issue: Annotated[
+        int, typer.Option(min=0, max=100, metavar="N", help="Worst samples shown of each issue.")
+    ] = 12,
+    max_mb: Annotated[
+        float,
+        typer.Option(
+            min=0.1, max=500, metavar="X", help="The file is never longer, in MiB; pictures are left out."
+        ),
+    ] = 10,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report.")] = False,
+) -> None:
+    """Write one HTML file for a colleague: queues, verdicts, worst samples, class trust, look-alikes, map.
+
+    Pictures are inside the file. It opens from the disk without network or script, in light and dark, and
+    prints well. The index and the data set are only read. Mind that it holds pictures of your photos.
+
+    \b
+    Examples:
+      healtheat report
+      healtheat report index/pills --out pills.html --title "Pills, November"
+      healtheat report --per-issue 24 --max-mb 25 --overwrite
+    """
+    from healtheat.report import write_report
+
+    with options.open_index(folder or index) as opened, progress_bar() as progress:
+        done = write_report(
+            opened,
+            out,
+            title=title or opened.path.resolve().name,
+            limit_bytes=int(max_mb * (1 << 20)),
+            per_issue=per_issue,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    if done.pictures_left_out:
+        note(f"{done.pictures_left_out} pictures left out to stay below {max_mb:g} MiB (--max-mb)")
+    typer.echo(f"{done.flags} flags, {done.size_bytes / (1 << 20):.1f} MiB -> {one_line(str(out))}")
