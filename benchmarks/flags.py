@@ -47,27 +47,23 @@ def judge(profile: str, seed: int, encoder: str, fdr: float, budget: int, work: 
     errors, known = truth(samples, folder)
     at = {int(box): row for row, box in enumerate(samples.boxes.box_id)}
     out: dict[str, object] = {"profile": profile, "errors": int(errors.sum())}
+    wrong = errors | known
+    free = _without_abstaining(scores)
     for name, settings in (("fdr", FindingSettings(fdr=fdr)), ("default", FindingSettings())):
-        rows = find(scores, samples, settings).to_pylist()
+        found = find(scores, samples, settings)
+        rows = found.to_pylist()
         hits = {
             at[row["box_id"]]
             for row in rows
             if row["flagged"] and row["box_id"] >= 0 and row["issue"] in (QUEUES[profile] or ALL)
         }
-        out[name] = (len(hits), sum(errors[b] for b in hits), sum(errors[b] or known[b] for b in hits))
-    wrong = errors | known
-    for name, settings in (
-        ("fdr", FindingSettings(fdr=fdr)),
-        ("default", FindingSettings()),
-    ):
-        kept = _white(find(scores, samples, settings).to_pylist())
-        every = _white(find(_without_abstaining(scores), samples, settings).to_pylist())
+        out[name] = (len(hits), sum(errors[b] for b in hits), sum(wrong[b] for b in hits))
+        kept, every = _white(rows), _white(find(free, samples, settings).to_pylist())
         out[f"white {name}"] = tuple(
             x for group in (every, kept, every - kept) for x in (len(group), sum(wrong[at[b]] for b in group))
         )
     best = {row["box_id"]: row["suspicion"] for row in rows if row["box_id"] >= 0}
     top = sorted(best, key=lambda box: -best[box])[:budget]
-    found = find(scores, samples)
     out["budget"] = (expected_errors(found, budget), sum(wrong[at[box]] for box in top))
     return out
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from multiprocessing.context import BaseContext
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -76,3 +77,12 @@ def processes() -> Iterator[BaseContext]:
         patch.setenv("OPENBLAS_NUM_THREADS", "1")
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         yield context
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real browser, started once a test file."""
+    from tests.browser import launched
+
+    with launched() as started:
+        yield started

@@ -3,7 +3,6 @@
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ from healtheat.cli import run
 from healtheat.index import Index
 from healtheat.report import collect, write_report
 from healtheat.report import page as report_page
+from tests.browser import serious
 from tests.review.review_set import build_planned
-from tests.review.test_review_browser import ARGUMENTS, BROWSERS
 
 VOID = {"meta", "img", "rect", "br"}
 
@@ -183,22 +182,6 @@ def test_photos_that_changed_are_not_shown(judged: Path, tmp_path: Path) -> None
     assert "no picture of the photo" in text and "data:image/jpeg" not in text
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    import os
-
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed (the dev extra)"
-    )
-    found = os.environ.get("HEALTHEAT_BROWSER") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip("no browser found: install Chromium, or name one with HEALTHEAT_BROWSER")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
-        yield started
-        started.close()
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_in_a_browser(browser: Any, written: Path, scheme: str) -> None:
     page = browser.new_context(color_scheme=scheme, offline=True, bypass_csp=True).new_page()
@@ -215,10 +198,4 @@ def test_in_a_browser(browser: Any, written: Path, scheme: str) -> None:
     back = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (int(re.findall(r"\d+", back)[0]) < 128) == (scheme == "dark")
     assert set(asked) <= {"file", "data"} and not wrong
-    axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
-    if axe:
-        page.evaluate((Path(axe.__path__[0]) / "axe.min.js").read_text(encoding="utf-8"))
-        found = page.evaluate("axe.run(document)")["violations"]
-        assert not [
-            (v["id"], v["nodes"][0]["html"][:150]) for v in found if v["impact"] in ("serious", "critical")
-        ]
+    assert not serious(page)

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.browser import serious
 from tests.review.conftest import ROOT
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (the dev extra)")
@@ -21,23 +21,7 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not 
 expect = sync_api.expect
 expect.set_options(timeout=60_000)
 
-ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 WAIT_MS = 60_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    found = os.environ.get("HEALTHEAT_BROWSER") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip("no browser found: install Chromium, or name one with HEALTHEAT_BROWSER")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 class Server:
@@ -227,8 +211,6 @@ def test_phone_width_and_twice_the_size(browser: Any, server: Server, scheme: st
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(browser: Any, server: Server, scheme: str, width: int) -> None:
-    axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
-    script = (Path(axe.__path__[0]) / "axe.min.js").read_text(encoding="utf-8")
     look = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}, "bypass_csp": True}
     page, _ = open_page(browser, server, **look)
     stranger = browser.new_context(**look).new_page()
@@ -247,14 +229,7 @@ def test_axe_finds_nothing_serious(browser: Any, server: Server, scheme: str, wi
             tab.wait_for_selector("table.classes, .empty:not([role])")
         if path == "/map":
             tab.wait_for_selector("#map[data-points]")
-        tab.evaluate(script)
-        result = tab.evaluate("axe.run(document)")
-        assert result["passes"]
-        found = [
-            (v["id"], v["impact"], [n["html"][:120] for n in v["nodes"]][:3])
-            for v in result["violations"]
-            if v["impact"] in ("serious", "critical")
-        ]
+        found = serious(tab)
         assert not found, f"{path}: {found}"
 
 
