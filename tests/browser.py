@@ -18,7 +18,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 @contextmanager
 def launched() -> Iterator[Any]:
-    """A browser of this machine; the test is skipped with the reason where there is none, or no playwright."""
+    """A browser of this machine; skips, with the reason, where there is none or no playwright."""
     sync_api = pytest.importorskip(
         "playwright.sync_api", reason="playwright is not installed (the dev extra)"
     )
