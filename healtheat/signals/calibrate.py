@@ -44,7 +44,7 @@ def smooth_probability(measure: Floats, p: Floats) -> Floats:
     if not n:
         return np.zeros(0)
     x = _standard(measure, measure)
-    steps = IsotonicRegression().fit(x, p).predict(x)
+    steps = IsotonicRegression(out_of_bounds="clip").fit(x, p).predict(x)  # it merges values close by
     slope, intercept = logistic_curve(np.r_[x, x], np.r_[np.zeros(n), np.ones(n)], np.r_[1 - p, p] + 1e-9)
     return np.asarray(0.98 * steps + 0.02 * _curve(x, slope, intercept))
 

@@ -46,3 +46,10 @@ def test_the_share_of_wrong_labels_is_found() -> None:
     wrong = wrong_probability(p, given, 0.002)
     assert 70 < wrong.sum() < 90
     assert wrong[:80].min() > 0.8 > 0.1 > wrong[80:].max()
+
+
+def test_values_that_differ_by_rounding_alone_get_a_number() -> None:
+    """Isotonic regression joins such values, and knows no answer outside the joined ones by itself."""
+    measure = np.array([0, 0.5, 1 - 1e-16, 1, 1 + 2e-16])
+    smooth = smooth_probability(measure, np.arange(5) / 5)
+    assert np.isfinite(smooth).all() and (np.diff(smooth) >= 0).all()
