@@ -6,7 +6,7 @@ from healtheat.encoders.registry import (
     EncoderInfo,
     list_encoders,
     load_encoder,
-    shipped_text_vectors,
+    shipped_text_weights,
 )
 from healtheat.encoders.spec import EncoderSpec
 
@@ -17,5 +17,5 @@ __all__ = [
     "EncoderSpec",
     "list_encoders",
     "load_encoder",
-    "shipped_text_vectors",
+    "shipped_text_weights",
 ]

@@ -21,7 +21,7 @@ from healtheat.encoders.questions import read_questions
 from healtheat.encoders.spec import EncoderSpec
 from healtheat.errors import EncoderError
 
-DEFAULT = "imagenet"
+DEFAULT = "pill"
 EMBEDDED = ("imagenet", "pill")  # folders beside this file; work offline
 _HERE = Path(__file__).resolve().parent
 
@@ -84,16 +84,19 @@ def embedded() -> list[str]:
     return [name for name in EMBEDDED if (_HERE / name / SPEC_FILE).is_file()]
 
 
-def shipped_text_vectors(spec: EncoderSpec, question: str) -> dict[str, NDArray[np.float32]]:
-    """label → (dim,) text vector for crop vectors of `spec`, without loading a network.
+def shipped_text_weights(spec: EncoderSpec, question: str) -> dict[str, NDArray[np.float32]]:
+    """answer → (dim,) weights whose product with a crop vector of `spec` is the answer's logit.
 
-    Found by the hash of the weights, so that an index built by another encoder, or another training of this
-    one, gets {}: its vectors cannot be compared with these texts.
+    Softmax over the answers gives their zero-shot chances. No network is loaded. Found by the hash of the
+    weights, so that an index built by another encoder, or another training of this one, gets {}: its vectors
+    cannot be compared with these texts.
     """
     for name in embedded():
         if read_spec(_HERE / name / SPEC_FILE).weights_sha256 == spec.weights_sha256:
             questions = read_questions(_HERE / name / QUESTIONS_FILE)
-            return questions.vectors(question, spec) if questions else {}
+            if questions:
+                found = questions.vectors(question, spec)
+                return {answer: vector * questions.logit_scale for answer, vector in found.items()}
     return {}
 
 

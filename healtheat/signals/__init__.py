@@ -10,12 +10,14 @@ from healtheat.signals.duplicate import Duplicate
 from healtheat.signals.forest import Forest
 from healtheat.signals.geometry import Geometry
 from healtheat.signals.label import Label
+from healtheat.signals.looks import Looks
 from healtheat.signals.quality import Quality
 from healtheat.signals.run import run_signals
 from healtheat.signals.unreadable import Unreadable
 
 SIGNALS: tuple[Signal, ...] = (
     Label(),
+    Looks(),
     Geometry(),
     Background(),
     Duplicate(),

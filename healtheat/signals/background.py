@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,24 +48,43 @@ def nearest(
     return out
 
 
+def word_odds(vectors: NDArray[np.float32], words: Mapping[str, NDArray[np.float32]]) -> Floats:
+    """(n,) log odds of "background" against "a pill": vectors (n, d) times the weights of the answers."""
+    return np.asarray(vectors @ (words["background"] - words["pill"]), np.float64)
+
+
 class Background(Signal):
     """Issue background. Raw: log odds of a classifier that never saw the source, plus the tiles nearby.
 
-    Score: the chance that the box holds background.
+    Score: the chance that the box holds background. Where the encoder knows the words "a pill" and
+    "background", their log odds count as well: alone where there are no tiles to learn from, less and less
+    the more there are.
     """
 
     name = "background"
     issues = ("background",)
 
-    def __init__(self, *, k: int = 10, fewest_tiles: int = 10, share_weight: float = 4.0) -> None:
+    def __init__(
+        self,
+        *,
+        k: int = 10,
+        fewest_tiles: int = 10,
+        share_weight: float = 4.0,
+        words_worth_tiles: int = 30,
+    ) -> None:
         self.k = k
         self.fewest_tiles = fewest_tiles
         self.share_weight = share_weight  # log odds that a neighbourhood of nothing but tiles is worth
+        self.words_worth_tiles = words_worth_tiles  # with so many tiles, words count half
 
     def measure(self, samples: Samples) -> Sequence[Scores]:
         n, m = len(samples), len(samples.background)
-        if not n or m < self.fewest_tiles or len(np.unique(samples.group)) < 2:
+        words = samples.texts.get("pill", {})
+        asked = {"pill", "background"} <= set(words)
+        if not n:
             return []
+        if m < self.fewest_tiles or len(np.unique(samples.group)) < 2:
+            return self._by_words_alone(samples) if asked else []
         logit = self._classify(samples)
         crops = samples.neighbours.other_similarity[:, : self.k]
         share = np.r_[
@@ -77,17 +96,39 @@ class Background(Signal):
             ),
         ]
         raw = logit + self.share_weight * (share - 0.5)
+        evidence: list[dict[str, float]] = [
+            {"log_odds": round(float(a), 3), "tile_share": round(float(s), 3)}
+            for a, s in zip(logit[:n], share[:n], strict=True)
+        ]
+        if asked:
+            said = word_odds(np.concatenate([samples.vectors, samples.background]), words)
+            raw += said / (1 + m / self.words_worth_tiles)
+            for facts, value in zip(evidence, said, strict=False):
+                facts["word_log_odds"] = round(float(value), 3)
         score = error_probability(raw[:n], raw[n:], np.where(raw[:n] > 0, 0.95, 0.0))
         reason = [
             f"{round(s * self.k) or 'none'} of its {self.k} nearest neighbours are background tiles"
             for s in share[:n]
         ]
-        evidence = [
-            {"log_odds": round(float(a), 3), "tile_share": round(float(s), 3)}
-            for a, s in zip(logit[:n], share[:n], strict=True)
-        ]
         return [
             Scores.of(self, "background", samples, raw=raw[:n], score=score, reason=reason, evidence=evidence)
+        ]
+
+    def _by_words_alone(self, samples: Samples) -> Sequence[Scores]:
+        said = word_odds(samples.vectors, samples.texts["pill"])
+        like = np.where(said > 0, "background", "a pill")
+        return [
+            Scores.of(
+                self,
+                "background",
+                samples,
+                raw=said,
+                score=1 / (1 + np.exp(-np.clip(said, -500, 500))),
+                reason=[
+                    f"in the encoder's words it looks like {what}; too few tiles to compare" for what in like
+                ],
+                evidence=[{"word_log_odds": round(float(value), 3)} for value in said],
+            )
         ]
 
     @staticmethod

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healtheat.boxes import NO_CLASS, Boxes, Images, Problem
+from healtheat.encoders import EncoderSpec, shipped_text_weights
 from healtheat.groups import group_codes
 from healtheat.issues import ISSUES
 from healtheat.neighbours import Neighbours, search
@@ -24,6 +25,7 @@ from healtheat.neighbours import Neighbours, search
 if TYPE_CHECKING:
     from healtheat.index import Index
 
+QUESTIONS = ("pill", "family", "colour")  # what signals ask of encoders that know words
 MEASURES = np.dtype([("dhash", "u8"), ("sharpness", "f4"), ("brightness", "f4"), ("contrast", "f4")])
 
 
@@ -40,6 +42,8 @@ class Samples:
     background: NDArray[np.float32]  # (m, d) unit rows, tiles cut from unlabelled parts
     problems: Sequence[Problem] = ()
     image_dhash: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))  # (p,) or empty
+    texts: Mapping[str, Mapping[str, NDArray[np.float32]]] = field(default_factory=dict)
+    # question → answer → (d,), times a vector its logit; {} where the encoder knows no text
 
     def __post_init__(self) -> None:
         n, d = len(self.boxes), self.vectors.shape[-1]
@@ -72,6 +76,7 @@ class Samples:
         names: Mapping[int, str] | None = None,
         problems: Sequence[Problem] = (),
         image_dhash: NDArray[np.uint64] | None = None,
+        texts: Mapping[str, Mapping[str, NDArray[np.float32]]] | None = None,
     ) -> Samples:
         """Samples from plain arrays. Without `image_id` every box has its own photo.
 
@@ -120,6 +125,7 @@ class Samples:
             background=np.asarray(tiles, np.float32),
             problems=problems,
             image_dhash=np.zeros(0, np.uint64) if image_dhash is None else image_dhash,
+            texts={} if texts is None else texts,
         )
 
     @cached_property
@@ -168,6 +174,7 @@ def samples_from(index: Index) -> Samples:
     by_id = {i: h for i, h in zip(found["image_id"], found["dhash"], strict=True) if h is not None}
     dhash = np.array([int(by_id.get(int(i), 0)) & (2**64 - 1) for i in images.image_id], np.uint64)
     codes = group_codes(list(images.group_key), list(images.sha256))
+    spec = EncoderSpec.model_validate(index.manifest.encoder)
     return Samples(
         boxes=boxes,
         images=images,
@@ -178,6 +185,7 @@ def samples_from(index: Index) -> Samples:
         background=index.background(),
         problems=index.problems(),
         image_dhash=dhash,
+        texts={question: shipped_text_weights(spec, question) for question in QUESTIONS},
     )
 
 

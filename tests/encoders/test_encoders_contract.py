@@ -17,7 +17,7 @@ from healtheat.encoders import (
     EncoderSpec,
     list_encoders,
     load_encoder,
-    shipped_text_vectors,
+    shipped_text_weights,
 )
 from healtheat.errors import EncoderError
 
@@ -103,14 +103,19 @@ def test_shipped_text_is_found_by_the_weights_alone() -> None:
     if "pill" not in [info.name for info in list_encoders()]:
         pytest.skip("the pill encoder's files are not installed")
     encoder = load_encoder("pill", threads=1)
-    found, own = shipped_text_vectors(encoder.spec, "pill"), encoder.text_vectors("pill")
+    found, own = shipped_text_weights(encoder.spec, "pill"), encoder.text_vectors("pill")
     assert {"pill", "background"} <= set(found) == set(own)
-    assert all((found[label] == own[label]).all() for label in own)
+    lengths = {label: np.linalg.norm(found[label]) for label in own}
+    assert (
+        min(lengths.values()) > 5 and np.ptp(list(lengths.values())) < 1e-3
+    )  # the logit scale, once for all
+    for label, vector in own.items():
+        np.testing.assert_allclose(found[label] / lengths[label], vector, atol=1e-6)
     renamed = encoder.spec.model_copy(update={"name": "other"})
-    assert shipped_text_vectors(renamed, "pill")
+    assert shipped_text_weights(renamed, "pill")
     retrained = encoder.spec.model_copy(update={"weights_sha256": "0" * 64})
-    assert shipped_text_vectors(retrained, "pill") == {}
-    assert shipped_text_vectors(load_encoder("imagenet", threads=1).spec, "pill") == {}
+    assert shipped_text_weights(retrained, "pill") == {}
+    assert shipped_text_weights(load_encoder("imagenet", threads=1).spec, "pill") == {}
 
 
 @pytest.fixture(params=["imagenet", "open_clip"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from synthetic_samples import clusters, unit
 
 from healtheat.signals import Samples
-from healtheat.signals.background import Background, nearest, tile_share
+from healtheat.signals.background import Background, nearest, tile_share, word_odds
 
 
 def test_nearest_against_a_loop() -> None:
@@ -49,3 +51,31 @@ def test_boxes_on_background_come_first() -> None:
 
 def test_silent_without_tiles() -> None:
     assert Background().measure(Samples.of([0, 1], np.eye(2))) == []
+
+
+def worded(samples: Samples) -> Samples:
+    """`clusters` with words for the encoder: the last centre is background, all others are pills."""
+    eye = np.eye(16, dtype=np.float32)
+    words = {"pill": 8 * eye[:4].mean(axis=0) * 2, "background": 8 * eye[4], "piece": 8 * eye[5]}
+    return replace(samples, texts={"pill": words})
+
+
+def test_words_alone_find_background_where_there_are_no_tiles() -> None:
+    samples = clusters(classes=4, per_class=30, noise=0.1)
+    vectors, empty = samples.vectors.copy(), [5, 40, 77]
+    vectors[empty] = samples.background[:3]
+    bare = replace(samples, vectors=vectors, background=samples.background[:0])
+    assert Background().measure(bare) == []
+    (answer,) = Background().measure(worded(bare))
+    assert answer.score[empty].min() > 0.5 > np.delete(answer.score, empty).max()
+    assert "looks like background" in answer.reason[5] and "a pill" in answer.reason[6]
+
+
+def test_words_count_less_the_more_tiles_there_are() -> None:
+    samples = clusters(classes=4, per_class=30)
+    said = word_odds(samples.vectors, worded(samples).texts["pill"])
+    for tiles in (10, 20):
+        some = replace(samples, background=samples.background[:tiles])
+        (plain,), (asked,) = Background().measure(some), Background().measure(worded(some))
+        np.testing.assert_allclose(asked.raw - plain.raw, said / (1 + tiles / 30), atol=1e-5)
+        assert asked.evidence[0]["word_log_odds"] == round(float(said[0]), 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from synthetic_samples import clusters
 from healtheat.boxes import Problem
 from healtheat.findings import FINDINGS_SCHEMA, find
 from healtheat.signals import SIGNALS, Samples, Signal, run_signals
-from healtheat.signals.base import ISSUES, MEASURES
+from healtheat.signals.base import ISSUES, MEASURES, QUESTIONS
+from healtheat.signals.geometry import Geometry
 
 IDS = [signal.name for signal in SIGNALS]
 
@@ -49,8 +51,18 @@ def one_source() -> Samples:
     )
 
 
+def worded() -> Samples:
+    """With text weights: answers of every question that signals ask."""
+    samples = clusters()
+    words = {
+        name: 9 * np.eye(16, dtype=np.float32)[at] for at, name in enumerate(("pill", "background", "red"))
+    }
+    return replace(samples, texts=dict.fromkeys(QUESTIONS, words))
+
+
 CASES = {
     "ordinary": clusters,
+    "worded": worded,
     "one class": one_class,
     "identical": identical,
     "nothing": nothing,
@@ -117,10 +129,10 @@ class Crashing(Signal):
 
 
 def test_a_crash_is_recorded_and_the_rest_goes_on() -> None:
-    scores, runs = run_signals(clusters(), [Crashing(), SIGNALS[1]])
+    scores, runs = run_signals(clusters(), [Crashing(), Geometry()])
     assert runs["status"].to_pylist() == ["crashed", "ok"]
     assert runs["error"].to_pylist()[0] == "RuntimeError: on purpose"
-    assert set(scores["signal"].to_pylist()) == {SIGNALS[1].name}
+    assert set(scores["signal"].to_pylist()) == {"geometry"}
 
 
 def test_problems_end_in_the_queue() -> None:
