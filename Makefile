@@ -1,8 +1,8 @@
-# make demo | test | lint | docs | bench | bench-quality | clean
+# make demo | test | lint | docs | bench | bench-quality | bench-end-to-end | clean
 # Needs Python 3.11 or newer and a package index; everything else goes into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench bench-quality clean
+.PHONY: help demo test lint docs bench bench-quality bench-end-to-end clean
 
 PYTHON ?= $(firstword $(foreach name,python3.11 python3 python,$(if $(shell $(name) -c "print(1)" 2>/dev/null),$(name))))
 ifeq ($(OS),Windows_NT)
@@ -14,13 +14,14 @@ PY := $(BIN)/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 help:
-	@echo "make demo           install into .venv and run the main job on a generated set"
-	@echo "make test           install everything, then ruff, mypy and pytest"
-	@echo "make lint           ruff and strict mypy"
-	@echo "make docs           write docs/cli.md anew from --help"
-	@echo "make bench          throughput of build beside the bare encoder"
-	@echo "make bench-quality  planted errors: healtheat beside its peers"
-	@echo "make clean          remove what the tools cached (not .venv, not index/)"
+	@echo "make demo              install into .venv and run the main job on a generated set"
+	@echo "make test              install everything, then ruff, mypy and pytest"
+	@echo "make lint              ruff and strict mypy"
+	@echo "make docs              write docs/cli.md anew from --help"
+	@echo "make bench             throughput of build beside the bare encoder"
+	@echo "make bench-quality     planted errors: healtheat beside its peers"
+	@echo "make bench-end-to-end  a detector trained with and without what healtheat flags (hours)"
+	@echo "make clean             remove what the tools cached (not .venv, not index/)"
 
 .venv/pyvenv.cfg:
 	$(PYTHON) -m venv .venv
@@ -57,6 +58,9 @@ bench: .venv/.installed-dev
 
 bench-quality: .venv/.installed-bench
 	$(PY) -m benchmarks.quality
+
+bench-end-to-end: .venv/.installed-bench
+	$(PY) -m benchmarks.end_to_end --arms dirty,flagged,random,clean
 
 clean:
 	$(PYTHON) -c "import shutil; [shutil.rmtree(p, ignore_errors=True) for p in ('.mypy_cache', '.ruff_cache', '.pytest_cache', '.hypothesis', 'build', 'dist')]"

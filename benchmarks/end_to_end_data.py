@@ -1,0 +1,160 @@
+"""Training sets of end_to_end.py: pushin-pill split by source, errors planted, boxes dropped."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.quality import GROUPS, SHARED
+from healtheat.build import build
+from healtheat.cleanup import plan_apply
+from healtheat.encoders import load_encoder
+from healtheat.groups import group_key
+from healtheat.index import Index
+from healtheat.sources import open_source
+
+Lines = set[tuple[str, int]]  # image as in the planted set, 0-based line of its label file
+
+
+def split_sources(images: Sequence[str], share: float, seed: int) -> tuple[list[str], list[str]]:
+    """Images to train on and to test on: `share` of the sources, whole, are for testing."""
+    sources = sorted({group_key(image) for image in images})
+    random.Random(seed).shuffle(sources)
+    held_out = set(sources[: round(share * len(sources))])
+    ordered = sorted(images)
+    train = [image for image in ordered if group_key(image) not in held_out]
+    return train, [image for image in ordered if group_key(image) in held_out]
+
+
+def label_of(image: str) -> Path:
+    """Label file of an image, relative to the data set as the image is."""
+    return Path(image.replace("images/", "labels/", 1)).with_suffix(".txt")
+
+
+def write_split(pushin: Path, out: Path, share: float, seed: int) -> None:
+    """`out` gets images/train and images/test with their labels; train.yaml (to plant in) and test.yaml."""
+    found = [p.relative_to(pushin).as_posix() for p in sorted(pushin.glob("images/*/*.jpg"))]
+    for split, images in zip(("train", "test"), split_sources(found, share, seed), strict=True):
+        for image in images:
+            target = f"images/{split}/{Path(image).name}"
+            for source, copy in ((Path(image), Path(target)), (label_of(image), label_of(target))):
+                (out / copy).parent.mkdir(parents=True, exist_ok=True)
+                if (out / copy).exists():
+                    raise SystemExit(f"{image}: a second image of this name")
+                shutil.copyfile(pushin / source, out / copy)
+    names = yaml.safe_load((pushin / "data.yaml").read_text(encoding="utf-8"))["names"]
+    write_yaml(out / "train.yaml", {"path": ".", "train": "images/train", "names": names})
+    test = {"path": str(out), "train": "images/train", "val": "images/test", "names": names}
+    write_yaml(out / "test.yaml", test)
+
+
+def counts(split: Path) -> dict[str, int]:
+    """Photos, sources and boxes of both parts."""
+    out = {}
+    for part in ("train", "test"):
+        photos = [p.name for p in sorted((split / "images" / part).iterdir())]
+        out[f"{part}_photos"] = len(photos)
+        out[f"{part}_sources"] = len({group_key(name) for name in photos})
+        out[f"{part}_boxes"] = len(all_lines(split, part))
+    return out
+
+
+def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(
+        yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True), encoding="utf-8", newline="\n"
+    )
+
+
+def plant(split: Path, out: Path, rate: float, seed: int) -> None:
+    """The training part of `split` with `mixed` errors, planted by the shared script; test is not touched."""
+    command = [sys.executable, str(SHARED / "bench" / "plant_errors.py"), str(split / "train.yaml"), str(out)]
+    command += ["--profile", "mixed", "--rate", str(rate), "--seed", str(seed), "--groups", GROUPS]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def planted(dirty: Path) -> tuple[Lines, int]:
+    """Lines that are planted errors, and how many lines were taken away."""
+    with (dirty / "truth.csv").open(newline="", encoding="utf-8") as file:
+        rows = [(row["image"], int(row["line"])) for row in csv.DictReader(file)]
+    return {row for row in rows if row[1] >= 0}, sum(line < 0 for _, line in rows)
+
+
+def flagged(dirty: Path, index_dir: Path, encoder: str) -> dict[str, list[tuple[str, int]]]:
+    """issue → lines that `healtheat apply --flagged` takes out of `dirty`, with default settings."""
+    report = build(open_source(dirty / "data.yaml"), index_dir, encoder=load_encoder(encoder))
+    if report.failures:
+        raise SystemExit(f"signals crashed: {report.failures}")
+    with Index.open(index_dir, verify=False) as index:
+        plan = plan_apply(index, flagged=True, drop="boxes")
+    by_issue: dict[str, list[tuple[str, int]]] = {}
+    for removal in plan.removals:
+        assert removal.line is not None
+        by_issue.setdefault(removal.issue, []).append((removal.image, removal.line))
+    lines = {line for found in by_issue.values() for line in found}
+    assert sum(len(edit.drop) for edit in plan.edits) == len(lines), "plan and edits differ"
+    return by_issue
+
+
+def all_lines(data: Path, part: str = "train") -> list[tuple[str, int]]:
+    """Every label line of the photos in images/`part`."""
+    images = [p.relative_to(data).as_posix() for p in sorted(data.glob(f"images/{part}/*"))]
+    return [
+        (image, line)
+        for image in images
+        for line in range(len((data / label_of(image)).read_text(encoding="utf-8").splitlines()))
+    ]
+
+
+def at_random(data: Path, count: int, seed: int) -> list[tuple[str, int]]:
+    """`count` different lines of the set, each as likely as any other."""
+    return sorted(random.Random(f"drop {seed}").sample(all_lines(data), count))
+
+
+def write_arm(data: Path, out: Path, test: Path, drop: Iterable[tuple[str, int]]) -> str:
+    """A copy of the training set `data` without the lines `drop`; returns the SHA-256 over its labels."""
+    gone = set(drop)
+    missing = gone - set(all_lines(data))
+    if missing:
+        raise SystemExit(f"no such line: {sorted(missing)[0]}")
+    shutil.rmtree(out, ignore_errors=True)
+    digest = hashlib.sha256()
+    for photo in sorted(data.glob("images/train/*")):
+        image = photo.relative_to(data).as_posix()
+        text = (data / label_of(image)).read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = "".join(line for number, line in enumerate(text) if (image, number) not in gone)
+        for path in (out / image, out / label_of(image)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        link_or_copy(photo, out / image)
+        (out / label_of(image)).write_text(kept, encoding="utf-8", newline="\n")
+        digest.update(f"{image}\n{kept}\n".encode())
+    spec = yaml.safe_load((test / "test.yaml").read_text(encoding="utf-8"))
+    write_yaml(out / "data.yaml", {**spec, "path": str(out), "val": str(test / "images" / "test")})
+    return digest.hexdigest()
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    with unfinished.open("w", encoding="utf-8", newline="\n") as file:
+        json.dump(content, file, indent=1, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)

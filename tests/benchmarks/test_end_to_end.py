@@ -1,0 +1,162 @@
+"""The training sets of the end-to-end benchmark, on the real photos; nothing is trained here."""
+
+from __future__ import annotations
+
+import random
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.end_to_end import ARMS, prepare
+from benchmarks.end_to_end_data import (
+    all_lines,
+    at_random,
+    counts,
+    label_of,
+    plant,
+    planted,
+    split_sources,
+    write_arm,
+    write_split,
+)
+from benchmarks.end_to_end_report import report
+from healtheat.groups import group_key
+
+SETTINGS = {
+    "epochs": 40,
+    "imgsz": 192,
+    "batch": 8,
+    "optimizer": "AdamW",
+    "lr0": 0.002,
+    "rate": 0.15,
+    "encoder": "pill",
+    "torch": "2",
+    "ultralytics": "8",
+}
+
+
+@pytest.fixture(scope="module")
+def split(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("split")
+    write_split(shared / "data" / "pushin-pill", out, share=0.25, seed=0)
+    return out
+
+
+def labels(folder: Path, part: str = "train") -> dict[str, list[str]]:
+    found = sorted((folder / "labels" / part).glob("*.txt"))
+    return {path.stem: path.read_text(encoding="utf-8").splitlines() for path in found}
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3)), unique=True), st.integers(0, 5))
+def test_no_source_is_on_both_sides(photos: list[tuple[int, int]], seed: int) -> None:
+    names = [f"images/train/IMG_{source}.rf.{copy}.jpg" for source, copy in photos]
+    random.Random(seed).shuffle(names)
+    train, test = split_sources(names, 0.25, seed)
+    assert sorted(train + test) == sorted(names)
+    assert not {group_key(name) for name in train} & {group_key(name) for name in test}
+    sources = {group_key(name) for name in names}
+    assert len({group_key(name) for name in test}) == round(0.25 * len(sources))
+    assert (train, test) == split_sources(sorted(names), 0.25, seed)  # whatever order they come in
+
+
+def test_the_split_keeps_every_photo_and_label(shared: Path, split: Path) -> None:
+    pushin = shared / "data" / "pushin-pill"
+    published = {path.stem: path.read_bytes() for path in pushin.glob("labels/*/*.txt")}
+    copied = {path.stem: path.read_bytes() for path in split.glob("labels/*/*.txt")}
+    assert copied == published
+    train, test = labels(split, "train"), labels(split, "test")
+    assert not {name.split(".rf.")[0] for name in train} & {name.split(".rf.")[0] for name in test}
+    for side in (train, test):  # a class without photos would have no AP
+        assert {line.split()[0] for lines in side.values() for line in lines} == {str(c) for c in range(17)}
+    assert counts(split)["test_photos"] == len(test) and counts(split)["train_photos"] == len(train)
+
+
+def test_errors_are_planted_in_training_labels_alone(split: Path, tmp_path: Path) -> None:
+    before = labels(split, "train"), labels(split, "test")
+    plant(split, tmp_path / "planted", 0.15, 10)
+    assert (labels(split, "train"), labels(split, "test")) == before  # the copy is dirty, not the split
+    assert not (tmp_path / "planted" / "labels" / "test").exists()
+    assert not (tmp_path / "planted" / "images" / "test").exists()
+    errors, missing = planted(tmp_path / "planted")
+    boxes = sum(len(lines) for lines in before[0].values())
+    assert len(errors) + missing == pytest.approx(0.15 * boxes, abs=3)
+    assert errors <= set(all_lines(tmp_path / "planted"))
+
+
+def test_arms_lose_what_they_are_told_and_nothing_else(split: Path, tmp_path: Path) -> None:
+    every = all_lines(split)
+    drop = at_random(split, 40, 3)
+    assert drop == at_random(split, 40, 3) != at_random(split, 40, 4)
+    assert len(set(drop)) == 40 and set(drop) <= set(every)
+    write_arm(split, tmp_path / "arm", split, drop)
+    for image in {image for image, _ in every}:
+        before = (split / label_of(image)).read_text(encoding="utf-8").splitlines()
+        kept = (tmp_path / "arm" / label_of(image)).read_text(encoding="utf-8").splitlines()
+        assert kept == [line for number, line in enumerate(before) if (image, number) not in set(drop)]
+    assert {p.name for p in (tmp_path / "arm/images/train").iterdir()} == {f"{n}.jpg" for n in labels(split)}
+
+
+def test_a_line_that_is_not_there_is_refused(split: Path, tmp_path: Path) -> None:
+    image, _ = all_lines(split)[0]
+    with pytest.raises(SystemExit, match="no such line"):
+        write_arm(split, tmp_path / "arm", split, [(image, 999)])
+
+
+def test_flagged_and_random_lose_equally_many(
+    split: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags: dict[str, list[tuple[str, int]]] = {}
+
+    def some_flags(dirty: Path, index_dir: Path, encoder: str) -> dict[str, list[tuple[str, int]]]:
+        errors, _ = planted(dirty)
+        flags["mislabel"] = [
+            *sorted(errors)[:30],
+            *[row for row in all_lines(dirty) if row not in errors][:9],
+        ]
+        flags["outlier"] = sorted(errors)[:5]  # twice flagged counts once
+        return flags
+
+    monkeypatch.setattr("benchmarks.end_to_end.flagged", some_flags)
+    made = prepare(0, tmp_path, split, Namespace(rate=0.15, encoder="pill"))
+    arms = made["arms"]
+    assert (arms["flagged"]["dropped"], arms["flagged"]["dropped_errors"]) == (39, 30)
+    assert arms["random"]["dropped"] == 39
+    sizes = {arm: sum(len(lines) for lines in labels(tmp_path / arm).values()) for arm in ARMS}
+    assert sizes["dirty"] == made["boxes"] and sizes["flagged"] == sizes["random"] == made["boxes"] - 39
+    assert labels(tmp_path / "dirty") == labels(tmp_path / "planted")
+    assert labels(tmp_path / "clean") == labels(split)
+    flags.clear()
+    assert prepare(0, tmp_path, split, Namespace(rate=0.15, encoder="pill")) == made  # from the file
+
+
+@pytest.fixture
+def made() -> dict[str, Any]:
+    about = {"boxes": 100, "errors": 20, "missing": 3, "issues": {"mislabel": [10, 9]}}
+    arms = {"flagged": {"dropped": 10, "dropped_errors": 9}, "random": {"dropped": 10, "dropped_errors": 1}}
+    split = dict.fromkeys(("train_photos", "train_sources", "test_photos", "test_sources", "test_boxes"), 7)
+    return {"split": split, "seeds": {seed: {**about, "arms": arms} for seed in (0, 1)}}
+
+
+def test_the_report_pairs_by_seed_and_stands_gaps(made: dict[str, Any]) -> None:
+    def run(seed: int, arm: str, map50: float) -> dict[str, Any]:
+        return {
+            "seed": seed,
+            "arm": arm,
+            "map50": map50,
+            "map50_95": 0.1,
+            "seconds": 60,
+            "cpu_seconds": 60,
+            "settings": SETTINGS,
+        }
+
+    results = [run(1, "dirty", 0.5), run(0, "dirty", 0.25), run(0, "flagged", 0.5), run(1, "flagged", 0.25)]
+    text = report(results, made, "command", "machine")
+    assert "| flagged − dirty | -0.250 | +0.250 | +0.000 | 0.354 |" in text
+    assert "flagged − random" not in text
+    assert "| 0 | 100 | 20 | 3 | 10 | 9 | 0.90 | 0.45 | 1 |" in text
+    partial = report([*results, run(0, "random", 0.3)], made, "command", "machine")
+    assert "| flagged − random |  | +0.200 | +0.200 |  |" in partial
