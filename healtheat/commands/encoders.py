@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from healtheat.commands._terminal import console, one_line
+from healtheat.commands._terminal import console, one_line, progress_bar
 
 
 def encoders(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Look for encoders' folders here, too.", show_default=False),
+    ] = None,
+    speed: Annotated[
+        bool, typer.Option("--speed/--no-speed", help="Load each one and measure it, some seconds each.")
+    ] = True,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; all cores unless given.", show_default=False)
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """List the encoders that work here and now, without a network.
+    """List the encoders that work here and now, without a network, with size and measured speed.
 
-    Beside them `build` takes any open_clip name (MODEL/PRETRAINED, hf-hub:USER/REPO, local-dir:FOLDER);
-    that needs the extra `clip`, and weights that open_clip can find or download.
+    crops/s is what this machine does with the encoder's own policy, all its views included. Beside these
+    `build` takes any open_clip name (MODEL/PRETRAINED, hf-hub:USER/REPO, local-dir:FOLDER); that needs the
+    extra `clip`, and weights that open_clip can find or download.
 
     \b
     Examples:
       healtheat encoders
+      healtheat encoders models --no-speed
       healtheat build data.yaml --encoder imagenet
       healtheat build data.yaml --encoder ViT-B-32/laion2b_s34b_b79k
       healtheat build data.yaml --encoder local-dir:models/my-clip
@@ -31,7 +44,8 @@ def encoders(
 
     from healtheat.encoders import list_encoders
 
-    infos = list_encoders()
+    with progress_bar() as progress:
+        infos = list_encoders(folders=folders or (), measure=speed, threads=threads, progress=progress)
     if json_:
         for info in infos:
             typer.echo(json.dumps(asdict(info), ensure_ascii=False))
@@ -41,7 +55,7 @@ def encoders(
         table.add_column(name, justify="left" if name in ("encoder", "kind", "note") else "right")
     for info in infos:
         size = None if info.size_bytes is None else f"{info.size_bytes / 1e6:.1f}"
-        speed = None if info.crops_per_s is None else f"{info.crops_per_s:.0f}"
-        cells = (info.name, info.kind, info.dim, info.resolution_px, size, speed, info.note)
+        rate = None if info.crops_per_s is None else f"{info.crops_per_s:.0f}"
+        cells = (info.name, info.kind, info.dim, info.resolution_px, size, rate, info.note)
         table.add_row(*("" if cell is None else one_line(str(cell)) for cell in cells))
     console().print(table)

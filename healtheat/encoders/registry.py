@@ -14,15 +14,18 @@ from numpy.typing import NDArray
 
 from healtheat.encoders.base import Encoder
 from healtheat.encoders.files import NETWORK_FILE, QUESTIONS_FILE, SPEC_FILE, read_spec
+from healtheat.encoders.hub import CONFIG, WEIGHTS
 from healtheat.encoders.onnx import OnnxEncoder
 from healtheat.encoders.open_clip import OpenClipEncoder
 from healtheat.encoders.open_clip_source import cached_names
 from healtheat.encoders.questions import read_questions
 from healtheat.encoders.spec import EncoderSpec
 from healtheat.errors import EncoderError
+from healtheat.progress import Progress, silent
 
 DEFAULT = "pill"
 EMBEDDED = ("imagenet", "pill")  # folders beside this file; work offline
+MEASURE_S = 2.0  # for the speed of one encoder
 _HERE = Path(__file__).resolve().parent
 
 
@@ -100,11 +103,18 @@ def shipped_text_weights(spec: EncoderSpec, question: str) -> dict[str, NDArray[
     return {}
 
 
-def list_encoders(*, measure: bool = False, threads: int | None = None) -> list[EncoderInfo]:
-    """What can be loaded here and now, without a network: embedded ones, and open_clip weights in the hub's
-    cache.
+def list_encoders(
+    *,
+    folders: Sequence[Path] = (),
+    measure: bool = False,
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> list[EncoderInfo]:
+    """What can be loaded here and now, without a network: embedded ones, those in `folders` and the folders
+    in them, and open_clip weights in the hub's cache.
 
-    `measure` loads each one and times it on this machine, which takes some seconds an encoder.
+    `measure` loads each one and times it on this machine, which takes some seconds an encoder. Raises
+    EncoderError for a folder that is not there.
     """
     infos = []
     for name in embedded():
@@ -112,23 +122,58 @@ def list_encoders(*, measure: bool = False, threads: int | None = None) -> list[
         size = (_HERE / name / NETWORK_FILE).stat().st_size
         note = "default" if name == DEFAULT else ""
         infos.append(EncoderInfo(name, "embedded", spec.dim, spec.resolution_px, size, note))
-    if importlib.util.find_spec("open_clip") is not None:
+    clip = importlib.util.find_spec("open_clip") is not None
+    for folder in folders:
+        infos += _in_folder(folder, clip)
+    if clip:
         for name, size in cached_names():
             infos.append(EncoderInfo(name, "open_clip", None, None, size, "downloaded"))
-    return [_measured(info, threads) for info in infos] if measure else infos
+    if not measure:
+        return infos
+    measured = []
+    for done, info in enumerate(infos):
+        progress("measuring", done, len(infos))
+        measured.append(_measured(info, threads))
+    progress("measuring", len(infos), len(infos))
+    return measured
+
+
+def _in_folder(folder: Path, clip: bool) -> list[EncoderInfo]:
+    """The folder itself and those in it that hold an encoder, by name."""
+    if not folder.is_dir():
+        raise EncoderError(f"{folder}: no such folder")
+    infos = []
+    for place in (folder, *sorted(entry for entry in folder.iterdir() if entry.is_dir())):
+        if (place / SPEC_FILE).is_file() and (place / NETWORK_FILE).is_file():
+            size, name = (place / NETWORK_FILE).stat().st_size, f"onnx-dir:{place}"
+            try:
+                spec = read_spec(place / SPEC_FILE)
+                infos.append(EncoderInfo(name, "onnx", spec.dim, spec.resolution_px, size, ""))
+            except EncoderError as error:
+                infos.append(EncoderInfo(name, "onnx", None, None, size, f"cannot be loaded: {error}"))
+        if (place / CONFIG).is_file():
+            weights = next((place / file for file in WEIGHTS if (place / file).is_file()), None)
+            size_bytes = weights.stat().st_size if weights else None
+            note = "" if clip else "needs the extra clip"
+            infos.append(EncoderInfo(f"local-dir:{place}", "open_clip", None, None, size_bytes, note))
+    return infos
 
 
 def _measured(info: EncoderInfo, threads: int | None) -> EncoderInfo:
+    if info.note.startswith(("cannot", "needs")):
+        return info
     try:
         encoder = load_encoder(info.name, threads=threads)
+        spec = encoder.spec
+        crops = np.random.default_rng(0).integers(
+            0, 256, (spec.batch_size, spec.resolution_px, spec.resolution_px, 3), np.uint8
+        )
+        encoder.encode(crops)
+        done, started = 0, time.perf_counter()
+        while time.perf_counter() - started < MEASURE_S:
+            encoder.encode(crops)
+            done += len(crops)
     except EncoderError as error:
         return replace(info, note=f"cannot be loaded: {error}")
-    spec = encoder.spec
-    crops = np.zeros((spec.batch_size, spec.resolution_px, spec.resolution_px, 3), np.uint8)
-    encoder.encode(crops)
-    done, started = 0, time.perf_counter()
-    while time.perf_counter() - started < 2:
-        encoder.encode(crops)
-        done += len(crops)
     rate = done / (time.perf_counter() - started)
     return replace(info, dim=spec.dim, resolution_px=spec.resolution_px, crops_per_s=rate)
