@@ -66,6 +66,15 @@ ClassesOption = Annotated[
         "--classes", metavar="CSV", help="class_id,drug_code,name: which class a code in a name stands for."
     ),
 ]
+PredictionsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--predictions",
+        metavar="DIR|none",
+        help="What `yolo predict save_txt=True save_conf=True` wrote about these photos, with a model not "
+        "trained on these labels: where it disagrees. none: without any, where some were given before.",
+    ),
+]
 VerdictOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -122,6 +131,11 @@ def latest_index(root: Path) -> Path:
     if len(built) > 1:
         note(f"reading {built[-1].parent}, the last built of {len(built)} (choose with --index)")
     return built[-1].parent
+
+
+def predictions_folder(given: str | None) -> Path | None:
+    """The folder that --predictions names; None for `none` and where it is not given."""
+    return None if given is None or given.lower() == "none" else Path(given)
 
 
 def make_filters(

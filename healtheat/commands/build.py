@@ -80,6 +80,7 @@ def build(
     ] = "auto",
     contents_rule: options.ContentsRuleOption = "auto",
     classes: options.ClassesOption = None,
+    predictions: options.PredictionsOption = None,
     fdr: options.FdrOption = None,
     budget: options.BudgetOption = None,
     device: Annotated[
@@ -102,14 +103,17 @@ def build(
       healtheat build annotations.json --images photos --index index/hospital
       healtheat build photos --weights best.pt
       healtheat build data.yaml --contents-rule aihub --classes classes.csv
+      healtheat build data.yaml --predictions runs/detect/predict/labels
       healtheat build data.yaml --encoder ViT-B-32/laion2b_s34b_b79k --views 0,90,180,270
     """
     from healtheat.build import build as build_index
     from healtheat.encoders import load_encoder
     from healtheat.signals import SIGNALS
+    from healtheat.signals.agreement import with_predictions
     from healtheat.signals.contents import with_contents
 
     signals = with_contents(SIGNALS, contents_rule or "auto", classes)
+    signals = with_predictions(signals, options.predictions_folder(predictions))
     source, folder = _open(data, index, images, weights, conf)
     loaded = load_encoder(encoder, views=_degrees(views), device=device)
     policy = loaded.spec.crop_policy()

@@ -1,0 +1,96 @@
+"""Predictions beside the labels in a whole build: given once, remembered with the index, taken away again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from healtheat.build import build
+from healtheat.cli import run
+from healtheat.index import Index
+from healtheat.signals import SIGNALS
+from healtheat.signals.agreement import predictions_of, with_predictions
+from healtheat.sources import open_source
+from tests.index.small_set import FakeEncoder, write_set
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A small set, and predictions: as labelled, a little off; one other class and one box more."""
+    yaml = write_set(tmp_path / "set")
+    for number, file in enumerate(sorted((tmp_path / "set").rglob("labels/*.txt"))):
+        lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines()]
+        rows = [[c, str(float(x) + 0.004), y, w, h, "0.93"] for c, x, y, w, h in lines]
+        if number == 1:
+            rows[2][0] = "3" if rows[2][0] != "3" else "7"
+        if number == 2:
+            rows.append(["7", "0.5", "0.05", "0.05", "0.05", "0.93"])
+        out = tmp_path / "predictions" / file.parent.parent.name / file.name
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text("".join(" ".join(row) + "\n" for row in rows), encoding="utf-8")
+    return yaml
+
+
+def findings(index: Path) -> list[dict[str, object]]:
+    with Index.open(index) as opened:
+        return opened.sql(
+            "SELECT f.* EXCLUDE (finding_id, run_id), i.path "
+            "FROM findings f LEFT JOIN images i USING (image_id) "
+            "ORDER BY ALL"
+        ).to_pylist()
+
+
+def remembered(index: Path) -> Path | None:
+    with Index.open(index) as opened:
+        return predictions_of(opened)
+
+
+def test_predictions_are_given_remembered_and_taken_away(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index, folder = tmp_path / "index", tmp_path / "predictions"
+    build(open_source(data), index, encoder=FakeEncoder())
+    before = findings(index)
+    assert remembered(index) is None and run(["score", "--index", str(index)]) == 0
+    assert findings(index) == before
+
+    monkeypatch.chdir(tmp_path)
+    assert run(["score", "--index", str(index), "--predictions", "predictions"]) == 0
+    assert "predictions for 12 of 12 photos" in capsys.readouterr().err
+    monkeypatch.chdir(data.parent)
+    assert run(["score", "--index", str(index)]) == 0  # found from anywhere
+    assert remembered(index) == folder
+    by_agreement = [row for row in findings(index) if row["signal"] == "agreement"]
+    swapped = max((r for r in by_agreement if r["issue"] == "mislabel"), key=lambda r: r["score"])  # type: ignore[arg-type,return-value]
+    assert swapped["line"] == 2 and swapped["suggestion"] in (3, 7)
+    missing = [row for row in by_agreement if row["issue"] == "missing_box"]
+    assert [(row["line"], row["class_id"], row["box_id"]) for row in missing] == [(-1, 7, -1)]
+    assert json.loads(str(missing[0]["evidence"]))["xywhn"] == [0.5, 0.05, 0.05, 0.05]
+
+    assert run(["score", "--index", str(index), "--predictions", "none"]) == 0
+    assert remembered(index) is None and findings(index) == before
+
+
+def test_a_build_takes_predictions_as_scoring_does(data: Path, tmp_path: Path) -> None:
+    signals = with_predictions(SIGNALS, tmp_path / "predictions")
+    report = build(open_source(data), tmp_path / "a", encoder=FakeEncoder(), signals=signals)
+    assert report.failures == ()
+    build(open_source(data), tmp_path / "b", encoder=FakeEncoder())
+    assert run(["score", "--index", str(tmp_path / "b"), "--predictions", str(tmp_path / "predictions")]) == 0
+    assert findings(tmp_path / "a") == findings(tmp_path / "b")
+
+
+def test_predictions_of_other_photos_are_bad_input(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = tmp_path / "index"
+    build(open_source(data), index, encoder=FakeEncoder())
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "cat.txt").write_text("0 0.5 0.5 0.1 0.1 0.5\n", encoding="utf-8")
+    before = findings(index)
+    assert run(["score", "--index", str(index), "--predictions", str(tmp_path / "other")]) == 2
+    said = capsys.readouterr().err
+    assert "cat.txt" in said and "사진" in said
+    assert run(["score", "--index", str(index), "--predictions", str(tmp_path / "nowhere")]) == 2
+    assert run(["build", str(data), "--index", str(index), "--predictions", str(tmp_path / "nowhere")]) == 2
+    assert findings(index) == before
