@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 import platform
 import subprocess
@@ -155,6 +156,32 @@ def measure(encoder_name: str, profile: str, seed: int, work: Path, peers: bool)
     return rows
 
 
+def summary(rows: Sequence[dict[str, object]]) -> list[str]:
+    """One line a profile: healtheat on each features, beside the peer that is best on any features."""
+    encoders = list(dict.fromkeys(str(r["encoder"]) for r in rows))
+    lines = [
+        "## Summary: mean AP",
+        "",
+        f"| profile | {' | '.join(f'healtheat, {e}' for e in encoders)} | best peer, any features | ahead of it |",
+        "|---|" + "---|" * (len(encoders) + 2),
+    ]
+    for profile in dict.fromkeys(str(r["profile"]) for r in rows):
+        ap: dict[tuple[str, str], list[float]] = {}
+        for r in rows:
+            if r["profile"] == profile:
+                key = str(r["method"]), str(r["encoder"])
+                ap.setdefault(key, []).append(float(str(r["ap"])))
+        own = [float(np.mean(ap[RANKING, e])) for e in encoders]
+        peers = {k: float(np.mean(v)) for k, v in ap.items() if k[0] != RANKING and k[0][:7] != "signal "}
+        if peers:
+            best = max(peers, key=lambda k: peers[k])
+            beside = f"{best[0]}, {best[1]} {peers[best]:.3f}", f"{max(own) - peers[best]:+.3f}"
+        else:
+            beside = "–", "–"
+        lines.append(f"| {profile} | {' | '.join(f'{v:.3f}' for v in own)} | {beside[0]} | {beside[1]} |")
+    return [*lines, ""]
+
+
 def report(rows: Sequence[dict[str, object]], args: argparse.Namespace) -> str:
     """The tables in Markdown."""
     libraries = ("numpy", "scikit-learn", "onnxruntime", "faiss-cpu", "cleanlab")
@@ -175,6 +202,7 @@ def report(rows: Sequence[dict[str, object]], args: argparse.Namespace) -> str:
         "called allerclear). A good ranking has them on top, where they count as false alarms; AP* leaves",
         "them out.",
         "",
+        *summary(rows),
     ]
     for encoder in args.encoders.split(","):
         for profile in args.profiles.split(","):
@@ -221,7 +249,11 @@ def main() -> None:
     parser.add_argument("--encoders", default="imagenet,pill")
     parser.add_argument("--profiles", default=",".join(QUEUES))
     parser.add_argument("--no-peers", action="store_true")
-    parser.add_argument("--work", type=Path, help="keep the plantings and indexes here")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        help="keep plantings, indexes and results here, and go on where a run was stopped",
+    )
     parser.add_argument("--out", type=Path, default=HERE)
     args = parser.parse_args()
     if not (SHARED / "bench" / "plant_errors.py").is_file():
@@ -229,10 +261,17 @@ def main() -> None:
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as temporary:
         work = args.work or Path(temporary)
+        work.mkdir(parents=True, exist_ok=True)
         for encoder in args.encoders.split(","):
             for profile in args.profiles.split(","):
                 for seed in args.seeds.split(","):
-                    rows += measure(encoder, profile, int(seed), work, not args.no_peers)
+                    done = work / f"rows-{encoder}-{profile}-{seed}.json"
+                    if not done.is_file():  # with --work a run that was stopped goes on
+                        found = measure(encoder, profile, int(seed), work, not args.no_peers)
+                        part = done.with_suffix(".part")
+                        part.write_text(json.dumps(found), encoding="utf-8")
+                        part.replace(done)
+                    rows += json.loads(done.read_text(encoding="utf-8"))
                     last = [r for r in rows if r["seed"] == int(seed) and r["method"] == RANKING][-1]
                     print(
                         f"{encoder} {profile} {seed}: AP {last['ap']:.3f}, AP* {last['ap_checked']:.3f}",
