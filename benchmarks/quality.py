@@ -159,10 +159,11 @@ def measure(encoder_name: str, profile: str, seed: int, work: Path, peers: bool)
 def summary(rows: Sequence[dict[str, object]]) -> list[str]:
     """One line a profile: healtheat on each features, beside the peer that is best on any features."""
     encoders = list(dict.fromkeys(str(r["encoder"]) for r in rows))
+    own_columns = " | ".join(f"healtheat, {e}" for e in encoders)
     lines = [
         "## Summary: mean AP",
         "",
-        f"| profile | {' | '.join(f'healtheat, {e}' for e in encoders)} | best peer, any features | ahead of it |",
+        f"| profile | {own_columns} | best peer, any features | ahead of it |",
         "|---|" + "---|" * (len(encoders) + 2),
     ]
     for profile in dict.fromkeys(str(r["profile"]) for r in rows):

@@ -109,6 +109,30 @@ def test_classes_that_look_the_same_are_withheld() -> None:
     assert sum("withheld" in e for e in doubtful) > 0.9 * len(doubtful)
 
 
+def test_flags_are_withheld_where_only_the_photo_tells_classes_apart() -> None:
+    """What decides is the crop alone: the photos of this data say which twin it is, the encoder cannot."""
+    rng = np.random.default_rng(2)
+    code = np.tile([0, 1, 0, 2], 40)  # product 0 is on every photo, the twins 1 and 2 on every other one
+    photo = np.repeat(np.arange(80), 2)
+    centres = np.eye(3, 12)
+    centres[2] = centres[1]
+    companion = np.repeat(np.arange(80) % 2, 2)  # photos with twin 2 hold another kind of product 0
+    code = np.where((code == 0) & (companion == 1), 3, code)
+    vectors = unit(np.vstack([centres, np.eye(4, 12)[3]])[code] + 0.1 * rng.standard_normal((160, 12)))
+    given = code.copy()
+    wrong = [1, 43, 85]
+    given[wrong] = np.where(code[wrong] == 1, 2, 1)
+    samples = Samples.of(given, vectors, image_id=photo)
+    (answer,) = Label().measure(samples)
+    p = np.exp(class_beliefs(samples).log_p)
+    twins = np.isin(code, (1, 2))
+    assert (samples.class_ids[p.argmax(axis=1)] == code)[twins].mean() > 0.9  # with everything: told apart
+    assert (answer.raw[wrong] > 0).all()  # and so the order has them on top
+    assert all("mixes up" in answer.evidence[row].get("withheld", "") for row in wrong)
+    apart = np.isin(code, (0, 3))
+    assert not any("withheld" in answer.evidence[row] for row in np.flatnonzero(apart))
+
+
 def test_foreign_share_against_a_loop() -> None:
     rng = np.random.default_rng(0)
     code = rng.integers(0, 3, 40)
