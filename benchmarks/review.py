@@ -1,32 +1,35 @@
-"""How fast the review page is: `python -m benchmarks.review [--findings 1000 100000]`.
+"""How fast the review page is: `python -m benchmarks.review [--findings 1000 100000] [--out FILE.md]`.
 
-Builds a small index of drawn photos (976 × 1280, four boxes each), fills its catalog with as many findings as
-asked for (several on one box: what is measured is the list, not the photos), starts `healtheat review` and
-drives it with Chromium. Printed: seconds until the server answers, first pages (navigation to `load`), and
-from a key press to the next sample with its large crop decoded and painted, and to "saved".
+Two kinds of index of drawn photos. `trays`: 60 photos of 976 × 1280 with four boxes each, whose catalog is
+filled with as many findings as asked for, several on one box: what grows is the list. `crowded`: as many
+boxes as asked for, 400 on a photo, a tenth of them flagged, for the map. A server of its own for
+each, driven with Chromium. Every wait has a limit; progress goes to stderr. Writes benchmarks/review.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
-from PIL import Image, ImageDraw
 
-from healtheat.build import build
-from healtheat.encoders import load_encoder
-from healtheat.sources.yolo import YoloSource
+from benchmarks.review_data import crowded, fill, trays
+from benchmarks.review_server import serving
+from benchmarks.throughput import machine
 
-ROOT = Path(__file__).resolve().parents[1]
-PHOTOS, CLASSES, KEYS = 60, 12, 40
+HERE = Path(__file__).resolve().parent
+KEYS = 40
+PAUSE_MS = 250  # between a verdict and the next key: nobody decides faster
+WAIT_S = 30.0  # the longest anything in the browser may take
+PLACING_S = 150.0  # and the map's projection
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -34,129 +37,217 @@ ARGUMENTS = [
     "--no-first-run",
     "--disable-background-networking",
 ]
+# Milliseconds from a key to the next sample with its crop decoded and painted, and to "saved".
 WATCH = """
-() => { window.times = []; let at = 0, before = '';
-  addEventListener('keydown', () => { at = performance.now(); before = document.getElementById('sample').dataset.finding; }, true);
-  const look = async () => { const s = document.getElementById('sample');
-    if (at && s.dataset.finding !== before) { const start = at; at = 0;
-      const image = s.querySelector('img'); try { await image.decode(); } catch {}
-      requestAnimationFrame(() => setTimeout(() => times.push(['next', performance.now() - start]))); }
-  };
-  new MutationObserver(look).observe(document.getElementById('sample-place'), { childList: true });
-  let pressed = 0; addEventListener('keydown', () => { pressed = performance.now(); }, true);
-  new MutationObserver(() => { if (document.getElementById('status').textContent.startsWith('saved'))
-    times.push(['saved', performance.now() - pressed]); }).observe(document.getElementById('status'), { childList: true });
+() => { window.times = { next: [], saved: [] };
+  let pressed = 0, shown = '', saved = false;
+  addEventListener('keydown', () => { pressed = performance.now(); saved = false;
+    shown = document.getElementById('sample').dataset.finding; }, true);
+  new MutationObserver(async () => {
+    const sample = document.getElementById('sample');
+    if (!sample || sample.dataset.finding === shown) return;
+    const start = pressed;
+    shown = sample.dataset.finding;
+    try { await sample.querySelector('img').decode(); } catch {}
+    requestAnimationFrame(() => setTimeout(() => times.next.push(performance.now() - start)));
+  }).observe(document.getElementById('sample-place'), { childList: true });
+  new MutationObserver(() => {
+    if (saved || !document.getElementById('status').textContent.startsWith('saved')) return;
+    saved = true;
+    times.saved.push(performance.now() - pressed);
+  }).observe(document.getElementById('status'), { childList: true });
 }
-"""  # noqa: E501
-
-
-def make_index(folder: Path) -> Path:
-    """A small real index."""
-    random = np.random.default_rng(0)
-    for name in ("images", "labels"):
-        (folder / name).mkdir(parents=True)
-    for number in range(PHOTOS):
-        image = Image.fromarray(random.integers(150, 170, (1280, 976, 3), dtype=np.uint8))
-        draw, lines = ImageDraw.Draw(image), []
-        for box in range(4):
-            class_id = (number + box) % CLASSES
-            x, y = 244 + 488 * (box % 2), 320 + 640 * (box // 2)
-            draw.ellipse((x - 90, y - 60, x + 90, y + 60), fill=(20 * class_id, 255 - 20 * class_id, 128))
-            lines.append(f"{class_id} {x / 976} {y / 1280} {190 / 976} {130 / 1280}")
-        image.save(folder / f"images/{number:03}.jpg", quality=90)
-        (folder / f"labels/{number:03}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    names = "\n".join(f"  {i}: 약 {i}" for i in range(CLASSES))
-    text = f"path: .\ntrain: images\nnames:\n{names}\n"
-    (folder / "data.yaml").write_text(text, encoding="utf-8")
-    build(YoloSource(folder / "data.yaml"), folder / "index", encoder=load_encoder("imagenet"), signals=())
-    return folder / "index"
-
-
-def fill(index: Path, findings: int) -> None:
-    """Replace the findings of the catalog."""
-    with duckdb.connect(str(index / "catalog.duckdb")) as catalog:
-        catalog.execute("DELETE FROM findings")
-        catalog.execute(
-            "INSERT INTO findings SELECT n, 0, b.box_id, b.image_id, b.line, b.class_id, 'mislabel', "
-            "0.5 + hash(n) % 100000 / 200000, 0.5, 'label', 'made up', (b.class_id + 1) % ?, '{}', true "
-            "FROM range(?) t(n) JOIN boxes b ON b.box_id = n % ?",
-            [CLASSES, findings, PHOTOS * 4],
-        )
-        catalog.execute("CHECKPOINT")
-
-
-def measure(index: Path, browser: Any) -> dict[str, float]:
-    """Seconds by what was waited for."""
-    started = time.perf_counter()
-    out: dict[str, float] = {}
-    command = [sys.executable, "-c", _SERVE, str(index)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, encoding="utf-8") as server:
-        assert server.stdout
-        link = server.stdout.readline().strip()
-        base = link.partition("/?")[0]
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        page.goto(link)
-        page.wait_for_url(f"{base}/")
-        out["start"] = time.perf_counter() - started
-        far = {"grid, far down": "/queue/mislabel?state=any&page=2000"}
-        for name, path in {
-            "queues": "/",
-            "grid": "/queue/mislabel",
-            **far,
-            "sample": "/queue/all/start",
-        }.items():
-            at = time.perf_counter()
-            page.goto(base + path)
-            out[f"first page: {name}"] = time.perf_counter() - at
-        page.goto(f"{base}/queue/mislabel/start?state=any")
-        page.wait_for_load_state("networkidle")
-        page.evaluate(WATCH)
-        for number in range(KEYS):
-            page.keyboard.press("od"[number % 2])
-            page.wait_for_timeout(500)
-        times = page.evaluate("times")
-        for what in ("next", "saved"):
-            found = [value / 1000 for kind, value in times if kind == what]
-            out[f"key to {what}, median of {len(found)}"] = float(np.median(found))
-            out[f"key to {what}, 95 %"] = float(np.quantile(found, 0.95))
-        page.close()
-        server.terminate()
-    return out
-
-
-_SERVE = """
-import sys
-from pathlib import Path
-from healtheat.index import Index
-from healtheat.review.serve import address, guard_of, listen, serve
-from healtheat.review.state import Review
-bound = listen("127.0.0.1", 0)
-guard = guard_of("127.0.0.1", bound.getsockname()[1])
-with Index.open(Path(sys.argv[1]), verify=False) as index:
-    link = address("127.0.0.1", guard)
-    serve(Review(index, "bench"), guard, bound, started=lambda: print(link, flush=True))
 """
+PAGE = """# Speed of the review page
+
+{date} UTC. {machine}.
+`python -m benchmarks.review --findings {sizes}`; what the indexes hold stands in [review.py](review.py).
+{note}
+A first page is timed from going there to `load`, every picture included, or to the condition it names; the
+server has just started. A key is timed to the next sample with its crop decoded and painted, and to the word
+“saved”, which follows the write to the disk.
+
+{lists}
+{maps}
+The number of open issues that the map counts inside the drawn area equals the length of the queue it opens;
+the benchmark stops where it does not.
+"""
+SHOWN = (
+    "document.querySelector('.crop img')?.complete && document.querySelector('.crop img').naturalWidth > 0"
+)
+DRAWN = "document.getElementById('map')?.dataset.points"
+
+
+def say(text: str) -> None:
+    """Progress, for a person who waits."""
+    print(f"{datetime.datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def limited(what: str) -> Iterator[None]:
+    """Say what was waited for in vain."""
+    from playwright.sync_api import Error
+
+    try:
+        yield
+    except Error as error:
+        raise SystemExit(f"{what}: {error.message.splitlines()[0]}") from None
+
+
+class Tab:
+    """A page of the browser, signed in, that measures in seconds."""
+
+    def __init__(self, browser: Any, link: str, started: float) -> None:
+        self.seconds: dict[str, float] = {}
+        self.base = link.partition("/?")[0]
+        self.page = browser.new_page(
+            viewport={"width": 1280, "height": 800},
+            bypass_csp=True,  # the page forbids eval, which waiting for a condition needs
+        )
+        self.page.set_default_timeout(WAIT_S * 1000)
+        with limited("signing in"):
+            self.page.goto(link)
+            self.page.wait_for_url(f"{self.base}/")
+        self.seconds["server start, to the first page"] = time.perf_counter() - started
+
+    def first(self, name: str, path: str, until: str = "") -> None:
+        """Open a page; wait for its `load`, or earlier for a condition."""
+        with limited(f"{name} ({path})"):
+            at = time.perf_counter()
+            self.page.goto(self.base + path, wait_until="commit" if until else "load")
+            if until:
+                self.page.wait_for_function(until)
+            self.seconds[name] = time.perf_counter() - at
+            self.page.wait_for_load_state("load")
+
+    def keys(self) -> None:
+        """Decide `KEYS` findings."""
+        with limited("opening the queue to decide"):
+            self.page.goto(f"{self.base}/queue/mislabel/start?state=any")
+            self.page.wait_for_timeout(1500)  # as one looks at the first sample
+            self.page.evaluate(WATCH)
+        for number in range(KEYS):
+            with limited(f"key press {number + 1} of {KEYS}"):
+                self.page.keyboard.press("od"[number % 2])
+                for kind in ("next", "saved"):
+                    self.page.wait_for_function(f"times.{kind}.length > {number}")
+                self.page.wait_for_timeout(PAUSE_MS)
+        for kind, found in self.page.evaluate("times").items():
+            words = {"next": "key to the next sample", "saved": "key to “saved”"}[kind]
+            self.seconds[f"{words}, median of {KEYS}"] = float(np.median(found)) / 1000
+            self.seconds[f"{words}, 95 %"] = float(np.quantile(found, 0.95)) / 1000
+
+    def lasso(self) -> None:
+        """Draw an area around the middle half of the map, open it as a queue, compare the counts."""
+        with limited("drawing an area"):
+            box = self.page.locator("#map").bounding_box()
+            at = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in _RING]
+            self.page.mouse.move(*at[0])
+            self.page.mouse.down()
+            for x, y in at[1:]:
+                self.page.mouse.move(x, y, steps=3)
+            begun = time.perf_counter()
+            self.page.mouse.up()
+            self.page.wait_for_selector("#map-queue")
+            self.seconds["area drawn to its counts"] = time.perf_counter() - begun
+            counted = self.page.inner_text("#map-chosen").split(" boxes in the area, ")[1].split()[0]
+        with limited("opening the area as a queue"):
+            begun = time.perf_counter()
+            self.page.click("#map-queue")
+            self.page.wait_for_selector(".finding")
+            self.page.wait_for_load_state("load")
+            self.seconds["area as a queue, first page"] = time.perf_counter() - begun
+            listed = self.page.inner_text(".actions strong")
+        if counted != listed:
+            raise SystemExit(f"the map counted {counted} issues in the area, the queue lists {listed}")
+
+
+_RING = [(0.5 + 0.25 * np.cos(a), 0.5 + 0.25 * np.sin(a)) for a in np.linspace(0, 6.2, 16)]
+
+
+def measure_list(index: Path, browser: Any) -> dict[str, float]:
+    """Seconds by what was waited for, on the list of findings."""
+    started = time.perf_counter()
+    with serving(index) as link:
+        tab = Tab(browser, link, started)
+        tab.first("first page: queues", "/")
+        tab.first("first page: grid of 48", "/queue/mislabel")
+        tab.first("first page: grid, far down", "/queue/mislabel?state=any&page=2000")
+        tab.first("first page: sample, crop shown", "/queue/all/start", SHOWN)
+        say("deciding by keyboard")
+        tab.keys()
+        tab.first("queues again, after verdicts", "/")
+        tab.page.close()
+    return tab.seconds
+
+
+def measure_map(index: Path, browser: Any) -> dict[str, float]:
+    """Seconds by what was waited for, on the map."""
+    started = time.perf_counter()
+    with serving(index) as link:
+        tab = Tab(browser, link, started)
+        tab.seconds.clear()
+        tab.first("map: first answer", "/map")
+        started = time.perf_counter()
+        while "being placed" in tab.page.content():
+            if time.perf_counter() - started > PLACING_S:
+                raise SystemExit(f"the boxes were not placed within {PLACING_S:g} s")
+            time.sleep(0.5)
+            with limited("looking at the map again"):
+                tab.page.goto(f"{tab.base}/map")
+        tab.seconds["map: placing all boxes, once an index"] = time.perf_counter() - started
+        tab.first("map: page with every point drawn", "/map", DRAWN)
+        tab.lasso()
+        tab.page.close()
+    return tab.seconds
+
+
+def table(sizes: list[int], what: str, columns: list[dict[str, float]]) -> str:
+    """A Markdown table, one column a size."""
+    lines = ["| seconds | " + " | ".join(f"{n:,} {what}" for n in sizes) + " |"]
+    lines.append("|---" + "|---:" * len(sizes) + "|")
+    for name in columns[0]:
+        lines.append(f"| {name} | " + " | ".join(f"{column[name]:.3f}" for column in columns) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    """Measure and print a Markdown table."""
+    """Measure and write the page."""
     from playwright.sync_api import sync_playwright
 
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--findings", type=int, nargs="+", default=[1_000, 100_000])
-    wanted = parser.parse_args().findings
-    columns: list[dict[str, float]] = []
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--findings", type=int, nargs="+", default=[1_000, 100_000], metavar="N")
+    parser.add_argument("--out", type=Path, default=HERE / "review.md")
+    parser.add_argument("--note", default="", help="what else ran on the machine meanwhile")
+    chosen = parser.parse_args()
+    lists, maps = [], []
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        index = make_index(Path(folder) / "set")
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-        for findings in wanted:
-            fill(index, findings)
-            columns.append(measure(index, browser))
+        say("building the index of trays")
+        index = trays(Path(folder) / "trays")
+        for size in chosen.findings:
+            fill(index, size)
+            say(f"{size:,} findings")
+            lists.append(measure_list(index, browser))
+        for size in chosen.findings:
+            say(f"building an index of {size:,} boxes")
+            index = crowded(Path(folder) / f"crowded-{size}", boxes=size)
+            fill(index, size // 10, each=10)
+            say(f"the map of {size:,} boxes")
+            maps.append(measure_map(index, browser))
+        version = browser.version
         browser.close()
-    print("| seconds | " + " | ".join(f"{n:,} findings" for n in wanted) + " |")
-    print("|---" * (len(wanted) + 1) + "|")
-    for name in columns[0]:
-        print(f"| {name} | " + " | ".join(f"{c.get(name, float('nan')):.3f}" for c in columns) + " |")
+    now = datetime.datetime.now(datetime.UTC)
+    text = PAGE.format(
+        date=f"{now:%Y-%m-%d %H:%M}",
+        machine=f"{machine()}, Chromium {version}",
+        sizes=" ".join(map(str, chosen.findings)),
+        note=f"{chosen.note}\n" if chosen.note else "",
+        lists=table(chosen.findings, "findings", lists),
+        maps=table(chosen.findings, "boxes", maps),
+    )
+    chosen.out.write_text(text, encoding="utf-8", newline="\n")
+    print(text)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from healtheat.projection import project
 from healtheat.report.pictures import data_uri
+from healtheat.review.colours import colour_of
 from healtheat.signals import Samples
 
 SIDE = 1000  # of the map, in its own units; twice what it is shown at on most pages
@@ -71,7 +71,7 @@ def draw_map(samples: Samples, flagged: Sequence[tuple[int, int, str]]) -> Map |
     """The map of all boxes; None without boxes. `flagged`: (finding_id, box_id, issue), worst first."""
     if not len(samples):
         return None
-    at = (project(samples.vectors).astype(np.float64) * np.array([1, -1]) * 0.95 + 1) / 2 * SIDE
+    at = (project(samples.vectors).astype(np.float64) * 0.95 + 1) / 2 * SIDE  # as the review page has it
     row = {int(box_id): i for i, box_id in enumerate(samples.boxes.box_id)}
     known = [(f, row[box], issue) for f, box, issue in flagged if box in row and issue in SHAPES]
     marks = [
@@ -86,12 +86,6 @@ def draw_map(samples: Samples, flagged: Sequence[tuple[int, int, str]]) -> Map |
             colour = "#{:02x}{:02x}{:02x}".format(*colour_of(code))
             labels.append(Label(int(x), int(y), int(samples.class_ids[code]), colour, len(mine)))
     return Map(_dots(at, samples.class_code), marks, labels, len(known) - len(marks))
-
-
-def colour_of(number: int) -> tuple[int, int, int]:
-    """A colour for the number-th class: hues far from each other, seen on white and on black."""
-    red, green, blue = colorsys.hls_to_rgb((number * 0.618034) % 1, (0.5, 0.58)[number % 2], 0.7)
-    return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def _dots(at: NDArray[np.float64], code: NDArray[np.int64]) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from healtheat.errors import HealtheatError
 from healtheat.index import Index
 from healtheat.review.areas import area_text, rectangle
+from healtheat.review.colours import colour_of
 from healtheat.review.places import GRID, places
 from healtheat.review.worklist import WorkList
 
@@ -43,6 +44,9 @@ class MapPoints:
         boxes = index.boxes()
         self._box_id = np.asarray(boxes.box_id, np.int64)
         self._class_id = np.asarray(boxes.class_id, np.int64)
+        self._classes, self._code, self._class_boxes = np.unique(
+            self._class_id, return_inverse=True, return_counts=True
+        )
         self._places: NDArray[np.uint16] = np.zeros((0, 2), np.uint16)
 
     @property
@@ -61,17 +65,22 @@ class MapPoints:
     def to_bytes(self) -> bytes:
         """Little-endian columns one behind the other.
 
-        n (uint32), box ids (n × uint32), class ids (n × uint32), x (n × uint16), y (n × uint16), 1 where an
-        issue is open (n × uint8).
+        n boxes and k classes (2 × uint32), box ids (n × int64), class ids (k × int64), colours of the classes
+        (k × uint32, 0xRRGGBB), the class of each box as a place among the k (n × uint32), x (n × uint16),
+        y (n × uint16), 1 where an issue is open (n × uint8).
         """
+        colours = [int.from_bytes(bytes(colour_of(code)), "big") for code in range(len(self._classes))]
         columns = (
-            self._box_id.astype("<u4"),
-            self._class_id.astype("<u4"),
+            np.array([self.boxes, len(self._classes)], "<u4"),
+            self._box_id.astype("<i8"),
+            self._classes.astype("<i8"),
+            np.array(colours, "<u4"),
+            self._code.astype("<u4"),
             self._places[:, 0].astype("<u2"),
             self._places[:, 1].astype("<u2"),
             self._open().astype("u1"),
         )
-        return np.array([self.boxes], "<u4").tobytes() + b"".join(c.tobytes() for c in columns)
+        return b"".join(column.tobytes() for column in columns)
 
     def regions(self) -> list[Region]:
         """Fields of the raster with the most open findings, then the most boxes."""
@@ -83,7 +92,7 @@ class MapPoints:
         for field in np.unique(number).tolist():
             inside = number == field
             row, column = divmod(field, REGIONS)
-            classes, counts = np.unique(self._class_id[inside], return_counts=True)
+            counts = np.bincount(self._code[inside], minlength=len(self._classes))
             corners = [round(v * step) for v in (column, row, column + 1, row + 1)]
             out.append(
                 Region(
@@ -92,19 +101,17 @@ class MapPoints:
                     area=area_text(rectangle(*corners)),
                     boxes=int(inside.sum()),
                     findings=int(is_open[inside].sum()),
-                    class_id=int(classes[counts.argmax()]),
+                    class_id=int(self._classes[counts.argmax()]),
                 )
             )
         return sorted(out, key=lambda r: (-r.findings, -r.boxes, r.row, r.column))[:MOST_REGIONS]
 
     def class_boxes(self) -> list[tuple[int, int]]:
         """(class id, boxes) of every class with a box, by id."""
-        ids, counts = np.unique(self._class_id, return_counts=True)
-        return list(zip(ids.tolist(), counts.tolist(), strict=True))
+        return list(zip(self._classes.tolist(), self._class_boxes.tolist(), strict=True))
 
     def _open(self) -> NDArray[np.bool_]:
-        rows = self._work.rows("SELECT DISTINCT box_id FROM work WHERE box_id >= 0 AND verdict IS NULL")
-        return np.isin(self._box_id, np.array([row[0] for row in rows], np.int64))
+        return np.isin(self._box_id, self._work.open_boxes())
 
     def _work_out(self) -> None:
         try:

@@ -37,4 +37,7 @@ def places(index: Index, box_ids: NDArray[np.int64]) -> NDArray[np.uint16]:
     with contextlib.suppress(OSError):
         file.parent.mkdir(exist_ok=True)
         write_atomic(file, data.getvalue())
+        for old in file.parent.glob("map-*.npy*"):  # of earlier builds, or half written
+            if old != file:
+                old.unlink()
     return found

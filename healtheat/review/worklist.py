@@ -111,6 +111,17 @@ class WorkList:
         finally:
             cursor.close()
 
+    def open_boxes(self) -> NDArray[np.int64]:
+        """Ids of the boxes with a finding that nobody decided, each once."""
+        cursor = self._db.cursor()
+        try:
+            found = cursor.execute(
+                "SELECT DISTINCT box_id FROM work WHERE box_id >= 0 AND verdict IS NULL"
+            ).fetchnumpy()
+        finally:
+            cursor.close()
+        return np.asarray(found["box_id"], np.int64)
+
     def page(self, view: View, *, offset: int, limit: int) -> list[int]:
         """Ids of the findings from place `offset` on."""
         where, values = view.where()

@@ -11,13 +11,20 @@
   const answer = await fetch("/map/points", { credentials: "same-origin" });
   if (!answer.ok) { chosen.textContent = `The map was not loaded: the server said ${answer.status}.`; return; }
   const bytes = await answer.arrayBuffer();
-  const n = new DataView(bytes).getUint32(0, true);
-  const ids = new Uint32Array(bytes, 4, n), classes = new Uint32Array(bytes, 4 + 4 * n, n);
-  const xs = new Uint16Array(bytes, 4 + 8 * n, n), ys = new Uint16Array(bytes, 4 + 10 * n, n);
-  const open = new Uint8Array(bytes, 4 + 12 * n, n);
+  // Ids are whole numbers of 64 bits, which a plain number cannot always hold: they are only ever written out.
+  const [n, k] = new Uint32Array(bytes, 0, 2);
+  let offset = 8;
+  const column = (kind, length) => {
+    const found = new kind(bytes, offset, length);
+    offset += found.byteLength;
+    return found;
+  };
+  const ids = column(BigInt64Array, n), classIds = [...column(BigInt64Array, k)].map(String);
+  const colours = [...column(Uint32Array, k)].map((c) => `#${c.toString(16).padStart(6, "0")}`);
+  const codes = column(Uint32Array, n), xs = column(Uint16Array, n), ys = column(Uint16Array, n);
+  const open = column(Uint8Array, n);
 
-  const names = new Map([...select.options].map((o) => [o.value, o.textContent]));
-  const order = new Map([...names.keys()].filter(Boolean).map((id, at) => [Number(id), at]));
+  const names = new Map([...select.options].map((o) => [o.value, o.textContent.replace(/ \(\d+\)$/, "")]));
   const bins = new Map(); // points by field, to find the nearest one fast
   const FIELD = 25;
   for (let i = 0; i < n; i++) {
@@ -29,8 +36,6 @@
   const px = (v) => MARGIN + (v / GRID) * (side - 2 * MARGIN);
   const unit = (v) => Math.min(GRID, Math.max(0, ((v - MARGIN) / (side - 2 * MARGIN)) * GRID));
 
-  function colour(id) { return `hsl(${((order.get(id) ?? 0) * 137.508) % 360} 65% ${dark.matches ? 62 : 42}%)`; }
-
   function paint() {
     const ratio = devicePixelRatio || 1;
     side = canvas.clientWidth;
@@ -39,12 +44,9 @@
     const c = plain.getContext("2d");
     c.scale(ratio, ratio);
     const size = n > 20000 ? 2 : n > 2000 ? 3.5 : 6;
-    const only = select.value === "" ? -1 : Number(select.value);
-    const groups = new Map();
-    for (let i = 0; i < n; i++) {
-      if (!groups.has(classes[i])) groups.set(classes[i], []);
-      groups.get(classes[i]).push(i);
-    }
+    const only = classIds.indexOf(select.value);
+    const groups = classIds.map(() => []);
+    for (let i = 0; i < n; i++) groups[codes[i]].push(i);
     const grey = dark.matches ? "#59616c" : "#b9c0c9", ring = dark.matches ? "#ffffff" : "#000000";
     const draw = (members, fill, marked) => {
       if (marked) {
@@ -54,8 +56,8 @@
       c.fillStyle = fill;
       for (const i of members) c.fillRect(px(xs[i]) - size / 2, px(ys[i]) - size / 2, size, size);
     };
-    for (const [id, members] of groups) if (id !== only) draw(members, only < 0 ? colour(id) : grey, only < 0);
-    if (groups.has(only)) draw(groups.get(only), colour(only), true);
+    groups.forEach((members, code) => { if (code !== only) draw(members, only < 0 ? colours[code] : grey, only < 0); });
+    if (only >= 0) draw(groups[only], colours[only], true);
     overlay();
   }
 
@@ -95,7 +97,7 @@
     tip.hidden = k < 0;
     if (k >= 0) {
       document.getElementById("map-crop").src = `/crop/${ids[k]}/small`;
-      document.getElementById("map-words").textContent = `${(names.get(String(classes[k])) ?? classes[k]).toString().replace(/ \(\d+\)$/, "")}${open[k] ? " · issue open" : ""}`;
+      document.getElementById("map-words").textContent = `${names.get(classIds[codes[k]]) ?? classIds[codes[k]]}${open[k] ? " · issue open" : ""}`;
       document.getElementById("map-open").href = `/map/box/${ids[k]}`;
       const x = px(xs[k]), y = px(ys[k]);
       tip.style.left = `${Math.max(0, x > side / 2 ? x - tip.offsetWidth - 14 : x + 14)}px`;

@@ -1,0 +1,91 @@
+"""Indexes of drawn photos for the benchmark of the review page, with as many findings as asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from healtheat.build import build
+from healtheat.encoders import Encoder, EncoderSpec, load_encoder
+from healtheat.sources.yolo import YoloSource
+
+PHOTO_PX = (976, 1280)
+CLASSES = 12
+SIDE = 20  # boxes a side on a crowded photo
+
+
+class PixelEncoder(Encoder):
+    """A fixed random projection of the crop's pixels: fast, and crops that look alike lie close together."""
+
+    def __init__(self, *, dim: int = 32, resolution_px: int = 16, batch_size: int = 256) -> None:
+        self.spec = EncoderSpec(
+            name="pixels",
+            backend="benchmark",
+            weights_sha256=hashlib.sha256(b"pixels").hexdigest(),
+            tower_dim=dim,
+            dim=dim,
+            resolution_px=resolution_px,
+            mean=(0.5, 0.5, 0.5),
+            std=(0.5, 0.5, 0.5),
+            batch_size=batch_size,
+        )
+        pixels = resolution_px * resolution_px * 3
+        self._projection = np.random.default_rng(5).normal(size=(pixels, dim)).astype(np.float32)
+
+    def _encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return (batch.reshape(len(batch), -1).astype(np.float32) - 128) @ self._projection + np.float32(1)
+
+
+def trays(folder: Path, *, photos: int = 60) -> Path:
+    """An index of photos with four boxes each, embedded with `imagenet`: photos as people have them."""
+    return _index(folder, photos, 2, 95, load_encoder("imagenet"))
+
+
+def crowded(folder: Path, *, boxes: int) -> Path:
+    """An index of at least `boxes` boxes, 400 on a photo, embedded with `PixelEncoder`: for the map."""
+    return _index(folder, -(-boxes // SIDE**2), SIDE, 20, PixelEncoder())
+
+
+def fill(index: Path, findings: int, *, each: int = 1) -> None:
+    """Replace the findings of the catalog: one on every `each`-th box, starting over where boxes run out."""
+    with duckdb.connect(str(index / "catalog.duckdb")) as catalog:
+        counted = catalog.execute("SELECT count(*) FROM boxes").fetchone()
+        assert counted
+        catalog.execute("DELETE FROM findings")
+        catalog.execute(
+            "INSERT INTO findings SELECT n, 0, b.box_id, b.image_id, b.line, b.class_id, 'mislabel', "
+            "0.5 + hash(n) % 100000 / 200000, 0.5, 'label', 'made up', (b.class_id + 1) % ?, '{}', true "
+            "FROM range(?) t(n) JOIN boxes b ON b.box_id = n * ? % ?",
+            [CLASSES, findings, each, counted[0]],
+        )
+        catalog.execute("CHECKPOINT")
+
+
+def _index(folder: Path, photos: int, side: int, radius_px: int, encoder: Encoder) -> Path:
+    random = np.random.default_rng(0)
+    for name in ("images", "labels"):
+        (folder / name).mkdir(parents=True)
+    width, height = PHOTO_PX
+    for number in range(photos):
+        image = Image.fromarray(random.integers(150, 170, (height, width, 3), dtype=np.uint8))
+        draw, lines = ImageDraw.Draw(image), []
+        for box in range(side * side):
+            class_id = (number + box) % CLASSES
+            x, y = width * (box % side + 0.5) / side, height * (box // side + 0.5) / side
+            across, down = radius_px, radius_px * 0.7
+            shade = 20 * class_id + int(random.integers(-15, 16))
+            draw.ellipse((x - across, y - down, x + across, y + down), fill=(shade, 255 - shade, 128))
+            sizes = (2 * across / width, 2 * down / height)
+            lines.append(f"{class_id} {x / width} {y / height} {sizes[0]} {sizes[1]}")
+        image.save(folder / f"images/{number:03}.jpg", quality=90)
+        (folder / f"labels/{number:03}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    names = "\n".join(f"  {i}: 약 {i}" for i in range(CLASSES))
+    text = f"path: .\ntrain: images\nnames:\n{names}\n"
+    (folder / "data.yaml").write_text(text, encoding="utf-8")
+    build(YoloSource(folder / "data.yaml"), folder / "index", encoder=encoder, signals=())
+    return folder / "index"
