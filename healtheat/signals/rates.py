@@ -6,6 +6,7 @@ labels do not: the disagreement that stays at the highest confidences is theirs.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,8 +147,8 @@ def unfound(best: Floats, class_code: Codes, least: float) -> tuple[Floats, Floa
 
     `best` (n,) is the highest confidence of a prediction on the box, 0 if none; only those of at least
     `least` (above 0) count. The detector's own misses are told by those it nearly missed: as many real boxes
-    are taken to lie below `least` as in the band as wide above it, and, in a class that goes unfound more
-    often than by chance, that excess too.
+    are taken to lie below `least` as in the band as wide above it (and a standard error more), and, in a
+    class that goes unfound more often than by chance, that excess too.
     """
     n = len(best)
     if not n:
@@ -156,8 +157,8 @@ def unfound(best: Floats, class_code: Codes, least: float) -> tuple[Floats, Floa
     narrow = ~missed & (best < 2 * least)
     size = np.bincount(class_code).astype(np.float64)
     near, gone = np.bincount(class_code, narrow), np.bincount(class_code, missed)
-    usual_near, usual_gone = _middle(near, size), _middle(gone, size)
-    miss = (near + _PRIOR * usual_near) / (size + _PRIOR)
+    usual_near, usual_gone = _usual(near, size), _usual(gone, size)
+    miss = (near + 1) / (size + 1 / usual_near)  # as if one more near miss had come at the usual rate
     gone_class = (gone + _PRIOR * usual_gone) / (size + _PRIOR)
     by_chance = 2 * np.sqrt(usual_gone * (1 - usual_gone) / (size + _PRIOR))
     miss = np.clip(np.maximum(miss, gone_class - usual_gone - by_chance), 1e-4, 1)
@@ -168,8 +169,14 @@ def unfound(best: Floats, class_code: Codes, least: float) -> tuple[Floats, Floa
     return np.asarray(empty[class_code]), np.asarray(1 - gone_class[class_code])
 
 
-def _middle(count: NDArray[Any], size: Floats) -> float:
-    """Median over boxes of their class's rate: a few classes of another kind do not move it."""
-    rate = (count + 0.5) / (size + 1)
-    order = np.argsort(rate, kind="stable")
-    return float(rate[order][np.searchsorted(np.cumsum(size[order]), size.sum() / 2)])
+def _usual(count: NDArray[Any], size: Floats) -> float:
+    """The rate of the classes together, one standard error up; classes that stand out do not count."""
+    kept = np.ones(len(size), bool)
+    for _ in range(5):
+        rate = count[kept].sum() / size[kept].sum()
+        inside = count <= rate * size + 3 * np.sqrt(rate * size) + 1
+        if not inside.any() or (inside == kept).all():
+            break
+        kept = inside
+    events = float(count[kept].sum())
+    return min((events + math.sqrt(events) + 1) / (float(size[kept].sum()) + 2), 1.0)
