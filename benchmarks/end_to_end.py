@@ -101,7 +101,9 @@ def train(data: Path, test: Path, out: Path, seed: int, args: argparse.Namespace
     model = yolo("yolo11n.yaml")
     model.add_callback("on_pretrain_routine_end", note_weights)
     same = {"imgsz": args.imgsz, "batch": args.batch, "workers": 0, "device": "cpu", "plots": False}
+    trainer = import_module("benchmarks.end_to_end_train").Bf16Trainer if args.bf16 else None
     model.train(
+        trainer=trainer,
         data=str(data / "data.yaml"),
         epochs=args.epochs,
         patience=args.epochs,
@@ -141,6 +143,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--imgsz", type=int, default=192)
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument(
+        "--bf16", action="store_true", help="layers in bfloat16 while training: faster on some processors"
+    )
     parser.add_argument("--rate", type=float, default=0.15)
     parser.add_argument("--encoder", default="pill")
     parser.add_argument("--test-share", type=float, default=0.25, help="share of the sources held out")
@@ -158,7 +163,7 @@ def main() -> None:
 
     sets = {name: getattr(args, name) for name in ("rate", "encoder", "test_share")}
     settings = {
-        **{name: getattr(args, name) for name in ("epochs", "imgsz", "batch")},
+        **{name: getattr(args, name) for name in ("epochs", "imgsz", "batch", "bf16")},
         **TRAIN,
         "ultralytics": version("ultralytics"),
         "torch": version("torch"),
@@ -186,7 +191,7 @@ def main() -> None:
             print(f"seed {seed} {arm}: mAP50 {result['map50']:.3f} in {result['seconds']:.0f} s", flush=True)
             command = (
                 f"python -m benchmarks.end_to_end --seeds {args.seeds} --arms {args.arms} "
-                f"--epochs {args.epochs} --imgsz {args.imgsz} --batch {args.batch}"
+                f"--epochs {args.epochs} --imgsz {args.imgsz} --batch {args.batch}" + " --bf16" * args.bf16
             )
             args.out.mkdir(parents=True, exist_ok=True)
             machine = f"Python {platform.python_version()}, {os.cpu_count()} CPUs"

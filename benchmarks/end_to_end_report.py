@@ -76,8 +76,8 @@ it sees only the labels with errors. `random` loses as many lines, each as likel
 """
 _TRAINING = """
 All arms of a seed start from the same weights, none pretrained, and share every setting: `yolo11n.yaml`,
-{epochs} epochs, {imgsz} px, batch {batch}, {optimizer}, learning rate {lr0} (cosine). Measured are the
-weights of the last epoch. Size, epochs and learning rate were set by a trial on seed 10, which is not
+{epochs} epochs, {imgsz} px, batch {batch}, {optimizer}, learning rate {lr0} (cosine){precision}. Measured
+are the weights of the last epoch. Size, epochs and learning rate were set by a trial on seed 10, which is not
 reported, on the same test photos.
 """
 _DROPPED = """
@@ -87,7 +87,8 @@ planted may still be wrong in the published set.
 
 
 def _method(split: Mapping[str, int], settings: Mapping[str, Any]) -> list[str]:
-    return [_text(_DATA, **split, **settings), "", _text(_TRAINING, **settings)]
+    precision = ", layers in bfloat16 while training" if settings["bf16"] else ""
+    return [_text(_DATA, **split, **settings), "", _text(_TRAINING, precision=precision, **settings)]
 
 
 def _text(template: str, **values: Any) -> str:

@@ -34,6 +34,7 @@ SETTINGS = {
     "lr0": 0.002,
     "rate": 0.15,
     "encoder": "pill",
+    "bf16": True,
     "torch": "2",
     "ultralytics": "8",
 }
@@ -160,3 +161,27 @@ def test_the_report_pairs_by_seed_and_stands_gaps(made: dict[str, Any]) -> None:
     assert "| 0 | 100 | 20 | 3 | 10 | 9 | 0.90 | 0.45 | 1 |" in text
     partial = report([*results, run(0, "random", 0.3)], made, "command", "machine")
     assert "| flagged − random |  | +0.200 | +0.200 |  |" in partial
+
+
+def test_bfloat16_changes_rounding_alone() -> None:
+    pytest.importorskip("ultralytics", reason="training needs the extra `detector`")
+    import torch
+
+    from benchmarks.end_to_end_train import Bf16Model
+
+    torch.manual_seed(0)
+    model = Bf16Model("yolo11n.yaml", nc=17, ch=3, verbose=False).train()
+    photos = torch.nn.functional.interpolate(torch.rand(4, 3, 8, 8), 160)
+    got = model(photos)
+    expected = super(Bf16Model, model).predict(photos)
+    assert got.keys() == expected.keys()
+    for name in ("boxes", "scores"):
+        assert got[name].dtype == torch.float32  # the loss is computed in float32
+        assert not torch.equal(got[name], expected[name])
+        assert torch.corrcoef(torch.stack([got[name].flatten(), expected[name].flatten()]))[0, 1] > 0.95
+    got["scores"].sum().backward()
+    assert all(p.dtype == torch.float32 for p in model.parameters())
+    model.eval()
+    with torch.no_grad():
+        evaluated, plain = model(photos)[0], super(Bf16Model, model).predict(photos)[0]
+    assert torch.equal(evaluated, plain)
