@@ -44,7 +44,7 @@ KEYS: tuple[tuple[str, str], ...] = (
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %"
+    return f"{100 * value:.0f}\u00a0%"  # never a line end between them
 
 
 def _score(value: float | None) -> str:

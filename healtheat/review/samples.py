@@ -146,13 +146,13 @@ class Samples:
                 )
             )
         if box_id >= 0:
-            near = self._known(evidence.get("own_neighbours"))
-            near = near or self._alike.nearest(box_id, image_id, own, NEIGHBOURS)
-            rows.append(Row("nearest in its class", near[:NEIGHBOURS]))
-            if other != NO_CLASS:
+            if other != NO_CLASS:  # what it is called and what it may be, one above the other
                 theirs = self._known(evidence.get("suggested_neighbours"))
                 theirs = theirs or self._alike.nearest(box_id, image_id, other, NEIGHBOURS)
                 rows.append(Row("nearest in the suggested class", theirs[:NEIGHBOURS]))
+            near = self._known(evidence.get("own_neighbours"))
+            near = near or self._alike.nearest(box_id, image_id, own, NEIGHBOURS)
+            rows.append(Row("nearest in its class", near[:NEIGHBOURS]))
         if other != NO_CLASS:
             rows.append(Row("typical of the suggested class", self._alike.typical(other, NEIGHBOURS)))
         return [row for row in rows if row.box_ids]

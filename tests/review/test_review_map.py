@@ -143,7 +143,7 @@ def test_the_places_of_earlier_builds_are_cleared(review: Review, index_path: Pa
 
 
 class Wide:
-    """An index whose class ids need more than 32 bits. The catalog holds 64, though no source of ours does."""
+    """An index whose class ids need more than 32 bits: the catalog holds 64, if no source of ours does."""
 
     def __init__(self, index: Index) -> None:
         self.path, self.vectors = index.path, index.vectors

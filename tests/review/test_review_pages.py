@@ -36,7 +36,7 @@ def test_overview_counts(client: TestClient, undecided: Review) -> None:
     for finding_id in undecided.work.page(View(queue="mislabel"), offset=0, limit=8):
         undecided.work.decide(finding_id, "drop", WHO)
     text = client.get("/").text
-    assert "8 drop" in text and "100 % were errors" in text and "likely left" in text
+    assert "8 drop" in text and "100\u00a0% were errors" in text and "likely left" in text
 
 
 def test_judging_without_javascript(client: TestClient, undecided: Review) -> None:

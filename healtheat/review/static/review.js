@@ -21,6 +21,7 @@
 
   for (const element of document.querySelectorAll("#help-button")) element.hidden = false;
   document.documentElement.classList.add("scripted");
+  if (matchMedia("(min-width: 56rem)").matches) for (const e of document.querySelectorAll("[data-open-if-wide]")) e.open = true;
   const wake = (root) => { for (const e of root.querySelectorAll(".needs-script")) e.hidden = false; };
   wake(document);
 
@@ -298,5 +299,6 @@
     });
   }
 
-  if (mode === "one") prefetch();
+  // What is on the screen comes first: the pictures of the next samples wait until it is all there.
+  if (mode === "one") { if (document.readyState === "complete") prefetch(); else window.addEventListener("load", prefetch); }
 })();
