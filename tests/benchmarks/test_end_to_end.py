@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.end_to_end import ARMS, prepare
+from benchmarks.end_to_end import ARMS, RESULT, finished, prepare
 from benchmarks.end_to_end_data import (
     all_lines,
     at_random,
@@ -21,6 +21,7 @@ from benchmarks.end_to_end_data import (
     planted,
     split_sources,
     write_arm,
+    write_json,
     write_split,
 )
 from benchmarks.end_to_end_report import report
@@ -142,25 +143,35 @@ def made() -> dict[str, Any]:
     return {"split": split, "seeds": {seed: {**about, "arms": arms} for seed in (0, 1)}}
 
 
-def test_the_report_pairs_by_seed_and_stands_gaps(made: dict[str, Any]) -> None:
-    def run(seed: int, arm: str, map50: float) -> dict[str, Any]:
-        return {
-            "seed": seed,
-            "arm": arm,
-            "map50": map50,
-            "map50_95": 0.1,
-            "seconds": 60,
-            "cpu_seconds": 60,
-            "settings": SETTINGS,
-        }
+def run(seed: int, arm: str, map50: float, **settings: Any) -> dict[str, Any]:
+    figures = {"map50": map50, "map50_95": 0.1, "seconds": 60, "cpu_seconds": 60}
+    return {"seed": seed, "arm": arm, **figures, "settings": {**SETTINGS, **settings}}
 
+
+def test_the_report_pairs_by_seed_and_stands_gaps(made: dict[str, Any]) -> None:
     results = [run(1, "dirty", 0.5), run(0, "dirty", 0.25), run(0, "flagged", 0.5), run(1, "flagged", 0.25)]
-    text = report(results, made, "command", "machine")
-    assert "| flagged − dirty | -0.250 | +0.250 | +0.000 | 0.354 |" in text
+    text = report(results, made, "machine")
+    assert "| flagged − dirty | +0.250 | -0.250 | +0.000 | 0.354 |" in text
     assert "flagged − random" not in text
     assert "| 0 | 100 | 20 | 3 | 10 | 9 | 0.90 | 0.45 | 1 |" in text
-    partial = report([*results, run(0, "random", 0.3)], made, "command", "machine")
-    assert "| flagged − random |  | +0.200 | +0.200 |  |" in partial
+    partial = report([*results, run(0, "random", 0.3)], made, "machine")
+    assert "| flagged − random | +0.200 |  | +0.200 |  |" in partial
+
+
+def test_settings_are_not_mixed(made: dict[str, Any]) -> None:
+    results = [run(0, "dirty", 0.25, epochs=9), run(0, "flagged", 0.5), run(0, "dirty", 0.4)]
+    text = report(results, made, "machine")
+    assert text.index("40 epochs at 192 px") < text.index("9 epochs at 192 px")
+    assert text.count("| flagged − dirty |") == 1 and "| flagged − dirty | +0.100 |" in text
+
+
+def test_only_runs_on_the_very_same_labels_count(tmp_path: Path) -> None:
+    made = {"seeds": {0: {"arms": {"dirty": {"labels_sha256": "new"}}}}}
+    for name, seed, sha in (("seed-0-dirty", 0, "new"), ("seed-0-old", 0, "old"), ("seed-7-dirty", 7, "new")):
+        (tmp_path / "runs-1" / name).mkdir(parents=True)
+        write_json(tmp_path / "runs-1" / name / RESULT, {"seed": seed, "arm": "dirty", "labels_sha256": sha})
+    (tmp_path / "runs-1" / "seed-1-dirty").mkdir()  # killed before it was done
+    assert list(finished(tmp_path, made)) == [tmp_path / "runs-1" / "seed-0-dirty"]
 
 
 def test_bfloat16_changes_rounding_alone() -> None:
