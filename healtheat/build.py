@@ -25,7 +25,7 @@ from pydantic import JsonValue
 from healtheat import __version__
 from healtheat.boxes import Problem
 from healtheat.crops import CropPolicy
-from healtheat.encoders import Encoder
+from healtheat.encoders import QUESTIONS, Encoder
 from healtheat.errors import InputError
 from healtheat.findings import FindingSettings
 from healtheat.index import FORMAT_VERSION, Index
@@ -115,6 +115,7 @@ def build(
                 if not intake.boxes:
                     raise _nothing(source, intake.problems)
                 clock.lap("embed")
+                _write_words(catalog, encoder)
                 shards = _write_shards(catalog, pool, staging, encoder.spec.dim)
                 catalog.finish()
         finally:
@@ -182,6 +183,14 @@ def _write_shards(catalog: CatalogWriter, pool: VectorPool, staging: Path, dim: 
     found = catalog.sql("SELECT tile_id, crop_key FROM background ORDER BY tile_id")
     _write_one(staging / shard_name(BACKGROUND), found, pool, dim)
     return rows
+
+
+def _write_words(catalog: CatalogWriter, encoder: Encoder) -> None:
+    """What the encoder knows in words, so that signals need not load it."""
+    for question in QUESTIONS:
+        for place, (answer, weights) in enumerate(encoder.text_weights(question).items()):
+            for number, weight in enumerate(weights.tolist()):
+                catalog.add("words", question, answer, place, number, weight)
 
 
 def _write_one(path: Path, found: list[tuple[int, str]], pool: VectorPool, dim: int) -> None:

@@ -22,6 +22,9 @@ def main() -> int:
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--no-export", action="store_true")
+    parser.add_argument(
+        "--out", type=Path, help="folder for the encoder; the shipped one, for a run of all steps"
+    )
     for f in fields(Settings):
         parser.add_argument("--" + f.name.replace("_", "-"), type=type(f.default), default=f.default)
     given = parser.parse_args()
@@ -34,13 +37,15 @@ def main() -> int:
         tell(str(prepare(given.work, photo_root(), given.threads)))
     settings = Settings(**{f.name: getattr(given, f.name) for f in fields(Settings)})
     train(given.work, settings, tell)
-    if not given.no_export:
+    if settings.steps != Settings().steps and given.out is None and not given.no_export:
+        tell("not exported: a run of other than all steps does not replace the shipped encoder; give --out")
+    elif not given.no_export:
         from training.batches import load_material
-        from training.export import export
+        from training.export import SHIPPED, export
 
         material = load_material(given.work, settings.seed)
         last = sorted(given.work.glob("step*.pt"))[-AVERAGED:]
-        tell(str(export(last, material, seed=settings.seed)))
+        tell(str(export(last, material, seed=settings.seed, out=given.out or SHIPPED)))
     return 0
 
 

@@ -130,7 +130,9 @@ def prepare(work: Path, root: Path, processes: int = 2) -> dict[str, int]:
     np.save(work / "pills.npy", np.stack(pills))
     np.save(work / "tiles.npy", np.stack(tiles))
     lines = (json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
-    (work / "pills.jsonl").write_text("".join(lines), encoding="utf-8", newline="\n")
+    part = work / "pills.jsonl.part"  # last and at once: the file says that all of them are done
+    part.write_text("".join(lines), encoding="utf-8", newline="\n")
+    part.replace(work / "pills.jsonl")
     return {
         "photos": len(jobs), "photos_with_pills": len({r["photo"] for r in rows}), "pills": len(rows),
         "products": len({r["product"] for r in rows}),

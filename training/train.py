@@ -181,6 +181,20 @@ class Trainer:
         return model.eval()
 
 
+def add_row(curve: Path, row: dict[str, Any]) -> None:
+    """Append `row`; rows of the same or later steps, from before a kill, are dropped."""
+    old: list[dict[str, Any]] = []
+    if curve.exists():
+        with curve.open(encoding="utf-8", newline="") as f:
+            old = [known for known in csv.DictReader(f) if int(known["step"]) < row["step"]]
+    part = curve.with_suffix(".part")
+    with part.open("w", encoding="utf-8", newline="") as f:
+        writer = csv.DictWriter(f, row.keys(), extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows([*old, row])
+    part.replace(curve)
+
+
 def train(work: Path, settings: Settings, tell: Callable[[str], None]) -> Path:
     """Train or go on training in `work`; returns the checkpoint path. `tell` gets one line a report."""
     path, curve = work / "checkpoint.pt", work / "curve.csv"
@@ -223,12 +237,7 @@ def train(work: Path, settings: Settings, tell: Callable[[str], None]) -> Path:
                     **{name: round(float(np.mean(values)), 4) for name, values in seen.items()},
                     **found,
                 }
-                is_new = not curve.exists()
-                with curve.open("a", encoding="utf-8", newline="") as f:
-                    writer = csv.DictWriter(f, row.keys())
-                    if is_new:
-                        writer.writeheader()
-                    writer.writerow(row)
+                add_row(curve, row)
                 tell(str(row))
                 trainer.save(work / f"step{trainer.step:05d}.pt")
             if trainer.step % settings.save_every == 0 or trainer.step == settings.steps:

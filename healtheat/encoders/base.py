@@ -32,6 +32,17 @@ class Encoder(ABC):
         """
         return {}
 
+    def text_weights(self, question: str) -> dict[str, NDArray[np.float32]]:
+        """answer → (dim,) weights whose product with a crop vector is the answer's logit (zero-shot chances
+        are the softmax); {} where the encoder has no such question.
+        """
+        scale = self._logit_scale() / np.sqrt(1 - self.spec.colour_weight)  # the tower's share of the vector
+        return {a: np.float32(scale) * v for a, v in self.text_vectors(question).items()}
+
+    def _logit_scale(self) -> float:
+        """What the cosine of a crop and a text is multiplied with."""
+        return 1.0
+
     def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, dim) unit rows of (n, R, R, 3) crops, R = `spec.resolution_px`.
 

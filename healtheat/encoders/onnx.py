@@ -47,6 +47,13 @@ class OnnxEncoder(Encoder):
         threads: int | None = None,
     ) -> None:
         """Raises EncoderError where the bytes are not the network that the spec speaks of."""
+        if spec.backend != "onnx" or spec.precision != "fp32":
+            raise EncoderError(
+                f"encoder {spec.name}: expected backend onnx and precision fp32, "
+                f"found {spec.backend} and {spec.precision}"
+            )
+        if questions:
+            questions.check(spec)
         found = hashlib.sha256(network).hexdigest()
         if found != spec.weights_sha256:
             raise EncoderError(
@@ -57,7 +64,7 @@ class OnnxEncoder(Encoder):
                 f"encoder {spec.name}: image.onnx keeps tensors in other files; save it as one file"
             )
         self.spec = spec
-        self._questions = questions
+        self.questions = questions
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or default_threads()
         options.inter_op_num_threads = 1
@@ -86,7 +93,10 @@ class OnnxEncoder(Encoder):
         )
 
     def text_vectors(self, question: str) -> dict[str, NDArray[np.float32]]:
-        return self._questions.vectors(question, self.spec) if self._questions else {}
+        return self.questions.vectors(question, self.spec) if self.questions else {}
+
+    def _logit_scale(self) -> float:
+        return self.questions.logit_scale if self.questions else 1.0
 
     def _encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         try:

@@ -13,6 +13,8 @@ from healtheat.crops.cut import Resample
 from healtheat.encoders.base import Encoder
 from healtheat.encoders.hub import one_line, quiet_logs
 from healtheat.encoders.open_clip_source import Source, resolve
+from healtheat.encoders.prompts import PROMPTS
+from healtheat.encoders.questions import padded
 from healtheat.encoders.spec import EncoderSpec, first_reason
 from healtheat.errors import EncoderError
 
@@ -31,9 +33,11 @@ BATCH_SIZE = {"cpu": 16, "mps": 64, "cuda": 256}
 class OpenClipEncoder(Encoder):
     """The image tower of a CLIP; letterboxed input, precision as the device likes it."""
 
-    def __init__(self, spec: EncoderSpec, model: Any, device: torch.device) -> None:
+    def __init__(
+        self, spec: EncoderSpec, model: Any, device: torch.device, tokenizer: Any | None = None
+    ) -> None:
         self.spec = spec
-        self._model, self._device = model, device
+        self._model, self._device, self._tokenizer = model, device, tokenizer
 
     @classmethod
     def load(
@@ -60,9 +64,28 @@ class OpenClipEncoder(Encoder):
             torch.set_num_threads(threads)
         where = _device(device)
         precision = _precision(where, precision)
-        model, preprocess = _create(resolve(name), precision, where)
+        source = resolve(name)
+        model, preprocess = _create(source, precision, where)
         spec = _spec(name, model, preprocess, precision, where)
-        return cls(spec.changed(**policy), model, where)
+        return cls(spec.changed(**policy), model, where, _tokenizer(source))
+
+    def text_vectors(self, question: str) -> dict[str, NDArray[np.float32]]:
+        """By the model's own text tower, of English prompts; {} where its tokenizer would be a download."""
+        if self._tokenizer is None or question not in PROMPTS:
+            return {}
+        import torch
+
+        answers = {}
+        for answer, texts in PROMPTS[question].items():
+            with torch.inference_mode():
+                tokens = self._tokenizer(list(texts)).to(self._device)
+                rows = self._model.encode_text(tokens, normalize=True).float().cpu().numpy()
+            answers[answer] = padded(rows.mean(axis=0), self.spec)
+        return answers
+
+    def _logit_scale(self) -> float:
+        scale = getattr(self._model, "logit_scale", None)
+        return 1.0 if scale is None else min(float(scale.detach().float().exp()), 1000.0)
 
     def _encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         import torch
@@ -71,6 +94,16 @@ class OpenClipEncoder(Encoder):
             images = torch.from_numpy(self._normalised(batch)).to(self._device, _dtype(self.spec.precision))
             features: NDArray[np.float32] = self._model.encode_image(images).float().cpu().numpy()
         return features
+
+
+def _tokenizer(source: Source) -> Any | None:
+    """open_clip's own tokenizer; None for models that need one of another library's hub."""
+    import open_clip
+
+    config = open_clip.get_model_config(source.model_name)
+    if config is None or (config.get("text_cfg") or {}).get("hf_tokenizer_name"):
+        return None
+    return open_clip.get_tokenizer(source.model_name)
 
 
 def _device(asked: str) -> torch.device:

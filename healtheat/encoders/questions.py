@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from healtheat.encoders.files import MAX_TEXT_BYTES, read_bytes
+from healtheat.encoders.files import MAX_TEXT_BYTES, QUESTIONS_FILE, read_bytes
 from healtheat.encoders.spec import EncoderSpec, first_reason
 from healtheat.errors import EncoderError
 
@@ -27,7 +27,9 @@ class Questions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    logit_scale: FiniteFloat  # softmax over the answers takes logit_scale × cosine
+    logit_scale: float = Field(
+        gt=0, le=1000, allow_inf_nan=False
+    )  # softmax over the answers takes logit_scale × cosine
     questions: dict[str, dict[str, dict[str, list[FiniteFloat]]]]  # question → label → language → vector
 
     def vectors(
@@ -43,6 +45,19 @@ class Questions(BaseModel):
                 answers[label] = padded(np.array(by_language[language], np.float32), spec)
         return answers
 
+    def check(self, spec: EncoderSpec) -> None:
+        """EncoderError where a text vector does not fit the encoder, or an answer lacks the pooled one."""
+        for question, answers in self.questions.items():
+            for answer, by_language in answers.items():
+                where = f"{QUESTIONS_FILE}: {question}, {answer}"
+                if LANGUAGES not in by_language:
+                    raise EncoderError(f"encoder {spec.name}: {where}: expected a vector for {LANGUAGES}")
+                for vector in by_language.values():
+                    try:
+                        padded(np.array(vector, np.float64), spec)
+                    except EncoderError as error:
+                        raise EncoderError(f"{error} ({where})") from None
+
 
 def padded(text: NDArray[np.float32], spec: EncoderSpec) -> NDArray[np.float32]:
     """(dim,) unit vector: the (tower_dim,) text vector, zeros where crop vectors hold colour."""
@@ -50,8 +65,9 @@ def padded(text: NDArray[np.float32], spec: EncoderSpec) -> NDArray[np.float32]:
         raise EncoderError(
             f"encoder {spec.name}: text vector: expected ({spec.tower_dim},), found {text.shape}"
         )
-    norm = float(np.linalg.norm(text))
-    if not 0 < norm < np.inf:
+    with np.errstate(over="ignore"):
+        norm = float(np.linalg.norm(text))
+    if not 1e-6 < norm < 1e6:
         raise EncoderError(f"encoder {spec.name}: text vector: NaN, infinite or zero")
     vector = np.zeros(spec.dim, np.float32)
     vector[: spec.tower_dim] = text / norm

@@ -10,16 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from healtheat.encoders.base import Encoder
-from healtheat.encoders.files import NETWORK_FILE, QUESTIONS_FILE, SPEC_FILE, read_spec
+from healtheat.encoders.files import NETWORK_FILE, SPEC_FILE, read_spec
 from healtheat.encoders.hub import CONFIG, WEIGHTS
 from healtheat.encoders.onnx import OnnxEncoder
 from healtheat.encoders.open_clip import OpenClipEncoder
 from healtheat.encoders.open_clip_source import cached_names
-from healtheat.encoders.questions import read_questions
-from healtheat.encoders.spec import EncoderSpec
 from healtheat.errors import EncoderError
 from healtheat.progress import Progress, silent
 
@@ -85,22 +82,6 @@ def load_encoder(
 def embedded() -> list[str]:
     """Names of the encoders whose files are installed."""
     return [name for name in EMBEDDED if (_HERE / name / SPEC_FILE).is_file()]
-
-
-def shipped_text_weights(spec: EncoderSpec, question: str) -> dict[str, NDArray[np.float32]]:
-    """answer → (dim,) weights whose product with a crop vector of `spec` is the answer's logit.
-
-    Softmax over the answers gives their zero-shot chances. No network is loaded. Found by the hash of the
-    weights, so that an index built by another encoder, or another training of this one, gets {}: its vectors
-    cannot be compared with these texts.
-    """
-    for name in embedded():
-        if read_spec(_HERE / name / SPEC_FILE).weights_sha256 == spec.weights_sha256:
-            questions = read_questions(_HERE / name / QUESTIONS_FILE)
-            if questions:
-                found = questions.vectors(question, spec)
-                return {answer: vector * questions.logit_scale for answer, vector in found.items()}
-    return {}
 
 
 def list_encoders(
@@ -173,7 +154,7 @@ def _measured(info: EncoderInfo, threads: int | None) -> EncoderInfo:
         while time.perf_counter() - started < MEASURE_S:
             encoder.encode(crops)
             done += len(crops)
-    except EncoderError as error:
+    except (EncoderError, MemoryError) as error:
         return replace(info, note=f"cannot be loaded: {error}")
     rate = done / (time.perf_counter() - started)
     return replace(info, dim=spec.dim, resolution_px=spec.resolution_px, crops_per_s=rate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
@@ -13,7 +13,11 @@ from healtheat.crops.cut import Resample
 from healtheat.encoders.colour import COLOUR_DIM
 from healtheat.errors import EncoderError
 
+Level = Annotated[int, Field(ge=0, le=255)]
 Rgb = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+
+
+MAX_BATCH_PIXELS = 2**26  # 805 MB as float32: more than any network needs, less than a small machine has
 
 
 class EncoderSpec(BaseModel):
@@ -33,7 +37,7 @@ class EncoderSpec(BaseModel):
     mean: Rgb  # of the channels, as shares of 255
     std: Rgb
     resample: Resample = "bilinear"
-    fill: tuple[int, int, int] = CropPolicy().fill
+    fill: tuple[Level, Level, Level] = CropPolicy().fill
     padding: float = Field(default=CropPolicy().padding, ge=0, le=1)
     views: tuple[FiniteFloat, ...] = Field(
         default=(0.0,), min_length=1, max_length=64
@@ -49,6 +53,11 @@ class EncoderSpec(BaseModel):
         expected = self.tower_dim + (COLOUR_DIM if self.colour_weight else 0)
         if self.dim != expected:
             raise ValueError(f"dim: expected {expected} (tower and colour block), found {self.dim}")
+        if self.batch_size * self.resolution_px**2 > MAX_BATCH_PIXELS:
+            raise ValueError(
+                f"batch_size × resolution_px²: expected at most {MAX_BATCH_PIXELS:,}, found "
+                f"{self.batch_size} × {self.resolution_px}²"
+            )
         if min(self.std) <= 0:
             raise ValueError(f"std: expected positive numbers, found {self.std}")
         return self

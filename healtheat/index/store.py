@@ -130,6 +130,24 @@ class Index:
         """(m, d) unit vectors of tiles cut from unlabelled parts of the photos, ordered by tile_id."""
         return np.array(self._shard(BACKGROUND).vectors, np.float32)
 
+    def words(self) -> dict[str, dict[str, NDArray[np.float32]]]:
+        """question → answer → (d,) weights whose product with a vector is the answer's logit; {} where the
+        encoder that built this knows no text. Raises BadIndex where they do not fit the vectors.
+        """
+        rows = self.sql("SELECT * FROM words ORDER BY question, place, number").to_pydict()
+        found: dict[str, dict[str, list[float]]] = {}
+        for question, answer, weight in zip(rows["question"], rows["answer"], rows["weight"], strict=True):
+            found.setdefault(question, {}).setdefault(answer, []).append(weight)
+        out = {q: {a: np.array(w, np.float32) for a, w in answers.items()} for q, answers in found.items()}
+        for question, answers in out.items():
+            for answer, weights in answers.items():
+                if weights.shape != (self.manifest.dim,) or not np.isfinite(weights).all():
+                    raise BadIndex(
+                        f"{CATALOG_NAME}: words: {question}, {answer}: expected {self.manifest.dim} finite "
+                        f"numbers, found {len(weights)}; build the index again"
+                    )
+        return out
+
     def measures(self, box_ids: NDArray[np.int64]) -> NDArray[Any]:
         """(n,) CROP_MEASURES records in the order of `box_ids`."""
         rows = self._rows(np.asarray(box_ids, np.int64).reshape(-1))

@@ -47,6 +47,7 @@ TABLES: dict[str, dict[str, str]] = {
         "h": _NUMBER,
         "crop_key": _TEXT,
     },
+    "words": {"question": _TEXT, "answer": _TEXT, "place": _ID, "number": _ID, "weight": "FLOAT"},
     "scores": {
         "run_id": _ID,
         "box_id": _ID,
@@ -87,7 +88,7 @@ TABLES: dict[str, dict[str, str]] = {
         "settings": _TEXT,
     },
 }
-BASE_TABLES = ("images", "boxes", "classes", "problems", "background")
+BASE_TABLES = ("images", "boxes", "classes", "problems", "background", "words")
 
 ARROW: dict[str, pa.DataType] = {
     _TEXT: pa.string(),

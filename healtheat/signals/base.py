@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healtheat.boxes import NO_CLASS, Boxes, Images, Problem
-from healtheat.encoders import EncoderSpec, shipped_text_weights
 from healtheat.groups import group_codes
 from healtheat.issues import ISSUES
 from healtheat.neighbours import Neighbours, search
@@ -25,7 +24,6 @@ from healtheat.neighbours import Neighbours, search
 if TYPE_CHECKING:
     from healtheat.index import Index
 
-QUESTIONS = ("pill", "family", "colour")  # what signals ask of encoders that know words
 MEASURES = np.dtype([("dhash", "u8"), ("sharpness", "f4"), ("brightness", "f4"), ("contrast", "f4")])
 
 
@@ -174,7 +172,6 @@ def samples_from(index: Index) -> Samples:
     by_id = {i: h for i, h in zip(found["image_id"], found["dhash"], strict=True) if h is not None}
     dhash = np.array([int(by_id.get(int(i), 0)) & (2**64 - 1) for i in images.image_id], np.uint64)
     codes = group_codes(list(images.group_key), list(images.sha256))
-    spec = EncoderSpec.model_validate(index.manifest.encoder)
     return Samples(
         boxes=boxes,
         images=images,
@@ -185,7 +182,7 @@ def samples_from(index: Index) -> Samples:
         background=index.background(),
         problems=index.problems(),
         image_dhash=dhash,
-        texts={question: shipped_text_weights(spec, question) for question in QUESTIONS},
+        texts=index.words(),
     )
 
 

@@ -17,7 +17,6 @@ from healtheat.encoders import (
     EncoderSpec,
     list_encoders,
     load_encoder,
-    shipped_text_weights,
 )
 from healtheat.errors import EncoderError
 
@@ -98,24 +97,28 @@ def test_text_vectors_fit_crop_vectors(encoder: Encoder) -> None:
     assert encoder.text_vectors("no such question") == {}
 
 
-def test_shipped_text_is_found_by_the_weights_alone() -> None:
-    """An index says which weights made its vectors; texts of other weights must not be compared with them."""
-    if "pill" not in [info.name for info in list_encoders()]:
-        pytest.skip("the pill encoder's files are not installed")
-    encoder = load_encoder("pill", threads=1)
-    found, own = shipped_text_weights(encoder.spec, "pill"), encoder.text_vectors("pill")
-    assert {"pill", "background"} <= set(found) == set(own)
-    lengths = {label: np.linalg.norm(found[label]) for label in own}
-    assert (
-        min(lengths.values()) > 5 and np.ptp(list(lengths.values())) < 1e-3
-    )  # the logit scale, once for all
-    for label, vector in own.items():
-        np.testing.assert_allclose(found[label] / lengths[label], vector, atol=1e-6)
-    renamed = encoder.spec.model_copy(update={"name": "other"})
-    assert shipped_text_weights(renamed, "pill")
-    retrained = encoder.spec.model_copy(update={"weights_sha256": "0" * 64})
-    assert shipped_text_weights(retrained, "pill") == {}
-    assert shipped_text_weights(load_encoder("imagenet", threads=1).spec, "pill") == {}
+def test_text_weights_give_logits(encoder: Encoder) -> None:
+    """Weights are the text vectors times one scale for all answers; colour in the vector changes no logit."""
+    if encoder.spec.name == "imagenet":
+        assert encoder.text_weights("pill") == {}
+        return
+    vectors, weights = encoder.text_vectors("pill"), encoder.text_weights("pill")
+    assert {"pill", "background", "piece"} == set(vectors) == set(weights)
+    scale = np.linalg.norm(weights["pill"])
+    assert scale > 1
+    for answer, vector in vectors.items():
+        np.testing.assert_allclose(weights[answer] / scale, vector, atol=1e-5)
+
+
+def test_colour_beside_the_tower_changes_no_logit() -> None:
+    plain, coloured = (load_encoder("pill", threads=1, colour_weight=w) for w in (0, 0.3))
+    crops = crops_for(plain, 3)
+    for question in ("pill", "colour"):
+        for answer, weights in plain.text_weights(question).items():
+            other = coloured.text_weights(question)[answer]
+            np.testing.assert_allclose(
+                plain.encode(crops) @ weights, coloured.encode(crops) @ other, atol=1e-3
+            )
 
 
 @pytest.fixture(params=["imagenet", "open_clip"])

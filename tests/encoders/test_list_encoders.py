@@ -18,10 +18,15 @@ def test_list_looks_into_folders(tmp_path: Path, tiny_folder: Path) -> None:
     (tmp_path / "models" / "broken").mkdir()
     (tmp_path / "models" / "broken" / "encoder.json").write_text("{", encoding="utf-8")
     (tmp_path / "models" / "broken" / "image.onnx").write_bytes(b"no network")
+    shutil.copytree(own, tmp_path / "models" / "vast")
+    spec = json.loads((own / "encoder.json").read_text(encoding="utf-8"))
+    vast = json.dumps(spec | {"batch_size": 4096, "resolution_px": 2048})
+    (tmp_path / "models" / "vast" / "encoder.json").write_text(vast, encoding="utf-8")
     found = {i.name: i for i in list_encoders(folders=[tmp_path / "models"], measure=False)}
     mine = found[f"onnx-dir:{tmp_path / 'models' / 'mine'}"]
     assert mine.dim == 1344 and mine.size_bytes and not mine.note
     assert found[f"onnx-dir:{tmp_path / 'models' / 'broken'}"].note.startswith("cannot be loaded")
+    assert "batch_size" in found[f"onnx-dir:{tmp_path / 'models' / 'vast'}"].note
     clip = found[f"local-dir:{tmp_path / 'models' / '한글 클립'}"]
     assert clip.kind == "open_clip" and (clip.size_bytes or 0) > 1000
     with pytest.raises(EncoderError, match="no such folder"):

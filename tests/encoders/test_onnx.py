@@ -105,6 +105,31 @@ def test_questions_of_another_network(tmp_path: Path, vector: list[float]) -> No
         OnnxEncoder.load(folder).text_vectors("pill")
 
 
+@pytest.mark.parametrize("change", [{"backend": "torch"}, {"precision": "bf16"}])
+def test_a_spec_of_another_kind_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    """The manifest repeats what the spec says; it must be what was run."""
+    with pytest.raises(EncoderError, match="expected backend onnx and precision fp32"):
+        OnnxEncoder.load(write(tmp_path, network().SerializeToString(), **change))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"logit_scale": 0, "questions": {}},
+        {"logit_scale": -5, "questions": {}},
+        {"logit_scale": 1e308, "questions": {}},
+        {"logit_scale": 9, "questions": {"pill": {"pill": {"en": [1, 0, 0, 0, 0]}}}},
+        {"logit_scale": 9, "questions": {"pill": {"pill": {"en+ko": [1e300, 0, 0, 0, 0]}}}},
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_questions_that_mean_nothing(tmp_path: Path, content: dict[str, Any]) -> None:
+    folder = write(tmp_path, network().SerializeToString())
+    (folder / "questions.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(EncoderError):
+        OnnxEncoder.load(folder)
+
+
 def test_changed_weights_are_refused(tmp_path: Path) -> None:
     folder = write(tmp_path, network().SerializeToString())
     data = bytearray((folder / "image.onnx").read_bytes())
@@ -165,6 +190,9 @@ def test_the_key_is_found_in_every_encoding_of_its_length(tmp_path: Path) -> Non
         {"extra": 1},
         {"mean": "x"},
         {"views": []},
+        {"fill": [300, 0, 0]},
+        {"fill": [-1, 0, 0]},
+        {"batch_size": 4096, "resolution_px": 2048},
     ],
 )
 def test_senseless_spec(tmp_path: Path, spec: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from healtheat.encoders import load_encoder, registry
+from healtheat.encoders.questions import read_questions
 
 
 def drawn(seed: int, side: int = 112) -> NDArray[np.uint8]:
@@ -43,3 +44,30 @@ def test_plain_open_clip_loads_the_shipped_folder_and_agrees() -> None:
     shipped = encoder.text_vectors("pill")
     own = np.stack([shipped["pill"][:256], shipped["background"][:256]])
     assert ((own @ texts.T).argmax(axis=1) == [0, 1]).all()
+
+
+def test_it_is_asked_in_english_and_in_korean_alike() -> None:
+    """Drawn white, red and blue round pills on grey: each language names the colour and knows a pill."""
+    encoder = load_encoder("pill", threads=1)
+    colours = {"white": (245, 245, 245), "red": (205, 30, 30), "blue": (40, 80, 200)}
+    crops = []
+    for colour in colours.values():
+        image = Image.new("RGB", (112, 112), (120, 120, 118))
+        ImageDraw.Draw(image).ellipse((8, 8, 104, 104), fill=colour)
+        crops.append(np.asarray(image))
+    vectors = encoder.encode(np.stack(crops))
+    empty = encoder.encode(np.full((1, 112, 112, 3), 120, np.uint8))
+    questions = read_questions(Path(registry.__file__).parent / "pill" / "questions.json")
+    assert questions
+    for language in ("en", "ko"):
+        known = questions.vectors("colour", encoder.spec, language)
+        names = np.array(list(known))[(vectors @ np.stack(list(known.values())).T).argmax(axis=1)]
+        assert names.tolist() == list(colours), language
+        pill = questions.vectors("pill", encoder.spec, language)
+        margin = pill["pill"] - pill["background"]
+        assert (vectors @ margin > 0).all() and (empty @ margin < 0).all(), language
+
+
+def test_the_shipped_files_stay_small() -> None:
+    folder = Path(registry.__file__).parent / "pill"
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 30_000_000

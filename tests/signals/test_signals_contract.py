@@ -10,9 +10,10 @@ import pytest
 from synthetic_samples import clusters
 
 from healtheat.boxes import Problem
+from healtheat.encoders import QUESTIONS
 from healtheat.findings import FINDINGS_SCHEMA, find
 from healtheat.signals import SIGNALS, Samples, Signal, run_signals
-from healtheat.signals.base import ISSUES, MEASURES, QUESTIONS
+from healtheat.signals.base import ISSUES, MEASURES
 from healtheat.signals.geometry import Geometry
 
 IDS = [signal.name for signal in SIGNALS]
