@@ -19,7 +19,7 @@ help:
 	@echo "make lint              ruff and strict mypy"
 	@echo "make docs              write docs/cli.md anew from --help"
 	@echo "make bench             throughput of build beside the bare encoder"
-	@echo "make bench-quality     planted errors: healtheat beside its peers"
+	@echo "make bench-quality     planted errors: healtheat beside its peers, and what flags mean"
 	@echo "make bench-end-to-end  a detector trained with and without what healtheat flags (hours)"
 	@echo "make clean             remove what the tools cached (not .venv, not index/)"
 
@@ -58,6 +58,7 @@ bench: .venv/.installed-dev
 
 bench-quality: .venv/.installed-bench
 	$(PY) -m benchmarks.quality
+	$(PY) -m benchmarks.flags
 
 bench-end-to-end: .venv/.installed-bench
 	$(PY) -m benchmarks.end_to_end --arms dirty,flagged,random,clean --bf16

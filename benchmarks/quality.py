@@ -29,7 +29,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from benchmarks.peers import PEERS
 from healtheat.build import build
-from healtheat.encoders import load_encoder
+from healtheat.encoders import DEFAULT, load_encoder
 from healtheat.index import Index
 from healtheat.query import Filters, query
 from healtheat.signals import SIGNALS, Samples, samples_from
@@ -163,7 +163,7 @@ def summary(rows: Sequence[dict[str, object]]) -> list[str]:
     lines = [
         "## Summary: mean AP",
         "",
-        f"| profile | {own_columns} | best peer, any features | ahead of it |",
+        f"| profile | {own_columns} | best peer, any features | {DEFAULT} ahead of it |",
         "|---|" + "---|" * (len(encoders) + 2),
     ]
     for profile in dict.fromkeys(str(r["profile"]) for r in rows):
@@ -173,10 +173,14 @@ def summary(rows: Sequence[dict[str, object]]) -> list[str]:
                 key = str(r["method"]), str(r["encoder"])
                 ap.setdefault(key, []).append(float(str(r["ap"])))
         own = [float(np.mean(ap[RANKING, e])) for e in encoders]
+        default = np.array(ap[RANKING, DEFAULT if DEFAULT in encoders else encoders[-1]])
         peers = {k: float(np.mean(v)) for k, v in ap.items() if k[0] != RANKING and k[0][:7] != "signal "}
         if peers:
             best = max(peers, key=lambda k: peers[k])
-            beside = f"{best[0]}, {best[1]} {peers[best]:.3f}", f"{max(own) - peers[best]:+.3f}"
+            beside = (
+                f"{best[0]}, {best[1]} {peers[best]:.3f}",
+                f"{(ahead := default - ap[best]).mean():+.3f} ± {ahead.std():.3f}",
+            )
         else:
             beside = "–", "–"
         lines.append(f"| {profile} | {' | '.join(f'{v:.3f}' for v in own)} | {beside[0]} | {beside[1]} |")

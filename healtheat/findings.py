@@ -86,8 +86,9 @@ def find(scores: pa.Table, samples: Samples, settings: FindingSettings | None = 
     """A table in FINDINGS_SCHEMA from a table in the scores schema, ordered by box, photo and issue.
 
     Where several signals judge one issue of a box, the highest score is the finding's and its signal gives
-    the reason. Abstaining signals make no row. `suspicion` is the highest score of the box's issues. What has
-    `withheld` in its evidence (why nobody should believe it) keeps its place in the order, but no flag.
+    the reason; one that is withheld makes room for another that reaches the threshold. Abstaining signals
+    make no row. `suspicion` is the highest score of the box's issues. What has `withheld` in its evidence
+    (why nobody should believe it) keeps its place in the order, but no flag, and its reason says so.
     """
     settings = settings or FindingSettings()
     rows = scores.to_pydict()
@@ -97,7 +98,7 @@ def find(scores: pa.Table, samples: Samples, settings: FindingSettings | None = 
             continue
         box, issue = rows["box_id"][at], rows["issue"][at]
         key = (box, issue) if box >= 0 else (box, issue, at)  # a photo may miss several boxes
-        if key not in taken or value > rows["score"][taken[key]]:
+        if key not in taken or _stronger(rows, at, taken[key], settings):
             taken[key] = at
     kept = sorted(
         taken.values(),
@@ -123,28 +124,40 @@ def find(scores: pa.Table, samples: Samples, settings: FindingSettings | None = 
         out["class_id"].append(class_id)
         out["suspicion"].append(suspicion[box] if box >= 0 else value)
         out["flagged"].append(bool(flagged[number]))
-        for name in (
-            "run_id",
-            "box_id",
-            "image_id",
-            "issue",
-            "score",
-            "signal",
-            "reason",
-            "suggestion",
-            "evidence",
-        ):
+        why = _withheld(rows["evidence"][at])
+        reason = rows["reason"][at]
+        out["reason"].append(reason if why is None else f"{reason}; not flagged: {why}")
+        for name in ("run_id", "box_id", "image_id", "issue", "score", "signal", "suggestion", "evidence"):
             out[name].append(rows[name][at])
     if settings.budget is not None:
         _keep_budget(out, settings.budget)
     return pa.Table.from_pydict(out, schema=FINDINGS_SCHEMA)
 
 
+def _withheld(evidence: str | None) -> str | None:
+    """Why nobody should believe a score; None where nothing speaks against it."""
+    if not evidence or '"withheld"' not in evidence:
+        return None
+    found = json.loads(evidence).get("withheld")
+    return None if found is None else str(found)
+
+
+def _stronger(rows: Mapping[str, list[Any]], one: int, other: int, settings: FindingSettings) -> bool:
+    """Whether row `one` stands for the box and issue rather than `other`."""
+    least = settings.thresholds.get(rows["issue"][one], THRESHOLDS[rows["issue"][one]])
+
+    def rank(at: int) -> tuple[bool, float]:
+        score = rows["score"][at]
+        return score >= least and _withheld(rows["evidence"][at]) is None, score
+
+    return rank(one) > rank(other)
+
+
 def _flags(kept: list[tuple[str, float, str]], settings: FindingSettings) -> NDArray[np.bool_]:
     """Which rows (issue, score, evidence) pass."""
     issue = np.array([row[0] for row in kept], object)
     score = np.array([row[1] for row in kept], np.float64)
-    free = np.array(['"withheld"' not in (row[2] or "") for row in kept], bool)
+    free = np.array([_withheld(row[2]) is None for row in kept], bool)
     flagged = np.zeros(len(kept), bool)
     for name in np.unique(issue) if len(issue) else ():
         own = np.flatnonzero((issue == name) & free)

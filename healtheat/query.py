@@ -135,6 +135,18 @@ def count(index: Catalog, filters: Filters) -> int:
     return int(index.sql(f"select count(*) as n {_FROM} where {where}", parameters)["n"][0].as_py())
 
 
+def unjudged(index: Catalog, classes: Sequence[int] = ()) -> int:
+    """How many boxes (of `classes`, all if empty) the label signal could not judge."""
+    marks = ", ".join("?" * len(classes))
+    return int(
+        index.sql(
+            "select count(*) as n from scores s join boxes b using (box_id) where s.signal = 'label' "
+            "and s.abstain is not null" + (f" and b.class_id in ({marks})" if classes else ""),
+            list(classes),
+        )["n"][0].as_py()
+    )
+
+
 def class_ids(names: Mapping[int, str], wanted: Sequence[str]) -> tuple[int, ...]:
     """Class ids for what a person typed: an id or an exact name. Raises InputError with the nearest names."""
     found: list[int] = []

@@ -67,6 +67,17 @@ def test_withheld_findings_keep_their_place_but_get_no_flag() -> None:
     assert not find(scores((0, "a", "mislabel", 0.99), withheld="x"), SAMPLES, settings)["flagged"][0].as_py()
 
 
+def test_a_withheld_finding_says_why_and_makes_room_for_another_signal() -> None:
+    doubtful = scores((0, "label", "mislabel", 0.95), withheld="look-alikes")
+    (alone,) = find(doubtful, SAMPLES).to_pylist()
+    assert alone["reason"] == "label says so; not flagged: look-alikes"
+    for other, expected in ((0.9, ("looks", True)), (0.3, ("label", False))):
+        both = pa.concat_tables([doubtful, scores((0, "looks", "mislabel", other))])
+        for table in (both, both.take([1, 0])):
+            (row,) = find(table, SAMPLES).to_pylist()
+            assert (row["signal"], row["flagged"]) == expected
+
+
 def test_thresholds_change_without_scoring_again() -> None:
     table = scores((0, "a", "mislabel", 0.3), (1, "a", "mislabel", 0.6))
     flags = find(table, SAMPLES, FindingSettings(thresholds={"mislabel": 0.2}))["flagged"].to_pylist()

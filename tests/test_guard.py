@@ -199,7 +199,55 @@ def test_a_collapse_is_seen_alone() -> None:
 def test_too_few_boxes_are_not_judged() -> None:
     report = judge(made([0] * 10, names=50))
     assert report.verdict == "ok" and report.checks == () and "too few" in report.notes[0]
-    assert judge(label_set([], {})).verdict == "ok"
+    with pytest.raises(InputError, match="no box"):
+        judge(label_set([], {}))
+
+
+def fewer(labels: LabelSet, keep: int) -> LabelSet:
+    """The same photos with the first `keep` boxes."""
+    b, part = labels.boxes, slice(keep)
+    fields = (b.box_id, b.image_id, b.line, b.class_id, b.xywhn, b.confidence)
+    return LabelSet(labels.images, Boxes(*(f[part] for f in fields)), labels.names)
+
+
+@pytest.mark.parametrize("keep", [0, 10, 190])
+def test_a_proposal_that_loses_most_boxes_is_a_collapse(keep: int) -> None:
+    now = made([i % 10 for i in range(400)], names=10)
+    listed = [Counter(now.boxes.class_id[now.boxes.image_id == i].tolist()) for i in range(len(now.images))]
+    for expected in (None, listed):
+        report = judge(fewer(now, keep), now, expected)
+        assert report.verdict == "collapse"
+        assert "boxes_kept" in {check.name for check in report.checks if check.failed}
+    assert judge(fewer(now, 390), now).verdict == "ok"
+
+
+def test_a_relabelling_of_every_box_is_a_collapse_without_any_name() -> None:
+    now = made([i % 10 for i in range(400)], names=10)
+    report = judge(relabelled(now, (now.boxes.class_id + 1) % 10), now)
+    assert {check.name for check in report.checks if check.failed} == {"changed"}
+
+
+def test_one_class_where_names_list_others_is_a_sink() -> None:
+    """Half of the boxes go to class 3: agreement passes, the sink does not."""
+    now = made([i % 10 for i in range(400)], names=10)
+    listed = [Counter(now.boxes.class_id[now.boxes.image_id == i].tolist()) for i in range(len(now.images))]
+    ids = now.boxes.class_id.copy()
+    ids[np.arange(400) % 40 < 20] = 3
+    ids[5] = 4
+    report = judge(relabelled(now, ids), None, listed)
+    assert report.agreement and report.agreement.sink_class == 3
+    assert {check.name for check in report.checks if check.failed} == {"sink"}
+
+
+def test_many_classes_may_die_only_with_few_boxes() -> None:
+    """Four of ten established classes die: a collapse with 8 % of the boxes, none with 4 %."""
+    for rare, expected in ((6, "ok"), (12, "collapse")):
+        ids = [c for c in range(6) for _ in range(90)] + [c for c in range(6, 10) for _ in range(rare)]
+        now = made(ids, names=10)
+        gone = np.where(now.boxes.class_id >= 6, now.boxes.class_id - 6, now.boxes.class_id)
+        report = judge(relabelled(now, gone), now)
+        failed = {check.name for check in report.checks if check.failed}
+        assert ("dying_classes" in failed) == (expected == "collapse"), (rare, failed)
 
 
 def test_class_ids_shifted_by_one_contradict_the_names() -> None:
@@ -208,7 +256,11 @@ def test_class_ids_shifted_by_one_contradict_the_names() -> None:
     shifted = relabelled(now, (now.boxes.class_id + 4) % 10)
     assert judge(shifted, None, listed).verdict == "collapse"
     report = judge(shifted, now, listed)
-    assert {check.name for check in report.checks if check.failed} == {"agreement", "agreement_lost"}
+    assert {check.name for check in report.checks if check.failed} == {
+        "agreement",
+        "agreement_lost",
+        "changed",
+    }
 
 
 def test_only_photos_that_both_have_are_compared() -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import typer
 
-from healtheat.commands._terminal import FAULT, note
+from healtheat.commands._terminal import FAULT, note, one_line
+
+REASONS_SHOWN = 5
 
 
 def flagged_issues(folder: Path) -> dict[str, int]:
@@ -21,11 +23,38 @@ def flagged_issues(folder: Path) -> dict[str, int]:
     return {row["issue"]: row["n"] for row in rows}
 
 
+def print_unjudged(folder: Path) -> None:
+    """How many flags were withheld, and which boxes' classes could not be judged, and why."""
+    from healtheat.index import Index
+
+    with Index.open(folder, verify=False) as index:
+        withheld = index.sql(
+            "select count(*) as n from findings where evidence like '%\"withheld\"%' and not flagged"
+        )["n"][0].as_py()
+        silent = index.sql(
+            "select signal, abstain, count(*) as n from scores where abstain is not null and box_id >= 0 "
+            "group by all order by n desc, signal, abstain"
+        ).to_pylist()
+    if withheld:
+        typer.echo(
+            f"{withheld} scores without a flag, their classes look alike to the encoder: healtheat trust"
+        )
+    of_label = [row for row in silent if row["signal"] == "label"]
+    if of_label:
+        boxes = sum(row["n"] for row in of_label)
+        typer.echo(f"{boxes} boxes whose class could not be judged:")
+        for row in of_label[:REASONS_SHOWN]:
+            typer.echo(f"  {row['n']:>6} {one_line(row['abstain'])}")
+        if len(of_label) > REASONS_SHOWN:
+            typer.echo(f"         … and {len(of_label) - REASONS_SHOWN} more classes: healtheat trust")
+
+
 def print_flagged(issues: Mapping[str, int], folder: Path) -> None:
     """The table of issues and the command that shows them."""
     typer.echo(f"{sum(issues.values())} findings flagged:" if issues else "nothing flagged")
     for issue, n in issues.items():
         typer.echo(f"  {n:>6} {issue}")
+    print_unjudged(folder)
     typer.echo(f"next: healtheat query --index {folder.as_posix()}")
 
 

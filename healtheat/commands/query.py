@@ -65,7 +65,7 @@ def query(
       healtheat query --issue duplicate --fail-over 0
     """
     from healtheat.export.table import TEXT_FORMATS
-    from healtheat.query import count
+    from healtheat.query import count, unjudged
     from healtheat.query import query as find
 
     opened = options.open_index(index)
@@ -91,6 +91,8 @@ def query(
             note(f"{rows.num_rows} of {total} shown; --limit {total} shows all, --format csv too")
         elif not total:
             note("nothing found" if all_ else "nothing flagged; --all lists every judged box")
+            if n := unjudged(opened, filters.classes):
+                note(f"{n} boxes of this choice had no class judgement: healtheat trust says why")
     else:
         TEXT_FORMATS[format](rows, sys.stdout)
     sys.stdout.flush()

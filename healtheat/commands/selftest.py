@@ -89,6 +89,8 @@ def selftest(
         sys.stdout.write(json.dumps(_plain(asdict(report)), ensure_ascii=False, indent=2) + "\n")
     else:
         _show(report)
+    if format == "table":
+        note("what was wrong before counts as a false alarm: true figures are at least these")
     for name, why in report.skipped.items():
         note(f"{name}: not tested: {why}")
     if maker is not None and maker.unread:

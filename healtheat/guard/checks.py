@@ -10,6 +10,8 @@ MAX_GROWTH = 0.20  # share of all boxes that one class may gain
 ESTABLISHED = 5  # boxes a class has now for its death to count; fewer may all be honestly wrong
 MAX_DYING_CLASSES = 0.20  # share of the established classes that may die …
 MAX_DYING_BOXES = 0.05  # … where they hold more than this share of all boxes
+MIN_BOXES_KEPT = 0.50  # share of the present boxes that the proposal still has, on the photos of both
+MAX_CHANGED = 0.50  # share of the boxes found again that get another class
 MIN_AGREEMENT = 0.50  # share of boxes whose class the name of their photo lists
 MAX_AGREEMENT_LOST = 0.20  # fall of that share, present → proposed
 MAX_SINK = 0.20  # share of boxes that carry one class their photo's name does not list
@@ -49,7 +51,7 @@ def against_names(proposed: Agreement, current: Agreement | None) -> list[Check]
                 MAX_AGREEMENT_LOST,
                 lost > MAX_AGREEMENT_LOST,
                 f"agreement with the photos' names goes from {current.share:.1%} to {proposed.share:.1%} "
-                f"(a fall of at most {MAX_AGREEMENT_LOST:.0%} points)",
+                f"(a fall of at most {100 * MAX_AGREEMENT_LOST:.0f} points)",
             )
         )
     return checks
@@ -60,6 +62,20 @@ def against_current(c: Comparison) -> list[Check]:
     before, after = c.current, c.proposed
     if not before.boxes:
         return []
+    boxes_kept = after.boxes / before.boxes
+    checks = [
+        Check(
+            "boxes_kept",
+            boxes_kept,
+            MIN_BOXES_KEPT,
+            boxes_kept < MIN_BOXES_KEPT,
+            f"{after.boxes} of {before.boxes} boxes are left: {boxes_kept:.0%} "
+            f"(at least {MIN_BOXES_KEPT:.0%})",
+        )
+    ]
+    if not after.boxes:
+        return checks  # nothing is left to compare
+    changed = c.changed / c.matched if c.matched else 0.0
     kept = after.effective_classes / before.effective_classes
     gains = {
         k: after.counts.get(k, 0) / after.boxes - before.counts.get(k, 0) / before.boxes for k in after.counts
@@ -69,6 +85,14 @@ def against_current(c: Comparison) -> list[Check]:
     dying_classes = len(c.dying) / established if established else 0.0
     dying_boxes = sum(c.dying.values()) / before.boxes
     return [
+        *checks,
+        Check(
+            "changed",
+            changed,
+            MAX_CHANGED,
+            changed > MAX_CHANGED,
+            f"{changed:.1%} of the boxes found again get another class (at most {MAX_CHANGED:.0%})",
+        ),
         Check(
             "effective_classes",
             kept,

@@ -26,7 +26,7 @@ def judge(proposed: LabelSet, current: LabelSet | None = None, expected: Listed 
 
     `current` are the present labels; photos that only one of the two has are left out of the comparison.
     `expected` goes with `proposed.images`: what the name of each photo lists, None where it says nothing.
-    InputError where the two share no photo, or no class id.
+    InputError where the two share no photo, or no class id, or where there is no box at all to judge.
     """
     if expected is not None and len(expected) != len(proposed.images):
         raise ValueError(f"expected: {len(proposed.images)} photos, found {len(expected)}")
@@ -39,10 +39,12 @@ def judge(proposed: LabelSet, current: LabelSet | None = None, expected: Listed 
         comparison, more = compare(proposed, current, expected)
         notes += more
     checks: list[Check] = []
-    if spread.boxes < MIN_BOXES:
+    if comparison is None and not spread.boxes:
+        raise InputError("the proposal has no box that could be read: nothing to judge")
+    if max(spread.boxes, comparison.current.boxes if comparison else 0) < MIN_BOXES:
         notes.append(f"only {spread.boxes} boxes: too few to judge ({MIN_BOXES} are needed)")
     else:
-        if named and by_name is not None:
+        if named and by_name is not None and by_name.boxes:
             checks += against_names(by_name, comparison.agreement if comparison else None)
         if comparison is not None:
             checks += against_current(comparison)

@@ -174,6 +174,9 @@ class Label(Signal):
             again = on_photo[photo[row], code[row]] - 1
             if raw[row] > 0 and again and not on_photo[photo[row], best[row]]:
                 words += f"; the photo has {again} more {own} and no {other}"
+            if raw[row] > 0 and len(theirs) <= len(mine):
+                says = f"{other} {p[row, best[row]]:.0%}, {own} {p[row, code[row]]:.0%}"
+                words += f"; all evidence together: {says}"
             facts: dict[str, Any] = {
                 "p_own": round(float(p[row, code[row]]), 4),
                 "p_other": round(float(p[row, best[row]]), 4),

@@ -94,3 +94,29 @@ def test_photo_scale_against_a_loop() -> None:
     for i, found in enumerate(photo_scale(area, code, image)):
         others = [residual[j] for j in range(30) if image[j] == image[i] and j != i]
         assert np.isnan(found) if not others else found == pytest.approx(np.median(others))
+
+
+def test_size_is_odd_from_six_deviations_on() -> None:
+    """At five robust deviations nearly nothing, at six the score of the limit; a third more says more."""
+    rng = np.random.default_rng(1)
+    log_side = rng.normal(0, 0.05, 400)
+    boxes = np.column_stack([np.full((400, 2), 0.5), *(0.2 * np.exp(log_side / 2),) * 2])
+    spread = 1.4826 * np.median(np.abs(log_side - np.median(log_side)))
+    scores = []
+    for deviations in (3.0, 5.0, 6.5, 9.0):
+        side = 0.2 * np.exp((np.median(log_side) + deviations * spread) / 2)
+        many = np.vstack([boxes, [0.5, 0.5, side, side]])
+        (answer,) = Geometry().measure(Samples.of([0] * 401, np.eye(401), xywhn=many))
+        scores.append(float(answer.score[-1]))
+    three, five, six, nine = scores
+    assert three < 0.05 and five < 0.3 <= six < nine
+
+
+@pytest.mark.parametrize(("share", "habit"), [(0.55, False), (0.65, True)])
+def test_what_more_than_six_in_ten_boxes_do_is_a_habit(share: float, habit: bool) -> None:
+    rng = np.random.default_rng(0)
+    boxes = np.column_stack([np.full((200, 2), 0.5), rng.uniform(0.1, 0.12, (200, 2))])
+    whole = int(200 * share)
+    boxes[:whole] = 0.5, 0.5, 1, 1
+    (answer,) = Geometry().measure(Samples.of([0] * 200, unit(rng.random((200, 4))), xywhn=boxes))
+    assert (answer.score[:whole].max() < 0.6) == habit and (answer.score[:whole].min() > 0.9) != habit
