@@ -13,11 +13,13 @@ from healtheat.commands._terminal import console, one_line, progress_bar
 def encoders(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(help="Look for encoders' folders here, too.", show_default=False),
+        typer.Argument(
+            metavar="[FOLDERS]...", help="Look for encoders' folders here, too.", show_default=False
+        ),
     ] = None,
-    speed: Annotated[
-        bool, typer.Option("--speed/--no-speed", help="Load each one and measure it, some seconds each.")
-    ] = True,
+    no_speed: Annotated[
+        bool, typer.Option("--no-speed", help="Do not load and measure each one, some seconds each.")
+    ] = False,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads; all cores unless given.", show_default=False)
     ] = None,
@@ -45,7 +47,7 @@ def encoders(
     from healtheat.encoders import list_encoders
 
     with progress_bar() as progress:
-        infos = list_encoders(folders=folders or (), measure=speed, threads=threads, progress=progress)
+        infos = list_encoders(folders=folders or (), measure=not no_speed, threads=threads, progress=progress)
     if json_:
         for info in infos:
             typer.echo(json.dumps(asdict(info), ensure_ascii=False))
