@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 NO_CLASS = -1  # "no class suggested"; real class ids are never negative
 
 
+LEAK = "(a leak)"  # in the reason of a problem: a photo is in two splits
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A line or file that could not be read. Never repaired, never silently dropped.
@@ -23,6 +26,11 @@ class Problem:
     line: int | None
     reason: str
     image: str = ""  # the image it concerns, where known
+
+    @property
+    def is_leak(self) -> bool:
+        """A photo in two splits: it was read, and no label of it is wrong for that."""
+        return LEAK in self.reason
 
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line + 1}"

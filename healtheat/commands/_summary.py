@@ -7,7 +7,8 @@ from pathlib import Path
 
 import typer
 
-from healtheat.commands._terminal import FAULT, note, one_line
+from healtheat.commands._terminal import FAULT, USAGE, note, one_line
+from healtheat.errors import InputError
 
 REASONS_SHOWN = 5
 
@@ -63,4 +64,5 @@ def exit_if_failed(failures: Sequence[str]) -> None:
     for failure in failures:
         note(f"a signal failed, the others are complete: {failure}")
     if failures:
-        raise typer.Exit(FAULT)
+        bad_input = all(f": {InputError.__name__}: " in failure for failure in failures)
+        raise typer.Exit(USAGE if bad_input else FAULT)

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from healtheat.boxes import Problem
 from healtheat.signals.base import Samples, Scores, Signal
+
+LEAK_SCORE = 0.5  # worth a look before training, but no label is wrong: below any likely error
 
 
 class Unreadable(Signal):
-    """Issue unreadable. Nothing is measured: a line or file that could not be read is one, score 1."""
+    """Issue unreadable. Nothing is measured: a line or file that could not be read is one, score 1.
+
+    A photo that two splits list was read, once; it is a duplicate.
+    """
 
     name = "unreadable"
-    issues = ("unreadable",)
+    issues = ("unreadable", "duplicate")
 
     def measure(self, samples: Samples) -> Sequence[Scores]:
-        if not samples.problems:
-            return []
         of_path = dict(zip(samples.images.path, samples.images.image_id, strict=True))
-        return [
-            Scores.of_images(
+
+        def rows(issue: str, problems: Sequence[Problem], score: float) -> Scores:
+            return Scores.of_images(
                 self,
-                "unreadable",
-                image_id=[int(of_path.get(p.image or p.file, -1)) for p in samples.problems],
-                score=[1.0] * len(samples.problems),
-                reason=[str(p) for p in samples.problems],
-                evidence=[
-                    {"file": p.file, "line": -1 if p.line is None else p.line} for p in samples.problems
-                ],
+                issue,
+                image_id=[int(of_path.get(p.image or p.file, -1)) for p in problems],
+                score=[score] * len(problems),
+                reason=[str(p) for p in problems],
+                evidence=[{"file": p.file, "line": -1 if p.line is None else p.line} for p in problems],
             )
-        ]
+
+        leaks = [p for p in samples.problems if p.is_leak]
+        others = [p for p in samples.problems if not p.is_leak]
+        parts = (("unreadable", others, 1.0), ("duplicate", leaks, LEAK_SCORE))
+        return [rows(issue, problems, score) for issue, problems, score in parts if problems]

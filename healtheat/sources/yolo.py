@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from healtheat.boxes import Boxes, Problem
+from healtheat.boxes import LEAK, Boxes, Problem
 from healtheat.errors import InputError
 from healtheat.sources.base import LabelFile, LabelledImage, Record
 from healtheat.sources.data_yaml import Split, load_data_yaml
@@ -107,7 +107,7 @@ class YoloSource:
         image = relative(path, self.root)
         name = split_of(path.relative_to(split.path).parts[:-1]) if split.name is None else split.name
         if (earlier := state.split_of_image.get(str(path))) is not None:
-            leak = f"image is in split {earlier} too (a leak); kept there, not in {name}"
+            leak = f"image is in split {earlier} too {LEAK}; kept there, not in {name}"
             reason = "image is given twice; kept once" if earlier == name else leak
             yield Problem(named_by, line, reason if named_by == image else f"{image}: {reason}", image)
             return

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_samples import unit
 
+from healtheat.boxes import LEAK, Problem
 from healtheat.signals import Samples
 from healtheat.signals.base import MEASURES
 from healtheat.signals.duplicate import Duplicate, hamming, iou
+from healtheat.signals.unreadable import Unreadable
 
 CORNER = st.tuples(*[st.floats(0, 1)] * 4)
 
@@ -93,3 +95,14 @@ def test_photos_that_look_the_same() -> None:
     _, photos = Duplicate().measure(samples)
     assert photos.image_id.tolist() == [1]
     assert "looks the same as images/000000.jpg" in photos.reason[0]
+
+
+def test_a_photo_in_two_splits_is_a_duplicate_and_not_unreadable() -> None:
+    problems = [
+        Problem("images/a.jpg", None, f"image is in split train too {LEAK}; kept there, not in val"),
+        Problem("labels/b.txt", 3, "expected 5 numbers, found 4"),
+    ]
+    samples = Samples.of([0, 1], np.eye(2), problems=problems)
+    found = {answer.issue: answer for answer in Unreadable().measure(samples)}
+    assert found["unreadable"].score.tolist() == [1.0] and "labels/b.txt:4" in found["unreadable"].reason[0]
+    assert found["duplicate"].score.tolist() == [0.5] and "images/a.jpg" in found["duplicate"].reason[0]
