@@ -36,7 +36,7 @@ def write_copy(plan: ApplyPlan, to: Path, *, progress: Progress = silent) -> Non
     Every photo and label file keeps its path, so equal names in two folders stay apart; label files that lose
     nothing are copied byte for byte. For COCO only the JSON files are copied: photos stay where they are. A
     killed run leaves nothing at `to`, and the same command starts over. Raises InputError if `to` is not
-    empty, lies inside the data set's folders, or a file changed since the build.
+    empty, lies inside the data set's folders or an index, or a file changed since the build.
     """
     to = Path(os.path.abspath(to))  # noqa: PTH100 - links stay links
     _check_target(plan, to)
@@ -65,15 +65,11 @@ def write_copy(plan: ApplyPlan, to: Path, *, progress: Progress = silent) -> Non
 
 
 def _check_target(plan: ApplyPlan, to: Path) -> None:
+    plan.places.check_folder(to)
     if to.exists() and not to.is_dir():
         raise InputError(f"{to}: is a file; give a new folder")
     if to.is_dir() and any(to.iterdir()):
         raise InputError(f"{to}: is not empty; give a new folder")
-    data = {(plan.root / photo.file).parent.resolve() for photo in plan.photos}
-    data |= {(plan.root / path).parent.resolve() for path in plan.label_sha256 if path.endswith(".txt")}
-    target = to.resolve()
-    if inside := next((f for f in (target, *target.parents) if f in data), None):
-        raise InputError(f"{to}: lies inside {inside}, which holds the data set; give a folder elsewhere")
 
 
 def _yolo(plan: ApplyPlan, staged: Path, to: Path, progress: Progress) -> None:

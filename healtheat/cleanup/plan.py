@@ -13,6 +13,7 @@ from healtheat.cleanup.check import Box, check_yolo, locate_coco
 from healtheat.cleanup.decide import Decisions, Drop, HeldBack, Relabel, Removal, decide
 from healtheat.cleanup.edits import without_annotations, without_lines
 from healtheat.errors import InputError
+from healtheat.export.target import Places
 from healtheat.query import Catalog, Filters
 from healtheat.sources.data_yaml import load_data_yaml
 from healtheat.sources.files import is_file, is_folder, relative
@@ -24,6 +25,8 @@ MAX_FILE_BYTES = 2**30
 class ApplyIndex(Catalog, Protocol):
     """What a cleanup needs of an index."""
 
+    @property
+    def path(self) -> Path: ...
     @property
     def manifest(self) -> Any: ...
     def changed_label_files(self) -> Sequence[str]: ...
@@ -76,6 +79,7 @@ class ApplyPlan:
     removals: list[Removal]
     relabels: list[Relabel]
     held_back: list[HeldBack]
+    places: Places  # where no copy may go
     boxes: Mapping[int, tuple[int, int]] = field(default_factory=dict)  # class id → (kept, in all)
     emptied: list[str] = field(default_factory=list)  # photos that keep no box
 
@@ -145,6 +149,7 @@ def plan_apply(
         removals=decisions.removals,
         relabels=decisions.relabels,
         held_back=decisions.held_back,
+        places=Places.of(index),
         **_left(decisions, rows),
     )
 

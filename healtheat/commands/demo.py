@@ -71,10 +71,14 @@ def demo(
 def _write_lists(index: Index, made: DemoSet, to: Path) -> list[tuple[Path, str]]:
     from healtheat.demo.sheet import contact_sheet
     from healtheat.export.table import write_table
+    from healtheat.export.target import Places
     from healtheat.export.yolo import deciding, plan_cleanup
     from healtheat.export.yolo_write import write_cleanup
     from healtheat.query import Filters, query
 
+    places = Places.of(index)
+    for name in ("suspicious.csv", "every-box.csv", "suspicious.png"):
+        places.check_file(to / name, overwrite=True)
     every = query(index, Filters(flagged_only=False))
     flagged = query(index)
     _print_comparison(every, made)

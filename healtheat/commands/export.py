@@ -57,13 +57,16 @@ def export(
     crops: Annotated[
         bool, typer.Option("--crops", help="atlas: put a small picture of every box into the file.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace what is there, if no part of the data set or an index."),
+    ] = False,
     force: Annotated[
         bool,
         typer.Option("--force", help="yolo: go on though label files changed; their photos are left out."),
     ] = False,
 ) -> None:
-    """Write cleanup lists. The data set itself is never touched.
+    """Write cleanup lists. The data set itself is never touched, nor an index, whatever PATH is.
 
     csv, json, jsonl and parquet hold the findings, with the columns of `healtheat query`: `status` says what
     a person confirmed, what is only flagged and what a person cleared. yolo is a folder with train and val
@@ -92,6 +95,7 @@ def export(
         raise InputError(
             "a YOLO cleanup leaves out what is confirmed or flagged; --status takes these two here"
         )
+    _check_options(format, crops=crops, spreadsheet=spreadsheet, drop=drop, write=write, force=force)
     opened = options.open_index(index)
     filters = options.make_filters(
         opened,
@@ -113,12 +117,28 @@ def export(
         _table(opened, filters, to, format, spreadsheet=spreadsheet, overwrite=overwrite)
 
 
+def _check_options(
+    format: str, *, crops: bool, spreadsheet: bool, drop: str, write: bool, force: bool
+) -> None:
+    given = {"--crops": ("atlas", crops), "--spreadsheet": ("csv", spreadsheet)}
+    given |= {
+        "--drop boxes": ("yolo", drop == "boxes"),
+        "--write": ("yolo", write),
+        "--force": ("yolo", force),
+    }
+    for option, (only, wanted) in given.items():
+        if wanted and format != only:
+            raise InputError(f"{option} is for --format {only}, not {format}; leave it out")
+
+
 def _table(
     index: Index, filters: Filters, to: Path, format: str, *, spreadsheet: bool, overwrite: bool
 ) -> None:
     from healtheat.export.table import formula_cells, write_table
+    from healtheat.export.target import Places
     from healtheat.query import LISTED, query
 
+    Places.of(index).check_file(to, overwrite=overwrite)
     if filters.flagged_only and not (filters.verdicts or filters.statuses):
         filters = replace(filters, statuses=LISTED)  # the list also tells what people cleared and confirmed
     rows = query(index, filters)
@@ -141,11 +161,13 @@ def _hand_off(index: Index, filters: Filters, to: Path, format: str, *, crops: b
     from healtheat.export.coco import write_coco
     from healtheat.export.cvat import write_cvat
     from healtheat.export.fiftyone import write_fiftyone
-    from healtheat.export.handoff import gather
+    from healtheat.export.handoff import files_of, gather
     from healtheat.export.labelstudio import write_labelstudio
+    from healtheat.export.target import Places
 
-    if format != "fiftyone" and (to.is_dir() or (to.exists() and not overwrite)):
-        raise InputError(f"{to}: exists already; choose another name or add --overwrite")
+    places = Places.of(index)
+    for file in files_of(format, to):
+        places.check_file(file, overwrite=overwrite)
     given = gather(index, filters)
     if given.unreadable:
         more = f" and {len(given.unreadable) - 1} more" if len(given.unreadable) > 1 else ""
@@ -178,6 +200,7 @@ def _yolo(
     from healtheat.export.yolo_write import check_target, write_cleanup
 
     plan = plan_cleanup(index, deciding(index, filters), drop=drop, force=force)
+    plan.places.check_folder(to)
     try:
         check_target(plan, to, overwrite=overwrite)
     except InputError as error:

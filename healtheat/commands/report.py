@@ -33,7 +33,10 @@ def report(
             min=0.1, max=500, metavar="X", help="The file is never longer, in MiB; pictures are left out."
         ),
     ] = 10,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report.")] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace what is there, if no part of the data set or an index."),
+    ] = False,
 ) -> None:
     """Write one HTML file for a colleague: queues, verdicts, worst samples, class trust, look-alikes, map.
 

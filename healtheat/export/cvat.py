@@ -9,7 +9,7 @@ from typing import Any
 from xml.sax.saxutils import XMLGenerator
 from xml.sax.xmlreader import AttributesImpl
 
-from healtheat.export.handoff import ATTRIBUTES, HandOff, HandPhoto, xyxy_px
+from healtheat.export.handoff import ATTRIBUTES, HandOff, HandPhoto, files_of, xyxy_px
 from healtheat.export.table import replacing
 
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")  # XML 1.0, section 2.2
@@ -21,7 +21,7 @@ def write_cvat(given: HandOff, to: Path) -> list[Path]:
     Names of images are their paths in the data set. A box keeps its label; everything found stands in
     its attributes. Findings about no box become tags of the class they are about.
     """
-    labels = to.with_suffix(".labels.json")
+    _, labels = files_of("cvat", to)
     with replacing(to) as staged, staged.open("w", encoding="utf-8", newline="\n") as file:
         out = _Xml(XMLGenerator(file, "utf-8", short_empty_elements=True))
         out.document(given)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from healtheat.errors import InputError
-from healtheat.export.handoff import HandBox, HandOff
+from healtheat.export.handoff import HandBox, HandOff, files_of
 from healtheat.export.table import replacing
 
 
@@ -21,7 +21,7 @@ def write_fiftyone(given: HandOff, to: Path, *, overwrite: bool = False) -> list
     Samples are told by a running number, so equal file names in two folders stay apart. Labels are texts with
     the class id in `attributes`, beside line and what was found; `confidence` is that of the label, if any.
     """
-    labels, data = to / "labels.json", to / "data.json"
+    labels, data = files_of("fiftyone", to)
     if to.is_file() or (not overwrite and (labels.exists() or data.exists())):
         raise InputError(f"{to}: exists already; choose another name or add --overwrite")
     to.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from healtheat.errors import InputError
 from healtheat.query import Catalog, Filters, query
 
 # What goes with a box, under these names, in every format.
@@ -130,6 +131,16 @@ def gather(index: HandIndex, filters: Filters) -> HandOff:
             )
         )
     return HandOff(photos, dict(index.names), unique_labels(index.names), unreadable)
+
+
+def files_of(format: str, to: Path) -> list[Path]:
+    """The files that a hand-off in `format` to `to` consists of. Raises InputError where `to` names none."""
+    if format == "fiftyone":
+        return [to / "labels.json", to / "data.json"]
+    if not to.name:
+        raise InputError(f"{to}: is a folder; give a file")
+    beside = {"cvat": ".labels.json", "labelstudio": ".config.xml"}.get(format)
+    return [to] if beside is None else [to, to.with_suffix(beside)]
 
 
 def unique_labels(names: Mapping[int, str]) -> dict[int, str]:

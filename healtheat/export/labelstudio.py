@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from healtheat.export.handoff import HandBox, HandOff, HandPhoto
+from healtheat.export.handoff import HandBox, HandOff, HandPhoto, files_of
 from healtheat.export.table import replacing
 
 LOCAL_FILES = "/data/local-files/?d="  # what Label Studio serves from its document root
@@ -22,7 +22,7 @@ def write_labelstudio(given: HandOff, to: Path) -> list[Path]:
     about, with the class a person or a finding points to, and the score. Each result's `meta` has class id,
     line and what was found. Numbers are percent of the photo, as the format wants it.
     """
-    config = to.with_suffix(".config.xml")
+    _, config = files_of("labelstudio", to)
     with replacing(to) as staged, staged.open("w", encoding="utf-8", newline="\n") as file:
         start = "[\n"
         for photo in given.photos:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from healtheat.errors import InputError
+from healtheat.export.target import Places
 from healtheat.query import Catalog, Filters, query
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ Drop = Literal["images", "boxes"]
 class CleanupIndex(Catalog, Protocol):
     """What a cleanup needs of an index."""
 
+    @property
+    def path(self) -> Path: ...
     @property
     def manifest(self) -> Any: ...
     def changed_label_files(self) -> Sequence[str]: ...
@@ -67,6 +70,7 @@ class CleanupPlan:
     names: Mapping[int, str]
     decided_by: pa.Table
     label_sha256: Mapping[str, str]
+    places: Places  # where it must not be written
 
     @property
     def kept(self) -> list[Photo]:
@@ -156,6 +160,7 @@ def plan_cleanup(
         names=dict(index.names),
         decided_by=decided_by,
         label_sha256={path: entry.sha256 for path, entry in index.manifest.label_files.items()},
+        places=Places.of(index),
     )
 
 

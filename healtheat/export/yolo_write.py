@@ -26,8 +26,8 @@ def write_cleanup(plan: CleanupPlan, to: Path, *, overwrite: bool = False) -> li
     """Write the lists into the new folder `to` and return their names; no source file is opened for writing.
 
     `to` may be there if it is empty, or with `overwrite` if it holds an earlier cleanup, which is replaced.
-    Raises InputError if `to` holds anything else, lies among the data set's photos or labels, or if a file
-    that must be copied changed since the build.
+    Raises InputError if `to` holds anything else, lies among the data set's photos or labels or in an index,
+    or if a file that must be copied changed since the build.
     """
     to = Path(os.path.abspath(to))  # noqa: PTH100 - resolve() would follow links, which training does not
     check_target(plan, to, overwrite=overwrite)
@@ -88,6 +88,7 @@ def yolo_label_path(image: Path) -> Path:
 
 def check_target(plan: CleanupPlan, to: Path, *, overwrite: bool = False) -> None:
     """Raises InputError unless the cleanup may be written to the folder `to`."""
+    plan.places.check_folder(to)
     if to.exists() and not to.is_dir():
         raise InputError(f"{to}: is a file; give a folder")
     if to.is_dir() and any(to.iterdir()):
@@ -95,13 +96,6 @@ def check_target(plan: CleanupPlan, to: Path, *, overwrite: bool = False) -> Non
             raise InputError(f"{to}: is not empty; give a new folder")
         if not overwrite:
             raise InputError(f"{to}: holds an earlier cleanup; give a new folder or add --overwrite")
-    files = [photo.file for photo in plan.photos]
-    files += [photo.label_file for photo in plan.photos if photo.label_path]
-    data = {file.parent.resolve() for file in files}
-    target = to.resolve()
-    for folder in (target, *target.parents):
-        if folder in data:
-            raise InputError(f"{to}: lies inside {folder}, which holds the data set; give a folder elsewhere")
 
 
 def _edit(photo: Photo, plan: CleanupPlan, staged: Path, to: Path) -> Path:

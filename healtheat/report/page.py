@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from healtheat.errors import InputError
 from healtheat.export.table import replacing
+from healtheat.export.target import Places
 from healtheat.index import Index
 from healtheat.progress import Progress, silent
 from healtheat.report.facts import PER_ISSUE, Facts, collect
@@ -46,13 +47,10 @@ def write_report(
     """Write the report to the file `to`, whole or not at all, at most `limit_bytes` long.
 
     Pictures that do not fit are left out, and the page says how many. Raises InputError if `to` is there and
-    `overwrite` is false, if it lies in the index, or if the text alone is longer than the limit.
+    `overwrite` is false, if it is or lies among what must be kept (the data set, an index), or if the text
+    alone is longer than the limit.
     """
-    if to.is_dir() or (to.exists() and not overwrite):
-        mend = "give a file" if to.is_dir() else "choose another name or add --overwrite"
-        raise InputError(f"{to}: exists already; {mend}")
-    if to.resolve().is_relative_to(index.path.resolve()):
-        raise InputError(f"{to}: lies in the index, which holds nothing but itself; write elsewhere")
+    Places.of(index).check_file(to, overwrite=overwrite)
     facts = collect(index, title=title, per_issue=per_issue, progress=progress)
     text, lost = bounded(facts, limit_bytes)
     data = text.encode("utf-8", "replace")  # a lone surrogate in a name must not cost the report

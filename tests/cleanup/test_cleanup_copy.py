@@ -75,6 +75,9 @@ def test_where_a_copy_may_go(decided: MadeIndex, tmp_path: Path) -> None:
     for place in (
         decided.root / "images/train/copy",
         decided.root / "labels/val/x",
+        decided.root / "labels/x",  # holds folders of label files, and training would find what is new in it
+        decided.root / "images",
+        tmp_path / "index/copy",
         tmp_path / "file",
         decided.root,
     ):
