@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from healtheat.errors import InputError
-from healtheat.query import Catalog, Filters, query
+from healtheat.query import LISTED, Catalog, Filters, query
 
 # What goes with a box, under these names, in every format.
 ATTRIBUTES = (
@@ -27,11 +27,14 @@ ATTRIBUTES = (
     "suspicion",
     "reason",
 )
+SUSPICIOUS = ("confirmed", "flagged")  # what is handed over as a finding
 
 
 @dataclass(frozen=True, slots=True)
 class HandBox:
-    """One box. `finding` is its highest row of `query`, None where nothing was found; `issues` names all."""
+    """One box. `finding` is its highest row of `query` that is flagged or confirmed, None where none is;
+    `issues` names the issues of all such rows. `judged` is what else is known: score, status, verdict.
+    """
 
     box_id: int
     line: int
@@ -40,17 +43,18 @@ class HandBox:
     confidence: float | None
     finding: Mapping[str, Any] | None
     issues: tuple[str, ...]
+    judged: Mapping[str, Any] = field(default_factory=dict)
 
     def attributes(self) -> dict[str, Any]:
-        """`ATTRIBUTES` of the box: plain values, None where there is none."""
-        found = self.finding or {}
+        """`ATTRIBUTES` of the box: plain values, None where there is none; `issue` is "" then."""
+        found = self.finding or self.judged
         same = {name: found.get(name) for name in ATTRIBUTES if name not in ("class_id", "line", "issue")}
-        return {"class_id": self.class_id, "line": self.line, "issue": ",".join(self.issues) or None, **same}
+        return {"class_id": self.class_id, "line": self.line, "issue": ",".join(self.issues), **same}
 
 
 @dataclass(frozen=True, slots=True)
 class HandPhoto:
-    """One photo. `notes` are findings about no box, such as a missing one."""
+    """One photo. `notes` are flagged or confirmed findings about no box, such as a missing one."""
 
     image_id: int
     path: str
@@ -82,7 +86,7 @@ class HandIndex(Catalog, Protocol):
 
 def gather(index: HandIndex, filters: Filters) -> HandOff:
     """The photos with a finding that passes the filters (with `flagged_only` false and no other filter: all),
-    each with all of its boxes.
+    each with all of its boxes. What is cleared or below its threshold is no finding to hand over.
     """
     rows = query(index, filters, sort="score").to_pylist()
     of_box: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
@@ -93,10 +97,16 @@ def gather(index: HandIndex, filters: Filters) -> HandOff:
         elif row["image"] is not None:
             of_photo[row["image"]].append(row)
     everything = filters == Filters(flagged_only=False)
+    listed = {*query(index, Filters(statuses=LISTED))["box_id"].to_pylist()}
     boxes: defaultdict[int, list[HandBox]] = defaultdict(list)
     columns = "box_id, image_id, line, class_id, cx, cy, w, h, confidence"
     for b in index.sql(f"select {columns} from boxes order by box_id").to_pylist():
-        found = of_box.get(b["box_id"], [])
+        own = of_box.get(b["box_id"], [])
+        found = [row for row in own if row["status"] in SUSPICIOUS]
+        judged = {"status": None if b["box_id"] in listed else "unflagged"}  # listed: for what was not asked
+        if own:
+            row = max(own, key=lambda row: row["status"] == "cleared")  # of equal ones the first, the highest
+            judged = {name: row[name] for name in ("score", "status", "verdict", "suspicion")}
         boxes[b["image_id"]].append(
             HandBox(
                 b["box_id"],
@@ -106,13 +116,14 @@ def gather(index: HandIndex, filters: Filters) -> HandOff:
                 b["confidence"],
                 found[0] if found else None,
                 tuple(dict.fromkeys(row["issue"] for row in found)),
+                judged,
             )
         )
     root = Path(index.manifest.source.root)
     photos, unreadable = [], []
     for i in index.sql("select * from images order by image_id").to_pylist():
         mine = boxes[i["image_id"]]
-        if not (everything or of_photo.get(i["path"]) or any(box.finding for box in mine)):
+        if not (everything or of_photo.get(i["path"]) or any(box.box_id in of_box for box in mine)):
             continue
         if not (i["width_px"] and i["height_px"]):
             unreadable.append(i["path"])
@@ -127,7 +138,7 @@ def gather(index: HandIndex, filters: Filters) -> HandOff:
                 i["width_px"],
                 i["height_px"],
                 mine,
-                of_photo.get(i["path"], []),
+                [row for row in of_photo.get(i["path"], []) if row["status"] in SUSPICIOUS],
             )
         )
     return HandOff(photos, dict(index.names), unique_labels(index.names), unreadable)

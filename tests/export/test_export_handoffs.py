@@ -3,6 +3,8 @@
 Whatever the format: class ids and lines are those of the label files, and what was found stands beside them.
 """
 
+import csv
+import io
 import json
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -46,6 +48,17 @@ FINDINGS = [
     {"image": "images/val/a.jpg", "line": 0, "issue": "outlier", "score": 0.3, "flagged": False},
     {"image": "images/val/a.jpg", "line": -1, "class_id": 3, "issue": "missing_box", "score": 1.0},
     {"image": 'images/val/가 나&".jpg', "line": 0, "issue": "background", "score": 1 / 3},
+    # below their thresholds, though with high scores
+    {"image": "images/train/a.jpg", "line": 1, "issue": "low_quality", "score": 0.95, "flagged": False},
+    {"image": "images/val/a.jpg", "line": 0, "issue": "mislabel", "suggestion": 3, "flagged": False},
+    {
+        "image": "images/val/clean.jpg",
+        "line": -1,
+        "class_id": 7,
+        "issue": "missing_box",
+        "score": 0.4,
+        "flagged": False,
+    },
 ]
 
 
@@ -88,6 +101,36 @@ def test_photos_with_findings_and_all_their_boxes(index: MadeIndex, given: HandO
     assert len(gather(index, Filters(flagged_only=False)).photos) == len(LABELS)
     only = gather(index, Filters(statuses=["confirmed"]))
     assert [photo.path for photo in only.photos] == ["images/train/a.jpg"]
+
+
+def test_only_what_is_flagged_or_confirmed_is_a_finding(index: MadeIndex, tmp_path: Path) -> None:
+    index.append_verdict(box_id=5, issue="background", verdict="ok", who="김")
+    every = gather(index, Filters(flagged_only=False))
+    boxes = {box.box_id: box.attributes() for photo in every.photos for box in photo.boxes}
+    assert {box: found["issue"] for box, found in boxes.items() if found["issue"]} == {1: "mislabel,bad_box"}
+    assert (boxes[1]["score"], boxes[1]["status"]) == (0.9, "confirmed")
+    assert (boxes[3]["score"], boxes[3]["status"], boxes[3]["verdict"]) == (0.5, "unflagged", None)
+    assert (boxes[5]["score"], boxes[5]["status"], boxes[5]["verdict"]) == (1 / 3, "cleared", "ok")
+    assert (boxes[0]["score"], boxes[0]["status"]) == (None, "unflagged"), "not judged at all"
+    assert all(boxes[box][name] is None for box in (0, 3, 5) for name in ("reason", "suggestion"))
+    assert [[note["issue"] for note in photo.notes] for photo in every.photos] == [
+        [],
+        ["missing_box"],
+        [],
+        [],
+    ]
+    narrow = gather(index, Filters(issues=["missing_box"]))
+    assert [box.attributes()["status"] for box in narrow.photos[0].boxes] == ["unflagged", "unflagged"]
+    narrow = gather(index, Filters(issues=["bad_box"], flagged_only=False))
+    assert narrow.photos[0].boxes[1].issues == ("bad_box",)
+    hidden = gather(index, Filters(issues=["outlier"], flagged_only=False, images=["*/a.jpg"]))
+    assert [box.attributes()["status"] for box in hidden.photos[0].boxes] == ["unflagged", "unflagged"]
+    tasks = json.loads(write_labelstudio(every, tmp_path / "a.json")[0].read_text(encoding="utf-8"))
+    assert [len(p["result"]) for task in tasks for p in task["predictions"]] == [1]
+    words = [r["meta"]["text"] for task in tasks for a in task["annotations"] for r in a["result"]]
+    assert len([text for text in words if text]) == 1
+    tags = ET.parse(write_cvat(every, tmp_path / "a.xml")[0]).getroot().iter("tag")
+    assert [tag.attrib["label"] for tag in tags] == [NAMES[3]]
 
 
 def test_labels_are_never_merged() -> None:
@@ -266,13 +309,15 @@ def test_atlas(index: MadeIndex, given: HandOff, tmp_path: Path, monkeypatch: py
     assert rows[1]["text"].startswith(f"{NAMES[3]} · mislabel,bad_box: looks like")
     assert table.schema.field("image").type == pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     assert [row["image"]["bytes"] for row in rows] == [None] * 6  # these photos are no images
+    every = gather(index, Filters(flagged_only=False))
+    write_atlas(index, every, tmp_path / "all.parquet")
+    issues = pq.read_table(tmp_path / "all.parquet")["issue"].to_pylist()
+    assert sorted(issues) == ["", "", "", "", "", "background", "mislabel,bad_box"]
     write_atlas(index, given, tmp_path / "plain.parquet")
     assert "image" not in pq.read_table(tmp_path / "plain.parquet").column_names
 
 
 def test_atlas_crops_are_pictures(built: Path, tmp_path: Path) -> None:
-    import io
-
     from PIL import Image
 
     from healtheat.index import Index
@@ -323,6 +368,12 @@ def test_commands(
     command = ["export", "--format", format, "--to", str(tmp_path / name)]
     assert run(command) == 0
     assert "with findings ->" in capsys.readouterr().out
+    every = ["export", "--format", format, "--to", str(tmp_path / f"all-{name}"), "--all"]
+    assert run(every) == 0
+    assert run(["query", "--format", "csv"]) == 0
+    said, rows = capsys.readouterr().out.split("\n", 1)
+    flagged = {row["box_id"] for row in csv.DictReader(io.StringIO(rows)) if row["box_id"] != "-1"}
+    assert flagged and f" {len(flagged)} with findings ->" in said
     assert run(command) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert run([*command, "--overwrite"]) == 0
