@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -15,14 +16,12 @@ from healtheat.index import Index
 from healtheat.progress import Progress, silent
 from healtheat.report.facts import PER_ISSUE, Facts, collect
 from healtheat.report.map import SHAPES
-from healtheat.report.worst import fit
+from healtheat.report.worst import keep, pictures
 from healtheat.review.pages import ISSUE_WORDS
 from healtheat.signals.trust import VERDICTS
 
 DEFAULT_LIMIT_BYTES = 10 << 20
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
-_TAG_BYTES = 400  # around one picture: its tag and the text that stands for it
-_SLACK_BYTES = 8 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +60,26 @@ def write_report(
 
 def bounded(facts: Facts, limit_bytes: int) -> tuple[str, int]:
     """The page in at most `limit_bytes` of UTF-8, and how many pictures had to be left out."""
-    bare = deepcopy(dict(facts.worst))
-    _, every = fit(bare, -1)
-    text_bytes = _length(render(facts, worst=bare))
-    budget = limit_bytes - text_bytes - _SLACK_BYTES - every * _TAG_BYTES
-    kept = deepcopy(dict(facts.worst))
-    _, lost = fit(kept, budget)
-    text = render(facts, worst=kept, left_out=lost, limit_bytes=limit_bytes)
-    if _length(text) > limit_bytes:
-        kept, lost = bare, every
-        text = render(facts, worst=bare, left_out=every, limit_bytes=limit_bytes)
-    if _length(text) > limit_bytes:
+    sizes = list(accumulate(map(len, pictures(facts.worst)), initial=0))
+    every = len(sizes) - 1
+
+    def page(count: int) -> str:
+        kept = keep(facts.worst, count)
+        return render(facts, worst=kept, left_out=every - count, limit_bytes=limit_bytes)
+
+    most = bisect_right(sizes, limit_bytes) - 1  # pictures that would fit without any text
+    text = page(most)
+    if _length(text) <= limit_bytes:
+        return text, every - most
+    # What goes around a picture depends on names: no sum foretells it, so the page itself is measured.
+    count = bisect_right(range(most), limit_bytes, key=lambda count: _length(page(count))) - 1
+    text = page(max(count, 0))
+    if count < 0:
         raise InputError(
             f"the report is {_length(text) / (1 << 20):.1f} MiB long without photos; raise --max-mb or lower "
             "--per-issue"
         )
-    return text, lost
+    return text, every - count
 
 
 def render(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from healtheat.progress import Progress
 from healtheat.report.pictures import STRIP_PX, Pictures
@@ -53,33 +53,34 @@ def worst(review: Review, issues: Sequence[str], count: int, progress: Progress)
     return found
 
 
-def fit(found: dict[str, list[Shown]], budget_bytes: int) -> tuple[int, int]:
-    """Take pictures away until the rest fits `budget_bytes`: (bytes kept, pictures taken away).
-
-    Crops go first into the file, then whole photos, then crops to compare with; the worst samples first.
+def pictures(found: Mapping[str, Sequence[Shown]]) -> list[str]:
+    """All pictures, in the order in which they are kept: crops, then whole photos, then crops to compare
+    with; the worst samples first.
     """
     every = sorted((s for shown in found.values() for s in shown), key=lambda s: s.rank)
-    kept = lost = 0
-    full = False  # nothing less important takes a place that something more important did not fit in
+    strips = [crop for shown in every for strip in shown.strips for crop in strip.crops]
+    return [p for p in (*(s.crop for s in every), *(s.photo for s in every), *strips) if p]
+
+
+def keep(found: Mapping[str, Sequence[Shown]], count: int) -> dict[str, list[Shown]]:
+    """The same samples with the first `count` of `pictures` alone."""
+    left = count
 
     def take(picture: str) -> str:
-        nonlocal kept, lost, full
-        full = full or kept + len(picture) > budget_bytes
-        if full and picture:
-            lost += 1
-            return ""
-        kept += len(picture)
-        return picture
+        nonlocal left
+        left -= bool(picture)
+        return picture if left >= 0 else ""
 
+    copies = {issue: [replace(one) for one in shown] for issue, shown in found.items()}
+    every = sorted((s for shown in copies.values() for s in shown), key=lambda s: s.rank)
     for shown in every:
         shown.crop = take(shown.crop)
     for shown in every:
         shown.photo = take(shown.photo)
     for shown in every:
-        for strip in shown.strips:
-            strip.crops[:] = [crop for crop in map(take, strip.crops) if crop]
-        shown.strips[:] = [strip for strip in shown.strips if strip.crops]
-    return kept, lost
+        taken = (Strip(s.title, [crop for crop in map(take, s.crops) if crop]) for s in shown.strips)
+        shown.strips = [strip for strip in taken if strip.crops]
+    return copies
 
 
 def _ids(review: Review, issue: str, count: int) -> list[int]:

@@ -13,6 +13,7 @@ from healtheat.cli import run
 from healtheat.index import Index
 from healtheat.report import collect, write_report
 from healtheat.report import page as report_page
+from healtheat.report import worst as report_worst
 from tests.browser import serious
 from tests.review.review_set import build_planned
 
@@ -137,6 +138,26 @@ def test_the_size_is_bounded(judged: Path, tmp_path: Path, limit: int) -> None:
     page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
     assert ("pictures were left out" in page.shown) == (done.pictures_left_out > 0)
     assert limit > 130 or done.pictures_left_out
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_the_size_that_is_allowed_is_used(judged: Path, share: float) -> None:
+    with Index.open(judged) as index:
+        facts = collect(index, title="t", per_issue=100)
+    every = report_worst.pictures(facts.worst)
+    whole, none_lost = report_page.bounded(facts, 100 << 20)
+    assert none_lost == 0 and all(picture in whole for picture in every)
+    bare = report_page.render(facts, worst=report_worst.keep(facts.worst, 0))
+    sizes = [len(text.encode("utf-8", "replace")) for text in (bare, whole)]
+    limit = int(sizes[0] + share * (sizes[1] - sizes[0]))
+    text, lost = report_page.bounded(facts, limit)
+    assert 0.85 * limit < len(text.encode("utf-8", "replace")) <= limit
+    assert 0 < lost < len(every) and f"{lost} pictures were left out" in Page(text).shown
+    kept = report_worst.keep(facts.worst, len(every) - lost)
+    assert report_worst.pictures(kept) == every[: len(every) - lost], "the most important ones"
+    more = report_page.render(facts, worst=report_worst.keep(facts.worst, len(every) - lost + 1))
+    assert len(more.encode("utf-8", "replace")) > limit - 200, "not one more would fit"
+    assert report_page.bounded(facts, sizes[1])[1] == 0
 
 
 def test_a_limit_below_the_text_is_refused(judged: Path, tmp_path: Path) -> None:
