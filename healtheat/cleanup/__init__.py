@@ -2,7 +2,7 @@
 
 from healtheat.cleanup.copy import write_copy
 from healtheat.cleanup.decide import HeldBack, Relabel, Removal
-from healtheat.cleanup.inplace import apply_in_place, finish
+from healtheat.cleanup.inplace import apply_in_place, finish, stale_caches
 from healtheat.cleanup.plan import ApplyPlan, plan_apply
 from healtheat.cleanup.rollback import rollback
 from healtheat.cleanup.run import pending
@@ -17,5 +17,6 @@ __all__ = [
     "pending",
     "plan_apply",
     "rollback",
+    "stale_caches",
     "write_copy",
 ]

@@ -59,11 +59,18 @@ def _steps(plan: ApplyPlan) -> list[Step]:
         )
     if not steps:
         return []
-    for file in caches(plan.root / folder for folder in _label_folders(plan)):
-        path = relative(file, plan.root)
-        inside(plan.root, path)
+    for path in stale_caches(plan):
+        file = inside(plan.root, path)
         steps.append(Step(path=path, kind="cache", drop=[], before=hash_of(file), after=""))
     return steps
+
+
+def stale_caches(plan: ApplyPlan) -> list[str]:
+    """Label caches of Ultralytics that `apply_in_place` moves aside, relative to the root; none where nothing
+    else changes.
+    """
+    folders = _label_folders(plan) if plan.edits else ()
+    return [relative(file, plan.root) for file in caches(plan.root / folder for folder in folders)]
 
 
 def _label_folders(plan: ApplyPlan) -> list[str]:

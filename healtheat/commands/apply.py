@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -59,7 +60,7 @@ def apply(
       healtheat apply --issue background --in-place
       healtheat apply --flagged --min-score 0.9 --to cleaned
     """
-    from healtheat.cleanup import apply_in_place, finish, pending, plan_apply, write_copy
+    from healtheat.cleanup import apply_in_place, finish, pending, plan_apply, stale_caches, write_copy
 
     if to is not None and in_place:
         raise InputError("--to writes a copy and --in-place changes the data set; give one of them")
@@ -83,7 +84,7 @@ def apply(
         verdict=None,
     )
     plan = plan_apply(opened, filters, flagged=flagged, drop=drop)
-    _show(plan)
+    _show(plan, [] if to is not None else stale_caches(plan))
     if to is not None:
         with progress_bar() as progress:
             write_copy(plan, to, progress=progress)
@@ -107,7 +108,7 @@ def _after() -> None:
     typer.echo("undo it with `healtheat rollback`; build the index again before the next review")
 
 
-def _show(plan: ApplyPlan) -> None:
+def _show(plan: ApplyPlan, caches: Sequence[str]) -> None:
     lines = Counter(row.issue for row in plan.removals if row.removed == "line")
     photos = Counter(row.issue for row in plan.removals if row.removed == "photo")
     total = sum(len(e.drop) for e in plan.edits if e.path not in plan.lists)
@@ -119,6 +120,9 @@ def _show(plan: ApplyPlan) -> None:
         typer.echo(f"{what:<9} {number} taken out{f' ({parts})' if parts else ''}")
     files = sum(e.kind != "file" for e in plan.edits)
     typer.echo(f"files     {files} lose lines, {len(plan.edits) - files} go")
+    if caches:
+        listed = ", ".join(map(one_line, caches))
+        typer.echo(f"caches    {len(caches)} would be stale, --in-place moves them aside: {listed}")
     typer.echo(f"relabel   {len(plan.relabels)} boxes go out as a list; their labels stay as they are")
     for why, n in Counter(row.why for row in plan.held_back).most_common():
         note(f"left alone: {n}, {why}")

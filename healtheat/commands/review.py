@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import socket
 import sys
 from typing import Annotated
 
@@ -11,8 +12,10 @@ import typer
 
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import note
+from healtheat.errors import InputError
 
 PORT = 8765
+MAX_NAME = 200  # characters of who decided, as the log of verdicts takes them
 
 
 def review(
@@ -46,6 +49,8 @@ def review(
     from healtheat.review.serve import address, guard_of, listen, serve
     from healtheat.review.state import Review
 
+    _check_name(name)
+    _check_host(host)
     with options.open_index(index) as opened:
         bound = listen(host, port)
         with bound:
@@ -70,10 +75,32 @@ def review(
     sys.stdout.flush()
 
 
+def _check_name(name: str | None) -> None:
+    if name is not None and (not name.strip() or len(name) > MAX_NAME or not name.isprintable()):
+        raise InputError(
+            f"--name {name[:MAX_NAME]!r}: give at most {MAX_NAME} printable characters, or leave it out for "
+            "the user's name"
+        )
+
+
+def _check_host(host: str) -> None:
+    """Tell an address that is none of this machine's from a port that is taken, which `listen` tells."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.bind((host, 0))
+    except (OSError, UnicodeError) as error:  # a name that is no host name at all cannot be encoded
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"--host {host}: no address of this machine ({reason}); leave it out to listen on this machine "
+            "alone, or give 0.0.0.0 for all of its addresses"
+        ) from None
+
+
 def _user() -> str:
     """The user's name, or `reviewer` where the system knows none."""
     try:
         found = getpass.getuser()
     except (OSError, KeyError, ImportError):
         return "reviewer"
-    return "".join(c for c in found if c.isprintable())[:200] or "reviewer"
+    return "".join(c for c in found if c.isprintable())[:MAX_NAME].strip() or "reviewer"

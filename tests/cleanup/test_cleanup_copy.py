@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -199,12 +200,16 @@ def test_commands(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
         ).to_pylist()
         for row in rows:
             index.append_verdict(**row, verdict="drop", who="a")
+    (pills / "labels/train.cache").write_bytes(b"\x93NUMPY and more")
     before = tree(pills)
     option = ["--index", str(index_path)]
     assert run(["apply", *option]) == 0
-    assert "dry run: nothing was written" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "dry run: nothing was written" in said
+    assert re.search(r"^caches .*: labels/train\.cache$", said, re.M)
     assert tree(pills) == before
     assert run(["apply", *option, "--to", str(tmp_path / "copy")]) == 0
+    assert "caches" not in capsys.readouterr().out, "a copy has none"
     assert tree(pills) == before
     assert run(["apply", *option, "--in-place"]) == 0
     after = tree(pills)
