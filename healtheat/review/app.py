@@ -36,6 +36,14 @@ class _Refused(InputError):
     """A POST that none of our pages sent."""
 
 
+class _Never(InputError):
+    """A verdict that can never be saved, however often it is sent."""
+
+    def __init__(self, text: str, status: int = 422) -> None:
+        super().__init__(text)
+        self.status = status
+
+
 async def posted_form(request: Request) -> dict[str, str]:
     """The fields of a form that one of our pages sent. Raises InputError for any other POST."""
     body = b""
@@ -67,6 +75,7 @@ def create_app(review: Review, guard: Guard, *, write_csv: WriteCsv | None = Non
             "index_name": review.name,
             "who": review.who,
             "csrf": guard.csrf,
+            "build": review.build,
             "names": review.names,
             "built_again": review.built_again,
             "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
@@ -89,7 +98,7 @@ def create_app(review: Review, guard: Guard, *, write_csv: WriteCsv | None = Non
 
     @app.exception_handler(InputError)
     async def bad_input(request: Request, error: InputError) -> Response:
-        status = 403 if isinstance(error, _Refused) else 400
+        status = 403 if isinstance(error, _Refused) else error.status if isinstance(error, _Never) else 400
         return message(request, status, "That does not work", str(error))
 
     @app.exception_handler(KeyError)
@@ -168,33 +177,49 @@ def create_app(review: Review, guard: Guard, *, write_csv: WriteCsv | None = Non
     def photo(image_id: int, size: str) -> Response:
         return _picture(review.pictures.photo(image_id, _size(size)))
 
+    @app.get("/session")
+    def session() -> dict[str, str]:
+        """For a page of an earlier run whose browser has signed in again: it holds verdicts to send."""
+        return {"csrf": guard.csrf}
+
     @app.post("/verdict")
     async def verdict(request: Request, form: Form) -> Response:
         finding_id, wanted = whole_number(form.get("finding_id")), form.get("verdict", "")
         view = View.read(form.get("queue") or EVERY, {})
 
         def decide() -> dict[str, Any]:
+            _same_build(review, form)
             relabel_to = None
-            if wanted == "relabel":
-                relabel_to = _class_id(review, form.get("relabel_to", ""))
-            entry = review.work.decide(finding_id, wanted, review.who, relabel_to)
+            try:
+                if wanted == "relabel":
+                    relabel_to = _class_id(review, form.get("relabel_to", ""))
+                again = form.get("again") == "1"
+                entry = review.work.decide(finding_id, wanted, review.who, relabel_to, again=again)
+            except InputError as error:
+                raise _Never(str(error)) from None
             done, of = review.work.progress(view)
             name = "" if relabel_to is None else review.names[relabel_to]
             about = {"finding_id": finding_id, "verdict": wanted, "relabel_to": relabel_to, "name": name}
-            return {"saved": True, "seq": entry.seq, **about, "decided": done, "total": of}
+            counts = {"decided": done, "total": of, "of_queue": view.queue}
+            return {"saved": True, "seq": entry.seq, **about, **counts}
 
         return _answer(request, form, await run_in_threadpool(decide))
 
     @app.post("/undo")
     async def undo(request: Request, form: Form) -> Response:
         def take_back() -> dict[str, Any]:
+            _same_build(review, form)
             seq = whole_number(form["seq"]) if form.get("seq") else None
-            decision, finding_id = review.work.undo(review.who, seq)
+            try:
+                decision, finding_id = review.work.undo(review.who, seq)
+            except InputError as error:
+                raise _Never(str(error)) from None
             queue = form.get("queue") or EVERY
             queue = queue if queue in (EVERY, decision.key[3]) else decision.key[3]
             done, of = review.work.progress(View.read(queue, {}))
             about = {"finding_id": finding_id, "queue": queue, "verdict": decision.verdict}
-            return {"saved": True, "seq": decision.seq, **about, "decided": done, "total": of}
+            counts = {"decided": done, "total": of, "of_queue": queue}
+            return {"saved": True, "seq": decision.seq, **about, **counts}
 
         return _answer(request, form, await run_in_threadpool(take_back))
 
@@ -225,6 +250,12 @@ def _let_in(request: Request, guard: Guard, pages: Pages) -> Response | None:
     if not guard.signed_in(request.cookies):
         return HTMLResponse(pages.render("sign_in.html", {}), 401)
     return None
+
+
+def _same_build(review: Review, form: dict[str, str]) -> None:
+    """Raises _Never for a verdict that was given on a page of another build or another index."""
+    if form.get("build", review.build) != review.build:
+        raise _Never("the index is not the one it was given on; look at the sample again", 409)
 
 
 def _answer(request: Request, form: dict[str, str], result: dict[str, Any]) -> Response:

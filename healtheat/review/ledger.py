@@ -39,7 +39,8 @@ class Ledger:
             self.add(Decision(row["seq"], row["at"], row["who"], key, row["verdict"], row["relabel_to"]))
 
     def __len__(self) -> int:
-        return len(self._by_seq)
+        """How many keys are decided: a later verdict on a key takes the place of the one before."""
+        return sum(1 for seqs in self._by_key.values() if seqs)
 
     def add(self, decision: Decision) -> None:
         """Take in a decision that was just written."""

@@ -29,14 +29,38 @@ VERDICT_WORDS: Mapping[str, str] = {
     "relabel": "another class is right: goes on a list, the file stays",
     "unsure": "somebody else should look",
 }
+# What a verdict says of a finding about a whole photo; by issue, "photo" for all others.
+_OUT = "leave the photo out: apply takes the photo and its label file out, with every box on it"
+_NO_BOX = "not here, for no box could get another class"
+PHOTO_WORDS: Mapping[str, Mapping[str, str]] = {
+    "missing_box": {
+        "ok": "no box is missing",
+        "drop": _OUT,
+        "relabel": _NO_BOX + "; to keep the photo, draw the box in the annotation tool",
+        "unsure": VERDICT_WORDS["unsure"],
+    },
+    "unreadable": {
+        "ok": "it does not matter: do not show it again",
+        "drop": _OUT,
+        "relabel": _NO_BOX + "; mend the file in the annotation tool",
+        "unsure": VERDICT_WORDS["unsure"],
+    },
+    "photo": {
+        "ok": "the photo is right: do not show it again",
+        "drop": _OUT,
+        "relabel": _NO_BOX,
+        "unsure": VERDICT_WORDS["unsure"],
+    },
+}
 KEYS: tuple[tuple[str, str], ...] = (
     ("o", "ok: the label is right"),
-    ("d", "drop: leave it out"),
-    ("r", "relabel: say which class it is"),
+    ("d", "drop: leave the box out; of a finding about a whole photo, the photo with its label file"),
+    ("r", "relabel: say which class it is (a box only)"),
     ("u", "unsure"),
     ("→ or j", "next sample"),
     ("← or k", "sample before"),
     ("z", "take back my last verdict"),
+    ("f", "the photo as large as the screen; Esc closes it"),
     ("Enter", "open the sample (in the grid)"),
     ("g", "to the grid"),
     ("?", "show or hide these keys"),
@@ -67,7 +91,9 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.filters.update(percent=_percent, score=_score, count=_count)
-        self._environment.globals.update(issue_words=ISSUE_WORDS, verdict_words=VERDICT_WORDS, keys=KEYS)
+        self._environment.globals.update(
+            issue_words=ISSUE_WORDS, verdict_words=VERDICT_WORDS, photo_words=PHOTO_WORDS, keys=KEYS
+        )
 
     def render(self, template: str, context: Mapping[str, Any]) -> str:
         """HTML text."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock, Thread
@@ -42,6 +43,8 @@ class Review:
         self._trust_thread: Thread | None = None
         self._manifest = index.path / "manifest.json"
         self._stamp = _stamp(self._manifest)
+        self.build = hashlib.sha256(self._manifest.read_bytes()).hexdigest()[:32]
+        """Names this very build: the numbers of findings mean nothing in another one."""
 
     @property
     def name(self) -> str:

@@ -182,7 +182,7 @@ class WorkList:
 
     @property
     def decisions(self) -> int:
-        """How many verdicts stand; changes with every verdict and undo together with the log."""
+        """How many samples are decided: the last word on each counts, what was taken back does not."""
         return len(self._ledger)
 
     def key(self, finding_id: int) -> Key:
@@ -194,11 +194,23 @@ class WorkList:
             raise KeyError(f"no finding {finding_id}")
         return key_of(*found[0])
 
-    def decide(self, finding_id: int, verdict: str, who: str, relabel_to: int | None = None) -> Decision:
-        """Write a verdict down. It is on the disk when this returns. Raises InputError, KeyError."""
+    def decide(
+        self, finding_id: int, verdict: str, who: str, relabel_to: int | None = None, *, again: bool = False
+    ) -> Decision:
+        """Write a verdict down. It is on the disk when this returns. Raises InputError, KeyError.
+
+        `again`: it was sent before and the answer never came. If it stands already, nothing is written.
+        """
         key = self.key(finding_id)
         box_id, image_id, class_id, issue = key
+        if verdict == "relabel" and box_id < 0:
+            raise InputError("relabel: this is about a whole photo, no box could get another class")
         with self._lock:
+            if again:
+                self._refresh()
+                now = self._ledger.current(key)
+                if now is not None and (now.verdict, now.relabel_to, now.who) == (verdict, relabel_to, who):
+                    return now
             about = {"box_id": box_id} if box_id >= 0 else {"image_id": image_id, "class_id": class_id}
             entry = self._index.append_verdict(
                 issue=issue, verdict=verdict, who=who, relabel_to=relabel_to, **about

@@ -27,9 +27,10 @@ WAIT_MS = 60_000
 class Server:
     """`healtheat review` as a user starts it."""
 
-    def __init__(self, index_path: Path, *more: str) -> None:
+    def __init__(self, index_path: Path, *more: str, port: int = 0) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
-        command = [sys.executable, str(ROOT / "cli.py"), "review", "--index", str(index_path), "--port", "0"]
+        command = [sys.executable, str(ROOT / "cli.py"), "review", "--index", str(index_path)]
+        command += ["--port", str(port)]
         self.process = subprocess.Popen(
             [*command, "--name", "김약사", *more],
             env=environment,
@@ -80,6 +81,12 @@ def press(page: Any, key: str, says: str) -> None:
     page.keyboard.press(key)
     expect(page.locator("#sample")).not_to_have_attribute("data-finding", before)
     expect(page.locator("#status")).to_have_text(says)
+    settled(page)
+
+
+def settled(page: Any) -> None:
+    """Wait until the keys decide about what is on the screen."""
+    expect(page.locator("#sample-place")).to_have_attribute("aria-busy", "false")
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -92,6 +99,7 @@ def test_a_session(browser: Any, server: Server, index_path: Path, planned: Path
     page, wrong = open_page(browser, server)
     page.click("text=Look one by one: Wrong class")
     page.wait_for_selector("#sample")
+    settled(page)
 
     judged: dict[str, str] = {}
     for number in range(20):
@@ -112,6 +120,7 @@ def test_a_session(browser: Any, server: Server, index_path: Path, planned: Path
     assert len(judged) == 20
     assert page.inner_text("#queue .meter .done") == "20"
     page.keyboard.press("ArrowLeft")
+    settled(page)
     page.keyboard.press("?")
     page.wait_for_selector("#help[open]")
     page.keyboard.press("?")
@@ -120,6 +129,7 @@ def test_a_session(browser: Any, server: Server, index_path: Path, planned: Path
     page.reload()
     assert page.inner_text("#queue .meter .done") == "20"
     last = list(judged)[-1]
+    settled(page)
     page.keyboard.press("z")
     expect(page.locator("#status")).to_have_text("taken back: relabel")
     expect(page.locator("#sample")).to_have_attribute("data-finding", last)
@@ -188,12 +198,14 @@ def test_an_unsaved_verdict_is_never_called_saved(browser: Any, server: Server) 
     page.goto(f"{server.base}/queue/mislabel/start")
     page.wait_for_selector("#sample")
     page.wait_for_load_state("networkidle")
+    settled(page)
     server.process.kill()
     server.process.wait()
     page.keyboard.press("d")
     page.wait_for_selector("#failed", state="visible")
     assert page.inner_text("#failed-text").startswith("NOT saved: 1 verdict")
     assert "saved:" not in page.inner_text("#status")
+    page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -68,7 +68,7 @@ def test_relabel_is_advice_with_a_known_class(client: TestClient, undecided: Rev
         assert (status, result["saved"], result["relabel_to"]) == (200, True, class_id)
     for text in ("", "5", "99", "-1", "7 other", "no such"):
         status, result = relabel(text)
-        assert (status, result["saved"]) == (400, False), text
+        assert (status, result["saved"]) == (422, False), text
     decision = undecided.work.decision(finding_id)
     assert decision is not None and (decision.relabel_to, decision.who) == (3, WHO)
 
@@ -76,12 +76,12 @@ def test_relabel_is_advice_with_a_known_class(client: TestClient, undecided: Rev
 @pytest.mark.parametrize("verdict", ["", "delete", "OK", "none"])
 def test_unknown_verdicts_are_refused(client: TestClient, undecided: Review, verdict: str) -> None:
     answer = client.post("/verdict", data={"finding_id": "0", "verdict": verdict}, headers=JSON)
-    assert answer.status_code == 400 and not answer.json()["saved"]
+    assert answer.status_code == 422 and not answer.json()["saved"]
     assert undecided.work.decisions == 0
 
 
 def test_undo_says_where_it_leads(client: TestClient, undecided: Review) -> None:
-    assert client.post("/undo", headers=JSON).status_code == 400
+    assert client.post("/undo", headers=JSON).status_code == 422
     finding_id = first(undecided, "bad_box")
     undecided.work.decide(finding_id, "drop", WHO)
     result = client.post("/undo", data={"queue": "mislabel"}, headers=JSON).json()
@@ -110,6 +110,60 @@ def test_a_missing_pill_shows_the_photo(client: TestClient, undecided: Review) -
     text = client.get(f"/queue/missing_box/{finding_id}").text
     assert "/photo/0/large" in text and "/large" in text and 'class="crop"' not in text
     assert "typical of the missing class" in text
+
+
+@pytest.mark.parametrize("queue", ["missing_box", "unreadable"])
+def test_a_finding_about_a_photo_says_what_the_keys_do(
+    client: TestClient, undecided: Review, queue: str
+) -> None:
+    finding_id = first(undecided, queue)
+    text = client.get(f"/queue/{queue}/{finding_id}").text
+    beside = re.search(r'<p class="whole">(.*?)</p>', text, re.S)
+    assert beside
+    assert "takes the photo and its label file out" in beside[1] and "no box could get another" in beside[1]
+    assert ("no box is missing" in beside[1]) == (queue == "missing_box")
+    assert re.search(r"<button[^>]*data-relabel[^>]*disabled", text)
+    assert 'name="relabel_to"' not in text.partition("<dialog")[0], "nor without JavaScript"
+    assert "drop photo" in client.get(f"/queue/{queue}").text
+    data = {"finding_id": str(finding_id), "verdict": "relabel", "relabel_to": "7"}
+    answer = client.post("/verdict", data=data, headers=JSON)
+    assert answer.status_code == 422 and "whole photo" in answer.json()["error"]
+    assert undecided.work.decisions == 0
+    box = client.get(f"/queue/mislabel/{first(undecided)}").text
+    assert 'class="whole"' not in box and "disabled" not in box.partition("<dialog")[0]
+
+
+def test_a_verdict_sent_again_is_written_once(client: TestClient, undecided: Review) -> None:
+    data = {"finding_id": str(first(undecided)), "verdict": "drop", "build": undecided.build}
+    before = undecided.index.verdict_lines
+    for _ in range(3):
+        answer = client.post("/verdict", data={**data, "again": "1"}, headers=JSON)
+        assert answer.json()["saved"]
+    assert undecided.index.verdict_lines == before + 1
+    client.post("/verdict", data={**data, "verdict": "ok"}, headers=JSON)
+    assert client.post("/verdict", data={**data, "again": "1"}, headers=JSON).json()["saved"]
+    assert undecided.index.verdict_lines == before + 3, "another one stood"
+
+
+def test_a_verdict_on_another_build_is_refused(client: TestClient, undecided: Review) -> None:
+    data = {"finding_id": str(first(undecided)), "verdict": "drop", "build": "another"}
+    for path in ("/verdict", "/undo"):
+        answer = client.post(path, data=data, headers=JSON)
+        assert answer.status_code == 409 and not answer.json()["saved"]
+    assert undecided.work.decisions == 0
+
+
+def test_decisions_are_samples_not_lines(undecided: Review) -> None:
+    work = undecided.work
+    one, two = work.page(View(queue="mislabel"), offset=0, limit=2)
+    for verdict in ("ok", "drop", "drop"):
+        work.decide(one, verdict, WHO)
+    work.decide(two, "ok", WHO)
+    assert work.decisions == 2
+    work.undo(WHO)
+    assert work.decisions == 1
+    work.undo(WHO)
+    assert work.decisions == 1, "the verdict before it stands again"
 
 
 def test_pictures_are_encoded_again_and_small(client: TestClient, undecided: Review) -> None:

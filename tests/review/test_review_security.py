@@ -127,7 +127,7 @@ def test_no_value_of_a_dataset_is_markup(client: TestClient, path: str) -> None:
     text = client.get(path).text
     assert "<b>another" not in text
     for tag in re.findall(r"<script[^>]*>", text):
-        assert tag == '<script src="/static/review.js" defer>'
+        assert tag == '<script src="/static/review.js" type="module">'
     assert not re.search(r"<[^>]+\s(style|on\w+)\s*=", text), "the policy forbids inline code and style"
     if "queue" in path:
         assert html.escape(REASON, quote=False).replace('"', "&#34;") in text
@@ -147,11 +147,19 @@ def test_a_form_leads_nowhere_else(client: TestClient, to: str) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
+def test_a_fresh_token_only_for_who_signed_in(client: TestClient, stranger: TestClient, guard: Guard) -> None:
+    assert client.get("/session").json() == {"csrf": guard.csrf}
+    answer = client.get("/session", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"})
+    assert answer.status_code == 403
+    answer = stranger.get("/session")
+    assert answer.status_code == 401 and guard.csrf not in answer.text
+
+
 def test_large_and_odd_bodies_are_refused(client: TestClient, review: Review) -> None:
     before = review.work.decisions
     assert client.post("/verdict", content=b"x" * 100_000).status_code == 400
     assert client.post("/verdict", content=b"&".join([b"a=1"] * 50)).status_code in (400, 403)
-    assert client.post("/verdict", content=b"\xff\xfe%zz").status_code in (400, 404)
+    assert client.post("/verdict", content=b"\xff\xfe%zz").status_code in (404, 422)
     assert review.work.decisions == before
 
 
