@@ -13,7 +13,7 @@ from healtheat.index.manifest import CATALOG_NAME, MANIFEST_NAME, VECTORS_FOLDER
 from healtheat.index.staging import STAGING_FOLDER
 from healtheat.index.verdict_log import HEAD_NAME, LOG_NAME
 from healtheat.query import Catalog
-from healtheat.sources.files import is_folder
+from healtheat.sources.files import is_folder, normal
 
 QUARANTINE = ".healtheat"  # in the data set: the originals of a cleanup in place
 
@@ -36,7 +36,7 @@ class Places:
     """
 
     index: Path
-    files: frozenset[Path]
+    files: frozenset[str]  # absolute; text, since there may be a million
     folders: frozenset[Path]
 
     @classmethod
@@ -51,11 +51,12 @@ class Places:
         folders = {_resolved(root / QUARANTINE)}
         if source.kind == "coco" and is_folder(data):
             folders.add(_resolved(data))  # every JSON in it is read
-        for folder in {Path(os.path.normpath(root / path)).parent for path in in_folders}:
+        for name in {os.path.dirname(path) for path in in_folders}:  # noqa: PTH120 (a call a file)
+            folder = normal(root / name)
             folders.add(_resolved(folder))  # its own: folders above it may lead there by a link
             if source.kind == "yolo":
                 folders.add(_resolved(_outermost(folder, root)))
-        files = {data, *(root / path for path in (*in_folders, *index.manifest.label_files))}
+        files = {os.path.join(root, path) for path in (*in_folders, *index.manifest.label_files, str(data))}  # noqa: PTH118
         return cls(_resolved(index.path), frozenset(files), frozenset(folders))
 
     def check_file(self, to: Path, *, overwrite: bool = False) -> None:
@@ -69,40 +70,37 @@ class Places:
             if not overwrite:
                 raise InputError(f"{to}: exists already; choose another name or add --overwrite")
 
-    def check_folder(self, to: Path) -> None:
-        """Raises InputError unless the folder `to` may be written, and replaced whole."""
+    def check_folder(self, to: Path, *, replaced: bool = False) -> None:
+        """Raises InputError unless the folder `to` may be written and, to be `replaced`, removed."""
         self._check_outside(to)
         if not is_folder(to):
             return
         target = _resolved(to)
-        held = self.folders | {_resolved(folder) for folder in {file.parent for file in self.files}}
-        if any(folder.is_relative_to(target) for folder in held):
+        parents = map(Path, {os.path.dirname(file) for file in self.files})  # noqa: PTH120
+        if any(_resolved(folder).is_relative_to(target) for folder in (*self.folders, *parents)):
             raise InputError(f"{to}: holds the data set; give a folder elsewhere")
-        below = (file.parent for name in (MANIFEST_NAME, LOG_NAME) for file in target.rglob(name))
-        if self.index.is_relative_to(target) or (found := _first_index(below)):
-            place = self.index if self.index.is_relative_to(target) else found
-            raise InputError(f"{to}: holds the index {place}; give a folder elsewhere")
+        names = (MANIFEST_NAME, LOG_NAME) if replaced else ()
+        below = (file.parent for name in names for file in target.rglob(name))
+        if (found := self.index if self.index.is_relative_to(target) else _first_index(below)) is not None:
+            raise InputError(f"{to}: holds the index {found}; give a folder elsewhere")
 
     def _check_outside(self, to: Path) -> None:
         target = _resolved(to)
         above = (target, *target.parents)
         if (inside := next((folder for folder in above if folder in self.folders), None)) is not None:
             raise InputError(f"{to}: lies inside {inside}, which holds the data set; write elsewhere")
-        if self.index in above or (found := _first_index(above)):
-            place = self.index if self.index in above else found
-            raise InputError(f"{to}: lies in the index {place}, which holds nothing else; write elsewhere")
+        if (found := self.index if self.index in above else _first_index(above)) is not None:
+            raise InputError(f"{to}: lies in the index {found}, which holds nothing else; write elsewhere")
 
     def _is_data(self, to: Path) -> bool:
-        """Whether a file of the data set is `to`, by its name or, reached by a link, by what it leads to."""
-        if to.absolute() in self.files or _resolved(to) in self.files:
-            return True
+        """Whether `to` is a file of the data set, under whatever name and through whatever links."""
         wanted = to.stat()
         for file in self.files:
             try:
-                found = file.stat()
-            except OSError:
+                found = os.stat(file)  # noqa: PTH116 (a call a file)
+            except (OSError, ValueError):
                 continue
-            if wanted.st_ino and (found.st_ino, found.st_dev) == (wanted.st_ino, wanted.st_dev):
+            if os.path.samestat(found, wanted):
                 return True
         return False
 

@@ -88,7 +88,7 @@ def yolo_label_path(image: Path) -> Path:
 
 def check_target(plan: CleanupPlan, to: Path, *, overwrite: bool = False) -> None:
     """Raises InputError unless the cleanup may be written to the folder `to`."""
-    plan.places.check_folder(to)
+    plan.places.check_folder(to, replaced=(to / SUMMARY).is_file())
     if to.exists() and not to.is_dir():
         raise InputError(f"{to}: is a file; give a folder")
     if to.is_dir() and any(to.iterdir()):
