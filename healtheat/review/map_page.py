@@ -106,9 +106,10 @@ class MapPoints:
             )
         return sorted(out, key=lambda r: (-r.findings, -r.boxes, r.row, r.column))[:MOST_REGIONS]
 
-    def class_boxes(self) -> list[tuple[int, int]]:
-        """(class id, boxes) of every class with a box, by id."""
-        return list(zip(self._classes.tolist(), self._class_boxes.tolist(), strict=True))
+    def legend(self) -> list[tuple[int, int, str]]:
+        """(class id, boxes, colour on the map as `#rrggbb`) of every class with a box, by id."""
+        colours = [f"#{bytes(colour_of(code)).hex()}" for code in range(len(self._classes))]
+        return list(zip(self._classes.tolist(), self._class_boxes.tolist(), colours, strict=True))
 
     def _open(self) -> NDArray[np.bool_]:
         return np.isin(self._box_id, self._work.open_boxes())

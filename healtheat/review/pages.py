@@ -8,6 +8,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from healtheat.review.stats import FEWEST_WINDOW
+
 HERE = Path(__file__).resolve().parent
 STATIC = HERE / "static"
 
@@ -92,7 +94,11 @@ class Pages:
         )
         self._environment.filters.update(percent=_percent, score=_score, count=_count)
         self._environment.globals.update(
-            issue_words=ISSUE_WORDS, verdict_words=VERDICT_WORDS, photo_words=PHOTO_WORDS, keys=KEYS
+            issue_words=ISSUE_WORDS,
+            verdict_words=VERDICT_WORDS,
+            photo_words=PHOTO_WORDS,
+            keys=KEYS,
+            fewest_window=FEWEST_WINDOW,
         )
 
     def render(self, template: str, context: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from healtheat.boxes import NO_CLASS
 from healtheat.crops import pixel_boxes
 from healtheat.index import Index
 from healtheat.review.alike import Alike
+from healtheat.review.badges import badges
 from healtheat.review.ledger import Decision
 from healtheat.review.worklist import WorkList
 
@@ -40,6 +41,8 @@ class Drawn:
     y: int
     width: int
     height: int
+    text_x: float  # left and bottom of its number
+    text_y: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +123,13 @@ class Samples:
         if min(size) < 1:
             return [], 0
         xywhn = np.array([[r["cx"], r["cy"], r["w"], r["h"]] for r in found], np.float64).reshape(-1, 4)
-        corners = pixel_boxes(xywhn, size).tolist()
+        corners = pixel_boxes(xywhn, size)
+        near = corners[:MOST_BOXES]
+        at = badges(near.astype(np.float64), [str(n + 1) for n in range(len(near))], size)
+        at += [(float(x), float(y)) for x, y in corners[MOST_BOXES:, :2]]
         shown = [
-            Drawn(r["box_id"], n + 1, r["class_id"], x0, y0, x1 - x0, y1 - y0)
-            for n, (r, (x0, y0, x1, y1)) in enumerate(zip(found, corners, strict=True))
+            Drawn(r["box_id"], n + 1, r["class_id"], x0, y0, x1 - x0, y1 - y0, *at[n])
+            for n, (r, (x0, y0, x1, y1)) in enumerate(zip(found, corners.tolist(), strict=True))
         ]
         # The box it is about is drawn last, so that nothing covers it.
         kept = [box for box in shown if box.box_id != finding["box_id"]][: MOST_BOXES - 1]

@@ -5,10 +5,12 @@ way. Its 90 % interval is Jeffreys' (Brown, Cai, DasGupta 2001). It is the preci
 which is the top of the queue, not of the queue.
 
 Errors left: findings are cut into bins by score. In each bin the share of errors has a Beta posterior: the
-verdicts in it, and a prior worth `PRIOR_WEIGHT` verdicts at the bin's mean score (scores are meant as
-probabilities). Draws from the posteriors are made to rise with the score (isotonic regression of each draw:
-Lin and Dunson 2014), and the undecided findings of a bin are errors by a binomial draw. Where a bin has no
-verdicts, the answer leans on the score and on the bins beside it.
+verdicts in it, and a prior worth `PRIOR_WEIGHT` verdicts at the bin's mean score, times how many errors the
+judged ones held for each that their scores promised (scores are meant as probabilities, and may all be too
+high). That factor is drawn as well, from the posterior of the share of errors among all judged. Draws from
+the posteriors are made to rise with the score (isotonic regression of each draw: Lin and Dunson 2014), and
+the undecided findings of a bin are errors by a binomial draw. Where a bin has no verdicts, the answer leans
+on the score and on the bins beside it.
 
 Stop: findings are looked at from the top. Once the last `WINDOW` decided ones, of those above which all
 are decided, hold so few errors that the upper bound of their share (one-sided 95 %, Jeffreys) is below
@@ -30,6 +32,7 @@ STOP_BELOW = 0.10
 PRIOR_WEIGHT = 2.0
 BINS = 10
 DRAWS = 400
+FEWEST_WINDOW = 10  # judged findings before anything is said about going on
 FEWEST = 5  # verdicts before anything is said about what is left
 
 
@@ -112,9 +115,12 @@ def _left(
     todo = np.array([undecided[b].sum() for b in bins])
     prior = np.clip([scores[b].mean() for b in bins], 0.01, 0.99)
     random = np.random.default_rng(seed)
-    a, b = k + PRIOR_WEIGHT * prior, n - k + PRIOR_WEIGHT * (1 - prior)
-    draws = random.beta(a, b, size=(DRAWS, len(bins)))
-    rising = np.clip(falling_fit(draws, a + b), 0, 1)
+    share = np.clip(scores[judged].mean(), 0.01, 0.99)  # of errors among the judged, as the scores have it
+    found = k.sum() + PRIOR_WEIGHT * share, (n - k).sum() + PRIOR_WEIGHT * (1 - share)
+    too_high = random.beta(*found, size=(DRAWS, 1)) / share
+    prior = np.clip(prior * too_high, 0.01, 0.99)
+    draws = random.beta(k + PRIOR_WEIGHT * prior, n - k + PRIOR_WEIGHT * (1 - prior))
+    rising = np.clip(falling_fit(draws, n + PRIOR_WEIGHT), 0, 1)
     left = random.binomial(todo, rising).sum(axis=1)
     low, high = np.quantile(left, [0.05, 0.95])
     return float((rising * todo).sum(axis=1).mean()), float(low), float(high)

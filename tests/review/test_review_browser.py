@@ -216,7 +216,12 @@ def test_phone_width_and_twice_the_size(browser: Any, server: Server, scheme: st
         page.set_viewport_size({"width": width, "height": 800})
         for path in ("/", "/queue/mislabel", "/queue/mislabel/start", "/queue/missing_box/start", "/map"):
             page.goto(server.base + path)
+            if path == "/map":
+                page.wait_for_selector("#map[data-points]")
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
+            for table in page.locator(".side table").all():
+                box = table.bounding_box()
+                assert box["x"] + box["width"] <= width, "the regions of the map need no scrolling"
     assert not wrong
 
 
@@ -243,6 +248,33 @@ def test_axe_finds_nothing_serious(browser: Any, server: Server, scheme: str, wi
             tab.wait_for_selector("#map[data-points]")
         found = serious(tab)
         assert not found, f"{path}: {found}"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_what_opens(browser: Any, server: Server, scheme: str) -> None:
+    """Keys, the question for a class, the enlarged photo, and the banners of what is not saved."""
+    page, _ = open_page(browser, server, color_scheme=scheme, bypass_csp=True)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(f"{server.base}/queue/mislabel/start")
+    page.wait_for_load_state("networkidle")
+    settled(page)
+    for key, opened in (("?", "#help"), ("r", "#relabel"), ("f", "#large")):
+        page.keyboard.press(key)
+        page.wait_for_selector(f"{opened}[open]")
+        assert not serious(page), opened
+        page.keyboard.press("Escape")
+        page.wait_for_selector(f"{opened}[open]", state="hidden")
+    page.route("**/verdict", lambda route: route.abort())
+    page.keyboard.press("d")
+    expect(page.locator("#failed-text")).to_contain_text("NOT saved: 1 verdict")
+    assert not serious(page)
+    page.unroute("**/verdict")
+    refusal = {"saved": False, "error": "another build"}
+    page.route("**/verdict", lambda route: route.fulfill(status=409, json=refusal))
+    page.click("#retry")
+    expect(page.locator("#refused")).to_contain_text("another build")
+    assert not serious(page)
+    page.context.close()
 
 
 def test_the_map_by_mouse_and_keyboard(browser: Any, server: Server) -> None:

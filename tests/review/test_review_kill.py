@@ -96,4 +96,7 @@ def test_no_saved_verdict_is_lost(servers: subprocess.Popen[str], index_path: Pa
             assert (kept[seq]["box_id"], kept[seq]["issue"]) == ids[finding_id]
     assert len(saved) >= KILLS, "some were saved between the kills"
     with Index.open(index_path) as index:
-        assert not [line for line in index.verify() if "verdict" not in line]
+        # The next verdict sets an unfinished last line aside; after it nothing at all is wrong.
+        box_id, issue = next(iter(ids.values()))
+        index.append_verdict(box_id=box_id, issue=issue, verdict="ok", who="test")
+        assert not index.verify()

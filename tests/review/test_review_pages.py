@@ -39,6 +39,12 @@ def test_overview_counts(client: TestClient, undecided: Review) -> None:
     assert "8 drop" in text and "100\u00a0% were errors" in text and "likely left" in text
 
 
+def test_going_on_is_advised_after_some_verdicts_only(client: TestClient, undecided: Review) -> None:
+    for number, finding_id in enumerate(undecided.work.page(View(queue="mislabel"), offset=0, limit=11)):
+        assert ("Go on: of the last" in client.get("/").text) == (number >= 10)
+        undecided.work.decide(finding_id, "drop", WHO)
+
+
 def test_judging_without_javascript(client: TestClient, undecided: Review) -> None:
     answer = client.get("/queue/mislabel/start?split=train")
     plain = TestClient(client.app, base_url=BASE, cookies=client.cookies, follow_redirects=False)

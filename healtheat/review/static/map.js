@@ -200,10 +200,18 @@
     lassoButton.setAttribute("aria-pressed", String(on));
     canvas.classList.toggle("drawing", on);
   });
+  const legend = [...document.querySelectorAll(".map-legend button")];
   select.addEventListener("change", () => {
     history.replaceState(null, "", select.value ? `/map?class=${select.value}` : "/map");
+    for (const button of legend) button.setAttribute("aria-pressed", String(button.dataset.class === select.value));
     paint();
   });
+  for (const button of legend) {
+    button.addEventListener("click", () => {
+      select.value = select.value === button.dataset.class ? "" : button.dataset.class;
+      select.dispatchEvent(new Event("change"));
+    });
+  }
   dark.addEventListener("change", paint);
   new ResizeObserver(() => { if (canvas.clientWidth !== side) paint(); }).observe(canvas);
   paint();
