@@ -133,6 +133,7 @@ class Tab:
             self.page.evaluate(WATCH)
         for number in range(KEYS):
             with limited(f"key press {number + 1} of {KEYS}"):
+                self.page.wait_for_selector('#sample-place[aria-busy="false"]')  # until then keys wait
                 self.page.keyboard.press("od"[number % 2])
                 for kind in ("next", "saved"):
                     self.page.wait_for_function(f"times.{kind}.length > {number}")

@@ -83,6 +83,7 @@ def review_pages(camera: Camera, index: Path) -> None:
             tab.wait_for_url(f"{base}/")
             tab.goto(f"{base}/queue/mislabel/start")
             for number, key in enumerate(KEYS):
+                tab.wait_for_selector('#sample-place[aria-busy="false"]')  # until then keys wait
                 before = tab.get_attribute("#sample", "data-finding")
                 tab.keyboard.press(key)
                 tab.wait_for_selector(f'#sample:not([data-finding="{before}"])')
