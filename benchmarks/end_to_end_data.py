@@ -8,20 +8,19 @@ import json
 import os
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from benchmarks.quality import GROUPS, SHARED
+from benchmarks.quality import run_planter
 from healtheat.build import build
 from healtheat.cleanup import plan_apply
 from healtheat.encoders import load_encoder
 from healtheat.groups import group_key
 from healtheat.index import Index
+from healtheat.index.files import write_atomic
 from healtheat.sources import open_source
 
 Lines = set[tuple[str, int]]  # image as in the planted set, 0-based line of its label file
@@ -78,9 +77,7 @@ def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
 
 def plant(split: Path, out: Path, rate: float, seed: int) -> None:
     """The training part of `split` with `mixed` errors, planted by the shared script; test is not touched."""
-    command = [sys.executable, str(SHARED / "bench" / "plant_errors.py"), str(split / "train.yaml"), str(out)]
-    command += ["--profile", "mixed", "--rate", str(rate), "--seed", str(seed), "--groups", GROUPS]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    run_planter(split / "train.yaml", out, "mixed", seed, rate)
 
 
 def planted(dirty: Path) -> tuple[Lines, int]:
@@ -152,9 +149,4 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 def write_json(path: Path, content: object) -> None:
     """Whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with unfinished.open("w", encoding="utf-8", newline="\n") as file:
-        json.dump(content, file, indent=1, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    write_atomic(path, json.dumps(content, indent=1, ensure_ascii=False).encode())

@@ -31,6 +31,7 @@ from benchmarks.peers import PEERS
 from healtheat.build import build
 from healtheat.encoders import DEFAULT, load_encoder
 from healtheat.index import Index
+from healtheat.index.files import write_atomic
 from healtheat.query import Filters, query
 from healtheat.signals import SIGNALS, Samples, samples_from
 from healtheat.sources import open_source
@@ -56,14 +57,16 @@ Floats = NDArray[np.float64]
 
 def plant(profile: str, seed: int, out: Path) -> Path:
     """The planted copy of pushin-pill, made by the shared script."""
-    command = [
-        *(sys.executable, str(SHARED / "bench" / "plant_errors.py")),
-        *(str(SHARED / "data" / "pushin-pill" / "data.yaml"), str(out)),
-        *("--profile", profile, "--seed", str(seed), "--rate", "0.08"),
-        *("--one-per-source", ".rf.", "--groups", GROUPS),
-    ]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    data = SHARED / "data" / "pushin-pill" / "data.yaml"
+    run_planter(data, out, profile, seed, 0.08, "--one-per-source", ".rf.")
     return out
+
+
+def run_planter(data: Path, out: Path, profile: str, seed: int, rate: float, *more: str) -> None:
+    """Copy `data` to `out` with errors, by the shared script."""
+    command = [sys.executable, str(SHARED / "bench" / "plant_errors.py"), str(data), str(out)]
+    command += ["--profile", profile, "--seed", str(seed), "--rate", str(rate), "--groups", GROUPS, *more]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def truth(samples: Samples, folder: Path) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -273,9 +276,7 @@ def main() -> None:
                     done = work / f"rows-{encoder}-{profile}-{seed}.json"
                     if not done.is_file():  # with --work a run that was stopped goes on
                         found = measure(encoder, profile, int(seed), work, not args.no_peers)
-                        part = done.with_suffix(".part")
-                        part.write_text(json.dumps(found), encoding="utf-8")
-                        part.replace(done)
+                        write_atomic(done, json.dumps(found).encode())
                     rows += json.loads(done.read_text(encoding="utf-8"))
                     last = [r for r in rows if r["seed"] == int(seed) and r["method"] == RANKING][-1]
                     print(

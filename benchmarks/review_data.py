@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import duckdb
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from benchmarks.pixel_encoder import PixelEncoder
 from healtheat.build import build
-from healtheat.encoders import Encoder, EncoderSpec, load_encoder
+from healtheat.encoders import Encoder, load_encoder
 from healtheat.sources.yolo import YoloSource
 
 PHOTO_PX = (976, 1280)
 CLASSES = 12
 SIDE = 20  # boxes a side on a crowded photo
-
-
-class PixelEncoder(Encoder):
-    """A fixed random projection of the crop's pixels: fast, and crops that look alike lie close together."""
-
-    def __init__(self, *, dim: int = 32, resolution_px: int = 16, batch_size: int = 256) -> None:
-        self.spec = EncoderSpec(
-            name="pixels",
-            backend="benchmark",
-            weights_sha256=hashlib.sha256(b"pixels").hexdigest(),
-            tower_dim=dim,
-            dim=dim,
-            resolution_px=resolution_px,
-            mean=(0.5, 0.5, 0.5),
-            std=(0.5, 0.5, 0.5),
-            batch_size=batch_size,
-        )
-        pixels = resolution_px * resolution_px * 3
-        self._projection = np.random.default_rng(5).normal(size=(pixels, dim)).astype(np.float32)
-
-    def _encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return (batch.reshape(len(batch), -1).astype(np.float32) - 128) @ self._projection + np.float32(1)
 
 
 def trays(folder: Path, *, photos: int = 60) -> Path:
@@ -48,7 +25,7 @@ def trays(folder: Path, *, photos: int = 60) -> Path:
 
 def crowded(folder: Path, *, boxes: int) -> Path:
     """An index of at least `boxes` boxes, 400 on a photo, embedded with `PixelEncoder`: for the map."""
-    return _index(folder, -(-boxes // SIDE**2), SIDE, 20, PixelEncoder())
+    return _index(folder, -(-boxes // SIDE**2), SIDE, 20, PixelEncoder(dim=32, batch_size=256, centre=128))
 
 
 def fill(index: Path, findings: int, *, each: int = 1) -> None:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -21,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.throughput import machine
 from healtheat.findings import find
 from healtheat.signals import SIGNALS, Samples, run_signals
 from healtheat.signals.base import MEASURES
@@ -94,7 +93,7 @@ def main() -> None:
         "# Scoring large sets",
         "",
         f"`python -m benchmarks.scale --boxes {' '.join(map(str, args.boxes))}`, "
-        f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} CPUs.",
+        f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {machine()}.",
         "",
         f"Made vectors: {args.classes} classes, {args.dim} numbers, four boxes a photo, a tile of",
         "background for three boxes. Seconds from vectors in memory to findings, without embedding;",

@@ -14,15 +14,13 @@ import os
 import platform
 import statistics
 import tempfile
-import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-
 from healtheat.build import build
 from healtheat.encoders import DEFAULT, Encoder, load_encoder
+from healtheat.encoders.speed import crops_per_s
 from healtheat.sources import open_source
 
 HERE = Path(__file__).resolve().parent
@@ -49,25 +47,12 @@ class Run:
         return self.crops / self.seconds["embed"]
 
 
-def bare_rate(encoder: Encoder, seconds: float = BARE_S) -> float:
-    """Crops a second of `encode` alone, full batches of noise, all views of the policy included."""
-    spec = encoder.spec
-    shape = (spec.batch_size, spec.resolution_px, spec.resolution_px, 3)
-    crops = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    encoder.encode(crops)
-    done, started = 0, time.perf_counter()
-    while time.perf_counter() - started < seconds:
-        encoder.encode(crops)
-        done += len(crops)
-    return done / (time.perf_counter() - started)
-
-
 def one_run(data: Path, encoder: Encoder) -> Run:
     """Build once between two bare measurements."""
-    before = bare_rate(encoder)
+    before = crops_per_s(encoder, BARE_S)
     with tempfile.TemporaryDirectory(prefix="healtheat-bench-") as folder:
         report = build(open_source(data), Path(folder) / "index", encoder=encoder)
-    bare = statistics.mean([before, bare_rate(encoder)])
+    bare = statistics.mean([before, crops_per_s(encoder, BARE_S)])
     return Run(report.boxes, report.embedded, dict(report.seconds), bare)
 
 

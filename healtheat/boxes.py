@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 NO_CLASS = -1  # "no class suggested"; real class ids are never negative
-
-
 LEAK = "(a leak)"  # in the reason of a problem: a photo is in two splits
 
 
@@ -139,3 +137,30 @@ class Images(_Table):
             self._check(name, np.int64)
         for name in ("path", "split", "status", "sha256", "group_key"):
             self._check(name, object)
+
+
+def iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, m) intersection over union of (n, 4) and (m, 4) boxes given as left, top, right, bottom."""
+    return overlaps(a, b)[0]
+
+
+def overlaps(
+    a: NDArray[np.float64], b: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`iou`, and (n, m) which share of the smaller of two boxes lies in the other."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    inter = np.prod(np.clip(high - low, 0, None), axis=2)
+    area_a, area_b = np.prod(a[:, 2:] - a[:, :2], axis=1)[:, None], np.prod(b[:, 2:] - b[:, :2], axis=1)[None]
+
+    def over(whole: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.divide(inter, whole, out=np.zeros_like(inter), where=whole > 0))
+
+    return over(area_a + area_b - inter), over(np.minimum(area_a, area_b))
+
+
+def rows_of(image_id: NDArray[Any], images: int) -> list[NDArray[np.int64]]:
+    """For each image its rows, in order."""
+    order = np.argsort(image_id, kind="stable").astype(np.int64)
+    ends = np.searchsorted(image_id[order], np.arange(images + 1))
+    return [order[ends[i] : ends[i + 1]] for i in range(images)]

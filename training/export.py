@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from healtheat.index.files import write_atomic
 from training.batches import Material
 from training.model import (
     CONFIG,
@@ -53,15 +53,6 @@ class _Tower(nn.Module):
         projected = F.normalize(self.head(pooled), dim=1)
         detail = F.normalize(F.linear(F.normalize(pooled, dim=1) - self.mean, self.matrix), dim=1)
         return torch.cat([projected * CAPTION_SHARE**0.5, detail * (1 - CAPTION_SHARE) ** 0.5], 1)
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as f:
-        f.write(content)
-        f.flush()
-        os.fsync(f.fileno())
-    temporary.replace(path)
 
 
 def averaged_model(checkpoints: Sequence[Path]) -> Any:
@@ -111,7 +102,7 @@ def image_onnx(model: Any, subspace: Subspace, path: Path) -> None:
         dynamic_axes={"pixels": {0: "batch"}, "embedding": {0: "batch"}},
         opset_version=17, dynamo=False,
     )  # fmt: skip
-    _write(path, halve(onnx.load(str(temporary))).SerializeToString())
+    write_atomic(path, halve(onnx.load(str(temporary))).SerializeToString())
     temporary.unlink()
 
 
@@ -154,7 +145,7 @@ def export(
     subspace = fit_on_training_pills(folded, material, RESOLUTION_PX, seed, views)
     image_onnx(folded, subspace, out / "image.onnx")
     questions = json.dumps(question_vectors(folded), ensure_ascii=False, separators=(",", ":"))
-    _write(out / "questions.json", (questions + "\n").encode("utf-8"))
+    write_atomic(out / "questions.json", (questions + "\n").encode("utf-8"))
     whole = build_model(imagenet=False)
     state = {k: v for k, v in folded.state_dict().items() if not k.startswith("visual.trunk.")}
     whole.load_state_dict(state, strict=False)
@@ -168,7 +159,7 @@ def export(
     save_file(half, temporary, metadata={"format": "pt"})
     temporary.chmod(0o644)  # the library writes it readable by its owner alone
     temporary.replace(out / "open_clip_model.safetensors")
-    _write(out / "open_clip_config.json", (json.dumps(CONFIG, indent=2) + "\n").encode("utf-8"))
+    write_atomic(out / "open_clip_config.json", (json.dumps(CONFIG, indent=2) + "\n").encode("utf-8"))
     pre = CONFIG["preprocess_cfg"]
     network = (out / "image.onnx").read_bytes()
     tower_dim = EMBED_DIM + DIM
@@ -185,7 +176,7 @@ def export(
             "licence": "Apache-2.0",
         },
     }  # fmt: skip
-    _write(out / "encoder.json", (json.dumps(spec, indent=2) + "\n").encode("utf-8"))
+    write_atomic(out / "encoder.json", (json.dumps(spec, indent=2) + "\n").encode("utf-8"))
     names = (
         "image.onnx",
         "questions.json",

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from healtheat.index.files import write_atomic
 from training.segment import Blob, find_pills
 
 CANVAS_PX = 160
@@ -130,9 +131,8 @@ def prepare(work: Path, root: Path, processes: int = 2) -> dict[str, int]:
     np.save(work / "pills.npy", np.stack(pills))
     np.save(work / "tiles.npy", np.stack(tiles))
     lines = (json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
-    part = work / "pills.jsonl.part"  # last and at once: the file says that all of them are done
-    part.write_text("".join(lines), encoding="utf-8", newline="\n")
-    part.replace(work / "pills.jsonl")
+    # Last and at once: the file says that all of them are done.
+    write_atomic(work / "pills.jsonl", "".join(lines).encode())
     return {
         "photos": len(jobs), "photos_with_pills": len({r["photo"] for r in rows}), "pills": len(rows),
         "products": len({r["product"] for r in rows}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 import time
@@ -19,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from healtheat.index.files import write_atomic
 from training.batches import BatchMaker, Material, choose, load_material, look_alike_groups
 from training.losses import caption_loss, identity_loss
 from training.model import RESOLUTION_PX, build_model, fold_batch_norm
@@ -187,12 +189,11 @@ def add_row(curve: Path, row: dict[str, Any]) -> None:
     if curve.exists():
         with curve.open(encoding="utf-8", newline="") as f:
             old = [known for known in csv.DictReader(f) if int(known["step"]) < row["step"]]
-    part = curve.with_suffix(".part")
-    with part.open("w", encoding="utf-8", newline="") as f:
-        writer = csv.DictWriter(f, row.keys(), extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows([*old, row])
-    part.replace(curve)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, row.keys(), extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows([*old, row])
+    write_atomic(curve, text.getvalue().encode())
 
 
 def train(work: Path, settings: Settings, tell: Callable[[str], None]) -> Path:

@@ -23,10 +23,11 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from healtheat.errors import InputError
+from healtheat.export.target import QUARANTINE
 from healtheat.index.files import canonical_json, sync_file, sync_folder
 from healtheat.sources.files import contained
 
-HOME = Path(".healtheat") / "applied"
+HOME = Path(QUARANTINE) / "applied"
 PLAN, JOURNAL, ORIGINALS, REPLACED = "plan.json", "journal.jsonl", "originals", "replaced"
 MAX_PLAN_BYTES = 512 << 20
 State = Literal["applying", "applied", "rolling back", "rolled back"]

@@ -33,21 +33,20 @@ def print_unjudged(folder: Path) -> None:
             "select count(*) as n from findings where evidence like '%\"withheld\"%' and not flagged"
         )["n"][0].as_py()
         silent = index.sql(
-            "select signal, abstain, count(*) as n from scores where abstain is not null and box_id >= 0 "
-            "group by all order by n desc, signal, abstain"
+            "select abstain, count(*) as n from scores where signal = 'label' and abstain is not null "
+            "group by all order by n desc, abstain"
         ).to_pylist()
     if withheld:
         typer.echo(
             f"{withheld} scores without a flag, their classes look alike to the encoder: healtheat trust"
         )
-    of_label = [row for row in silent if row["signal"] == "label"]
-    if of_label:
-        boxes = sum(row["n"] for row in of_label)
+    if silent:
+        boxes = sum(row["n"] for row in silent)
         typer.echo(f"{boxes} boxes whose class could not be judged:")
-        for row in of_label[:REASONS_SHOWN]:
+        for row in silent[:REASONS_SHOWN]:
             typer.echo(f"  {row['n']:>6} {one_line(row['abstain'])}")
-        if len(of_label) > REASONS_SHOWN:
-            typer.echo(f"         … and {len(of_label) - REASONS_SHOWN} more classes: healtheat trust")
+        if len(silent) > REASONS_SHOWN:
+            typer.echo(f"         … and {len(silent) - REASONS_SHOWN} more classes: healtheat trust")
 
 
 def print_flagged(issues: Mapping[str, int], folder: Path) -> None:

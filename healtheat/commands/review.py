@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-import socket
 import sys
 from typing import Annotated
 
@@ -15,7 +14,6 @@ from healtheat.commands._terminal import note
 from healtheat.errors import InputError
 
 PORT = 8765
-MAX_NAME = 200  # characters of who decided, as the log of verdicts takes them
 
 
 def review(
@@ -50,57 +48,44 @@ def review(
     from healtheat.review.state import Review
 
     _check_name(name)
-    _check_host(host)
-    with options.open_index(index) as opened:
-        bound = listen(host, port)
-        with bound:
-            guard = guard_of(host, bound.getsockname()[1])
-            state = Review(opened, name or _user(), every=all_)
-            if not is_loopback(host):
-                note(
-                    f"listening on {host}: whoever can reach this machine and learns the address below sees "
-                    "the photos and can decide. Nothing is encrypted: use it on a network you trust, or stay "
-                    "on 127.0.0.1 and forward the port with ssh"
-                )
-            link = address(host, guard)
-            print(link, flush=True)
-            note("open this address; stop with Ctrl-C")
-            if open_:
-                import webbrowser
+    with listen(host, port) as bound, options.open_index(index) as opened:
+        guard = guard_of(host, bound.getsockname()[1])
+        state = Review(opened, name or _user(), every=all_)
+        if not is_loopback(host):
+            note(
+                f"listening on {host}: whoever can reach this machine and learns the address below sees "
+                "the photos and can decide. Nothing is encrypted: use it on a network you trust, or stay "
+                "on 127.0.0.1 and forward the port with ssh"
+            )
+        link = address(host, guard)
+        print(link, flush=True)
+        note("open this address; stop with Ctrl-C")
+        if open_:
+            import webbrowser
 
-                webbrowser.open(link)
-            with contextlib.suppress(KeyboardInterrupt):
-                serve(state, guard, bound, write_csv=write_csv)
+            webbrowser.open(link)
+        with contextlib.suppress(KeyboardInterrupt):
+            serve(state, guard, bound, write_csv=write_csv)
         note(f"stopped; {state.work.decisions} verdicts stand in {opened.path}")
     sys.stdout.flush()
 
 
 def _check_name(name: str | None) -> None:
-    if name is not None and (not name.strip() or len(name) > MAX_NAME or not name.isprintable()):
+    from healtheat.index.verdict_log import MAX_WHO
+
+    if name is not None and (not name.strip() or len(name) > MAX_WHO or not name.isprintable()):
         raise InputError(
-            f"--name {name[:MAX_NAME]!r}: give at most {MAX_NAME} printable characters, or leave it out for "
+            f"--name {name[:MAX_WHO]!r}: give at most {MAX_WHO} printable characters, or leave it out for "
             "the user's name"
         )
 
 
-def _check_host(host: str) -> None:
-    """Tell an address that is none of this machine's from a port that is taken, which `listen` tells."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as tried:
-            tried.bind((host, 0))
-    except (OSError, UnicodeError) as error:  # a name that is no host name at all cannot be encoded
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"--host {host}: no address of this machine ({reason}); leave it out to listen on this machine "
-            "alone, or give 0.0.0.0 for all of its addresses"
-        ) from None
-
-
 def _user() -> str:
     """The user's name, or `reviewer` where the system knows none."""
+    from healtheat.index.verdict_log import MAX_WHO
+
     try:
         found = getpass.getuser()
     except (OSError, KeyError, ImportError):
         return "reviewer"
-    return "".join(c for c in found if c.isprintable())[:MAX_NAME].strip() or "reviewer"
+    return "".join(c for c in found if c.isprintable())[:MAX_WHO].strip() or "reviewer"

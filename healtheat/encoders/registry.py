@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from healtheat.encoders.base import Encoder
 from healtheat.encoders.files import NETWORK_FILE, SPEC_FILE, read_spec
@@ -17,6 +14,7 @@ from healtheat.encoders.hub import CONFIG, WEIGHTS
 from healtheat.encoders.onnx import OnnxEncoder
 from healtheat.encoders.open_clip import OpenClipEncoder
 from healtheat.encoders.open_clip_source import cached_names
+from healtheat.encoders.speed import crops_per_s
 from healtheat.errors import EncoderError
 from healtheat.progress import Progress, silent
 
@@ -145,16 +143,7 @@ def _measured(info: EncoderInfo, threads: int | None) -> EncoderInfo:
         return info
     try:
         encoder = load_encoder(info.name, threads=threads)
-        spec = encoder.spec
-        crops = np.random.default_rng(0).integers(
-            0, 256, (spec.batch_size, spec.resolution_px, spec.resolution_px, 3), np.uint8
-        )
-        encoder.encode(crops)
-        done, started = 0, time.perf_counter()
-        while time.perf_counter() - started < MEASURE_S:
-            encoder.encode(crops)
-            done += len(crops)
+        rate = crops_per_s(encoder, MEASURE_S)
     except (EncoderError, MemoryError) as error:
         return replace(info, note=f"cannot be loaded: {error}")
-    rate = done / (time.perf_counter() - started)
-    return replace(info, dim=spec.dim, resolution_px=spec.resolution_px, crops_per_s=rate)
+    return replace(info, dim=encoder.spec.dim, resolution_px=encoder.spec.resolution_px, crops_per_s=rate)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from healtheat.boxes import NO_CLASS
+from healtheat.boxes import NO_CLASS, rows_of
 from healtheat.errors import InputError
 from healtheat.guard.checks import ESTABLISHED, against_current, against_names, alone
-from healtheat.guard.pairs import MAX_BOXES_PER_PHOTO, pair_boxes, pair_images, rows_of
+from healtheat.guard.pairs import MAX_BOXES_PER_PHOTO, pair_boxes, pair_images
 from healtheat.guard.report import Agreement, Check, Comparison, Flow, GuardReport
 from healtheat.guard.shares import shares
 from healtheat.labels import LabelSet

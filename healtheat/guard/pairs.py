@@ -6,23 +6,14 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from healtheat.boxes import iou
+
 MIN_IOU = 0.5
 MAX_BOXES_PER_PHOTO = 2000  # overlaps are a matrix a photo; a photo with more boxes is left out of the flow
-
-
-def iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, m) intersection over union of (n, 4) and (m, 4) boxes given as left, top, right, bottom."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    inter = np.prod(np.clip(high - low, 0, None), axis=2)
-    area_a, area_b = np.prod(a[:, 2:] - a[:, :2], axis=1), np.prod(b[:, 2:] - b[:, :2], axis=1)
-    union = area_a[:, None] + area_b[None, :] - inter
-    return np.asarray(np.divide(inter, union, out=np.zeros_like(inter), where=union > 0))
 
 
 def pair_boxes(
@@ -75,10 +66,3 @@ def _unique(paths: Sequence[str], key: Callable[[str], str]) -> dict[str, int]:
     keys = [key(path) for path in paths]
     often = Counter(keys)
     return {k: place for place, k in enumerate(keys) if often[k] == 1}
-
-
-def rows_of(image_id: NDArray[Any], images: int) -> list[NDArray[np.int64]]:
-    """For each image its rows, in order."""
-    order = np.argsort(image_id, kind="stable").astype(np.int64)
-    ends = np.searchsorted(image_id[order], np.arange(images + 1))
-    return [order[ends[i] : ends[i + 1]] for i in range(images)]

@@ -26,6 +26,7 @@ from healtheat.index.lock import verdict_lock
 LOG_NAME = "verdicts.jsonl"
 HEAD_NAME = "verdicts.head.json"
 TORN_NAME = "verdicts.torn"
+MAX_WHO = 200  # characters of who decided
 Decision = Literal["ok", "drop", "relabel", "unsure"]
 DECISIONS: tuple[str, ...] = get_args(Decision)
 
@@ -138,8 +139,8 @@ class VerdictLog:
         return {**fields, "undoes": seq}
 
     def _write(self, fields: Callable[[], dict[str, Any]], who: str) -> Verdict:
-        if not who or len(who) > 200 or not who.isprintable():
-            raise InputError("who decided? give a name of at most 200 printable characters")
+        if not who or len(who) > MAX_WHO or not who.isprintable():
+            raise InputError(f"who decided? give a name of at most {MAX_WHO} printable characters")
         with verdict_lock(self._folder):
             self.refresh()
             self._set_aside()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from healtheat.errors import InputError
 from healtheat.export.table import replacing
@@ -86,19 +87,7 @@ def render(
     facts: Facts, *, worst: object = None, left_out: int = 0, limit_bytes: int = DEFAULT_LIMIT_BYTES
 ) -> str:
     """The page as text."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=lambda value: f"{100 * value:.0f} %",
-        score=lambda value: "–" if value is None else f"{value:.2f}",
-        count=lambda value: f"{value:,}",
-    )
-    return environment.get_template("report.html").render(
+    return _template().render(
         facts=facts,
         worst=facts.worst if worst is None else worst,
         left_out=left_out,
@@ -111,3 +100,20 @@ def render(
 
 def _length(text: str) -> int:
     return len(text.encode("utf-8", "replace"))
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=lambda value: f"{100 * value:.0f} %",
+        score=lambda value: "–" if value is None else f"{value:.2f}",
+        count=lambda value: f"{value:,}",
+    )
+    return environment.get_template("report.html")

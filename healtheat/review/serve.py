@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,21 +20,36 @@ _EVERYWHERE = ("0.0.0.0", "::")
 def listen(host: str, port: int) -> socket.socket:
     """A socket bound to `host`:`port` (0: any free port). Raises InputError if it cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows: nobody else may take the same port
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-        bound.listen(128)  # who opens the printed address before the server answers waits, not fails
-    except (OSError, OverflowError) as error:
-        bound.close()
-        raise InputError(
-            f"{host}:{port} cannot be listened on ({getattr(error, 'strerror', None) or error}); "
-            "another review may be running: stop it, or choose another --port (0: any free one)"
-        ) from None
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows: nobody else may take the same port
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            else:
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((host, port))
+            bound.listen(128)  # who opens the printed address before the server answers waits, not fails
+        except BaseException:
+            bound.close()
+            raise
+    except (OSError, OverflowError, UnicodeError) as error:  # what is no host name at all cannot be encoded
+        raise InputError(_not_bound(host, port, error)) from None
     return bound
+
+
+def _not_bound(host: str, port: int, error: Exception) -> str:
+    """What to do: give another host where it is none of this machine's, else another port."""
+    reason = getattr(error, "strerror", None) or error
+    no_host = getattr(error, "errno", None) in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+    if no_host or isinstance(error, socket.gaierror | UnicodeError):
+        return (
+            f"--host {host}: no address of this machine ({reason}); leave it out to listen on this machine "
+            "alone, or give 0.0.0.0 for all of its addresses"
+        )
+    return (
+        f"{host}:{port} cannot be listened on ({reason}); "
+        "another review may be running: stop it, or choose another --port (0: any free one)"
+    )
 
 
 def guard_of(host: str, port: int, names: Sequence[str] = ()) -> Guard:

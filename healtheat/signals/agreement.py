@@ -6,20 +6,19 @@ it repeats their errors. What its word is worth is learned on this data: see rat
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from healtheat.boxes import NO_CLASS, Boxes
 from healtheat.signals.base import Samples, Scores, Signal
 from healtheat.signals.detected import Seen, compare
 from healtheat.signals.predictions import Joined, join, prediction_files
 from healtheat.signals.rates import Plateau, placing, plateau, unfound
+from healtheat.signals.run import last_settings
 
 if TYPE_CHECKING:
     from healtheat.index import Index
@@ -51,12 +50,11 @@ class Agreement(Signal):
         self.least_pairs = least_pairs  # matched boxes from which agreement can be learned
         self.least_agreement = least_agreement  # share of boxes whose class it names; below, it knows others
         self.least_found = least_found  # share of a class it finds; below, not finding says nothing
-        prediction_files(Path(predictions))
+        self._files = prediction_files(Path(predictions))
 
     def joined(self, photos: Sequence[str]) -> Joined:
         """Which file belongs to which photo. InputError where none does."""
-        folder = Path(self.predictions)
-        return join(folder, prediction_files(folder), photos)
+        return join(Path(self.predictions), self._files, photos)
 
     def measure(self, samples: Samples) -> Sequence[Scores]:
         """Scores of boxes for three issues, and rows about photos for boxes that were overlooked."""
@@ -110,7 +108,7 @@ class Agreement(Signal):
             )
             swapped[close] = fit.wrong(same[near], (classes - 2) / (classes - 1))
             right[near] = fit.right
-            right[~near] = expit(fit.intercept + fit.slope * _logit(seen.sure[rows[~near]]))
+            right[~near] = fit.usual(seen.sure[rows[~near]])
         for i, row in enumerate(rows):
             if foreign is not None or not near[i]:
                 why_class[row] = foreign or "the prediction lies too far off to compare classes"
@@ -241,11 +239,6 @@ def _codes(class_id: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.asarray(np.unique(class_id, return_inverse=True)[1], np.int64).reshape(-1)
 
 
-def _logit(confidence: Floats) -> Floats:
-    c = np.clip(confidence, 0.001, 0.999)
-    return np.asarray(np.log(c / (1 - c)))
-
-
 def with_predictions(signals: Sequence[Signal], folder: Path | None) -> tuple[Signal, ...]:
     """`signals` and the agreement with the predictions in `folder`; without it where that is None.
 
@@ -257,7 +250,5 @@ def with_predictions(signals: Sequence[Signal], folder: Path | None) -> tuple[Si
 
 def predictions_of(index: Index) -> Path | None:
     """The folder of predictions of the last scoring of `index`, as `with_predictions` takes it."""
-    rows = index.sql("SELECT settings FROM runs WHERE signal = 'agreement' ORDER BY run_id DESC LIMIT 1")
-    settings = json.loads(rows["settings"][0].as_py()) if len(rows) else {}
-    folder = settings.get("predictions")
+    folder = last_settings(index, Agreement.name).get("predictions")
     return Path(folder) if folder else None

@@ -101,7 +101,7 @@ class Background(Signal):
             for a, s in zip(logit[:n], share[:n], strict=True)
         ]
         if asked:
-            said = word_odds(np.concatenate([samples.vectors, samples.background]), words)
+            said = np.r_[word_odds(samples.vectors, words), word_odds(samples.background, words)]
             raw += said / (1 + m / self.words_worth_tiles)
             for facts, value in zip(evidence, said, strict=False):
                 facts["word_log_odds"] = round(float(value), 3)

@@ -8,6 +8,7 @@ different issues can stand in one ranking. It does not decide what is flagged: f
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -147,6 +148,14 @@ class Samples:
         order = np.argsort(self.images.image_id, kind="stable")
         found = np.searchsorted(self.images.image_id[order], self.boxes.image_id)
         return order[found].astype(np.int64) if len(order) else np.zeros(0, np.int64)
+
+    @cached_property
+    def problems_of(self) -> Mapping[str, Sequence[Problem]]:
+        """Path of a photo → what could not be read of it or its labels; none for the others."""
+        found: defaultdict[str, list[Problem]] = defaultdict(list)
+        for problem in self.problems:
+            found[problem.image].append(problem)
+        return found
 
     @cached_property
     def neighbours(self) -> Neighbours:

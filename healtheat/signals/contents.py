@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from healtheat.boxes import NO_CLASS, Problem
+from healtheat.boxes import NO_CLASS, rows_of
 from healtheat.contents import Listing, compare, detect, listing, open_rule, read_classes, reason
 from healtheat.contents.rule import AIHUB
 from healtheat.labels import broken_classes
 from healtheat.signals.base import Samples, Scores, Signal
+from healtheat.signals.run import last_settings
 
 if TYPE_CHECKING:
     from healtheat.index import Index
@@ -58,12 +57,7 @@ class Contents(Signal):
         abstain: list[str | None] = [None] * n
         evidence: list[dict[str, Any]] = [{}] * n
         missing: list[tuple[int, float, str, dict[str, Any]]] = []
-        rows: dict[int, list[int]] = defaultdict(list)
-        for row, place in enumerate(samples.image_row.tolist()):
-            rows[place].append(row)
-        problems: dict[str, list[Problem]] = defaultdict(list)
-        for problem in samples.problems:
-            problems[problem.image].append(problem)
+        rows = [own.tolist() for own in rows_of(samples.image_row, len(samples.images))]
         class_id = samples.boxes.class_id.tolist()
         images = samples.images
         for place in range(len(images)):
@@ -76,7 +70,7 @@ class Contents(Signal):
             found = compare(
                 listed,
                 [class_id[row] for row in rows[place]],
-                broken=broken_classes(problems[path]),
+                broken=broken_classes(samples.problems_of[path]),
                 complete=not what.unknown[place],
             )
             for m in found:
@@ -126,7 +120,6 @@ def with_contents(
 
 def contents_of(index: Index) -> tuple[str, Path | None]:
     """Rule and class map of the last scoring of `index`, as `with_contents` takes them."""
-    rows = index.sql("SELECT settings FROM runs WHERE signal = 'contents' ORDER BY run_id DESC LIMIT 1")
-    settings = json.loads(rows["settings"][0].as_py()) if len(rows) else {}
+    settings = last_settings(index, Contents.name)
     classes = settings.get("classes")
     return settings.get("rule") or "auto", Path(classes) if classes else None

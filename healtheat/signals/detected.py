@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.boxes import NO_CLASS, Boxes, Problem
+from healtheat.boxes import NO_CLASS, Boxes, rows_of
 from healtheat.errors import InputError
 from healtheat.labels import broken_classes
 from healtheat.signals.base import Samples
@@ -50,15 +49,11 @@ def compare(samples: Samples, folder: Path, joined: Joined) -> Seen:
         confidence=np.zeros(n),
         best=np.zeros(n),
     )
-    order = np.argsort(samples.image_row, kind="stable")
-    cuts = np.searchsorted(samples.image_row[order], np.arange(len(images) + 1))
-    problems: defaultdict[str, list[Problem]] = defaultdict(list)
-    for problem in samples.problems:
-        problems[problem.image].append(problem)
+    rows_of_photo = rows_of(samples.image_row, len(images))
     corners = boxes.xyxyn
     unusable = ""
     for place, file in enumerate(joined.file):
-        rows = order[cuts[place] : cuts[place + 1]]
+        rows = rows_of_photo[place]
         status = images.status[place]
         if file is None or status in ("unreadable", "unlabelled"):
             for row in rows:
@@ -84,7 +79,7 @@ def compare(samples: Samples, folder: Path, joined: Joined) -> Seen:
             seen.flaw[row] = said.flaw or None
         seen.predictions.append(there[found.kept].numbered(0, int(images.image_id[place])))
         seen.touched.append(found.touched[found.kept])
-        whole = not broken_classes(problems[images.path[place]])
+        whole = not broken_classes(samples.problems_of[images.path[place]])
         seen.whole.append(np.full(int(found.kept.sum()), whole))
     if unusable and not sum(map(len, seen.predictions)):
         raise InputError(f"--predictions {folder}: no line of any file can be used; {unusable}")

@@ -74,7 +74,7 @@ class Looks(Signal):
         n = len(samples)
         if not n or not asked:
             return []
-        score, raw = np.full(n, -1.0), np.zeros(n)
+        score, raw = np.full(n, -1.0), np.zeros(n)  # the first question beats -1
         reason, evidence = [""] * n, [dict[str, Any]() for _ in range(n)]
         others = np.zeros(n, np.int64)
         for question, words in asked.items():
@@ -84,8 +84,7 @@ class Looks(Signal):
             value = self.top * np.clip((found - floor[question]) / (1 - floor[question]), 0, 1)
             better = (value > score) | ((value == score) & (found > raw))
             names = list(words)
-            top = min(2, len(names))
-            commonest = np.argsort(-usual, axis=1)[:, :top]
+            commonest = np.argsort(-usual, axis=1)[:, :2]
             for row in range(n):
                 is_now = names[int(p[row].argmax())]
                 evidence[row] |= {question: is_now, f"{question}_mismatch": round(float(found[row]), 3)}
@@ -101,7 +100,7 @@ class Looks(Signal):
                 "mislabel",
                 samples,
                 raw=raw,
-                score=np.clip(score, 0, 1),
+                score=score,
                 reason=reason,
                 abstain=[few if o < self.fewest else None for o in others],
                 evidence=evidence,

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from healtheat.boxes import iou, overlaps
+
 Floats = NDArray[np.float64]
 
 LEAST_IOU = 0.1  # below it two boxes are of different things, unless one lies in the other
@@ -39,13 +41,8 @@ def overlap(a: Floats, b: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     They touch if IoU is at least 0.1, or half of the smaller box lies in the larger one (a box around the
     whole photo holds the pill all the same).
     """
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    both = np.clip(high - low, 0, None).prod(axis=2)
-    area_a, area_b = (a[:, 2:] - a[:, :2]).prod(axis=1), (b[:, 2:] - b[:, :2]).prod(axis=1)
-    iou = both / np.maximum(area_a[:, None] + area_b[None, :] - both, 1e-12)
-    inside = both / np.maximum(np.minimum(area_a[:, None], area_b[None, :]), 1e-12)
-    return np.asarray(iou), np.asarray((iou >= LEAST_IOU) | (inside >= LEAST_INSIDE))
+    shared, inside = overlaps(a, b)
+    return shared, np.asarray((shared >= LEAST_IOU) | (inside >= LEAST_INSIDE))
 
 
 def strongest(
@@ -58,12 +55,12 @@ def strongest(
     m = len(xyxy)
     kept, sure = np.zeros(m, bool), confidence.astype(np.float64)
     free = np.ones(m, bool)
-    iou = overlap(xyxy, xyxy)[0]
+    shared = iou(xyxy, xyxy)
     for i in np.lexsort((np.arange(m), -confidence)):
         if not free[i]:
             continue
         kept[i] = True
-        same = free & (iou[i] >= SAME_IOU)
+        same = free & (shared[i] >= SAME_IOU)
         rivals = confidence[same & (class_id != class_id[i])]
         if len(rivals):
             sure[i] *= confidence[i] / (confidence[i] + rivals.max())
@@ -80,12 +77,12 @@ def match(
     One to one among those that touch, so that the sum of IoU is largest (Kuhn's assignment).
     """
     n, strength = len(boxes), confidence.astype(np.float64)
-    iou, touch = overlap(boxes, predictions)
+    shared, touch = overlap(boxes, predictions)
     kept, sure = strongest(predictions, class_id, strength)
     of, measured = np.full(n, -1, np.int64), np.full(n, np.nan)
-    value = np.where(touch & kept[None, :], np.maximum(iou, 1e-9), 0.0)
+    value = np.where(touch & kept[None, :], np.maximum(shared, 1e-9), 0.0)
     for row, column in zip(*linear_sum_assignment(value, maximize=True), strict=True):
         if value[row, column] > 0:
-            of[row], measured[row] = column, iou[row, column]
+            of[row], measured[row] = column, shared[row, column]
     best = np.where(touch, strength[None, :], 0.0).max(axis=1, initial=0.0)
     return Match(of, measured, np.asarray(best), np.asarray(touch.any(axis=0)), kept, sure)

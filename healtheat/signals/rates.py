@@ -47,6 +47,10 @@ class Plateau:
         alike = alike / np.maximum(alike + (1 - e) * right, 1e-12)
         return np.asarray(np.where(agree, alike, apart))
 
+    def usual(self, confidence: Floats) -> Floats:
+        """(n,) chance that a prediction of that confidence is right, whatever its class."""
+        return np.asarray(expit(self.intercept + self.slope * _logit(confidence)))
+
     def overlooked(self) -> Floats:
         """(n,) chance of an object without a label, where no label agrees that there is one."""
         seen = self.share * self.right
@@ -60,7 +64,7 @@ def plateau(agree: NDArray[np.bool_], confidence: Floats, *groups: Codes) -> Pla
     with a standard normal prior on every offset, and a weak one (Beta(1.5, 10)) on `share`, which a detector
     of constant confidence leaves open.
     """
-    x = logit(np.clip(confidence, _CLIP, 1 - _CLIP))
+    x = _logit(confidence)
     y = agree.astype(np.float64)
     sizes = [int(g.max(initial=-1)) + 1 for g in groups]
     starts = 3 + np.cumsum([0, *sizes])
@@ -113,7 +117,7 @@ def placing(iou: Floats, confidence: Floats, class_code: Codes, rounds: int = 30
     """
     q = np.clip(iou, _CLIP, _HARD)
     y = logit(q)
-    x = logit(np.clip(confidence, _CLIP, 1 - _CLIP))
+    x = _logit(confidence)
     classes = int(class_code.max(initial=-1)) + 1
     share, bad = 0.05, np.zeros(len(y))
     centre, scale = (
@@ -180,3 +184,7 @@ def _usual(count: NDArray[Any], size: Floats) -> float:
         kept = inside
     events = float(count[kept].sum())
     return min((events + math.sqrt(events) + 1) / (float(size[kept].sum()) + 2), 1.0)
+
+
+def _logit(confidence: Floats) -> Floats:
+    return np.asarray(logit(np.clip(confidence, _CLIP, 1 - _CLIP)))

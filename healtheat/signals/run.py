@@ -6,12 +6,16 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from healtheat.progress import Progress, silent
 from healtheat.signals.base import Samples, Scores, Signal
+
+if TYPE_CHECKING:
+    from healtheat.index import Index
 
 SCORES_SCHEMA = pa.schema(
     [
@@ -94,3 +98,10 @@ def _table(run_id: int, scores: Scores) -> pa.Table:
         pa.array([json.dumps(e, ensure_ascii=False) for e in scores.evidence], pa.string()),
     ]
     return pa.Table.from_arrays(columns, schema=SCORES_SCHEMA)
+
+
+def last_settings(index: Index, signal: str) -> dict[str, Any]:
+    """The settings with which `signal` (its name) ran at the last scoring of `index`; {} where it did not."""
+    found = index.sql("SELECT settings FROM runs WHERE signal = ? ORDER BY run_id DESC LIMIT 1", [signal])
+    settings: dict[str, Any] = json.loads(found["settings"][0].as_py()) if len(found) else {}
+    return settings

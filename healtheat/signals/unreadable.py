@@ -20,6 +20,8 @@ class Unreadable(Signal):
     issues = ("unreadable", "duplicate")
 
     def measure(self, samples: Samples) -> Sequence[Scores]:
+        if not samples.problems:
+            return []
         of_path = dict(zip(samples.images.path, samples.images.image_id, strict=True))
 
         def rows(issue: str, problems: Sequence[Problem], score: float) -> Scores:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,36 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from healtheat.encoders import Encoder, EncoderSpec
+from benchmarks.pixel_encoder import PixelEncoder
 
 NAMES = {0: "타이레놀정500mg", 3: "<script>", 7: "plain", 12: "never used"}
 
 
-class FakeEncoder(Encoder):
-    """A fixed random projection of the crop's pixels; counts the crops it was given."""
+class FakeEncoder(PixelEncoder):
+    """Counts the crops it was given."""
 
     def __init__(self, *, dim: int = 12, resolution_px: int = 16, batch_size: int = 4) -> None:
-        self.spec = EncoderSpec(
-            name="fake",
-            backend="test",
-            weights_sha256=hashlib.sha256(b"fake").hexdigest(),
-            tower_dim=dim,
-            dim=dim,
-            resolution_px=resolution_px,
-            mean=(0.5, 0.5, 0.5),
-            std=(0.5, 0.5, 0.5),
-            batch_size=batch_size,
-        )
-        pixels = resolution_px * resolution_px * 3
-        self._projection = np.random.default_rng(5).normal(size=(pixels, dim)).astype(np.float32)
+        super().__init__("fake", dim=dim, batch_size=batch_size, resolution_px=resolution_px)
         self.crops_seen = 0
 
     def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         self.crops_seen += len(crops)
         return super().encode(crops)
-
-    def _encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return batch.reshape(len(batch), -1).astype(np.float32) @ self._projection + np.float32(1)
 
 
 def write_set(root: Path, *, photos: int = 12, boxes: int = 3) -> Path:
