@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.crops import CropPolicy, cut, open_image
-from healtheat.encoders import load_encoder
-from healtheat.encoders.colour import colour_histogram
-from healtheat.groups import group_codes, group_key
+from healtheat.embedding import load_encoder
+from healtheat.embedding.colour import colour_histogram
 from healtheat.sources import open_source
 from healtheat.sources.base import LabelledImage
+from healtheat.sources.groups import group_codes, group_key
 
 Array = NDArray[Any]
 HERE = Path(__file__).resolve().parent

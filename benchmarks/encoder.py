@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.encoder_data import at, pushin, tfda_views
-from healtheat.encoders import Encoder, load_encoder
-from healtheat.encoders.onnx import OnnxEncoder
+from healtheat.embedding import Encoder, load_encoder
+from healtheat.embedding.onnx import OnnxEncoder
 
 Array = NDArray[Any]
 WHITE = (3, 5, 7, 13)  # four products of round white tablets, alike to the eye

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from healtheat.crops import CropPolicy, background_xywhn, cut, open_image
-from healtheat.encoders import Encoder
-from healtheat.groups import group_codes, group_key
+from healtheat.embedding import Encoder
+from healtheat.sources.groups import group_codes, group_key
 from training.augment import FILL, view
 from training.batches import Material
 from training.captions import Looks

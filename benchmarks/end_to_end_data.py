@@ -15,13 +15,13 @@ from typing import Any
 import yaml
 
 from benchmarks.quality import run_planter
-from healtheat.build import build
+from healtheat.building.build import build
 from healtheat.cleanup import plan_apply
-from healtheat.encoders import load_encoder
-from healtheat.groups import group_key
+from healtheat.core.atomic import write_atomic
+from healtheat.embedding import load_encoder
 from healtheat.index import Index
-from healtheat.index.files import write_atomic
 from healtheat.sources import open_source
+from healtheat.sources.groups import group_key
 
 Lines = set[tuple[str, int]]  # image as in the planted set, 0-based line of its label file
 

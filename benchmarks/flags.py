@@ -19,9 +19,9 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.quality import GROUPS, HERE, QUEUES, plant, truth
-from healtheat.build import build
-from healtheat.encoders import load_encoder
-from healtheat.findings import FindingSettings, expected_errors, find
+from healtheat.building.build import build
+from healtheat.embedding import load_encoder
+from healtheat.findings.flag import FindingSettings, expected_errors, find
 from healtheat.index import Index
 from healtheat.signals import samples_from
 from healtheat.sources import open_source

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.encoders import Encoder, EncoderSpec
+from healtheat.embedding import Encoder, EncoderSpec
 
 
 class PixelEncoder(Encoder):

@@ -28,11 +28,11 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from benchmarks.peers import PEERS
-from healtheat.build import build
-from healtheat.encoders import DEFAULT, load_encoder
+from healtheat.building.build import build
+from healtheat.core.atomic import write_atomic
+from healtheat.embedding import DEFAULT, load_encoder
+from healtheat.findings.query import Filters, query
 from healtheat.index import Index
-from healtheat.index.files import write_atomic
-from healtheat.query import Filters, query
 from healtheat.signals import SIGNALS, Samples, samples_from
 from healtheat.sources import open_source
 

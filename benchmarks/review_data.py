@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from benchmarks.pixel_encoder import PixelEncoder
-from healtheat.build import build
-from healtheat.encoders import Encoder, load_encoder
-from healtheat.sources.yolo import YoloSource
+from healtheat.building.build import build
+from healtheat.embedding import Encoder, load_encoder
+from healtheat.sources.yolo.source import YoloSource
 
 PHOTO_PX = (976, 1280)
 CLASSES = 12

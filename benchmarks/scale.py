@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.throughput import machine
-from healtheat.findings import find
-from healtheat.signals import SIGNALS, Samples, run_signals
+from healtheat.findings.flag import find
+from healtheat.findings.run import run_signals
+from healtheat.signals import SIGNALS, Samples
 from healtheat.signals.base import MEASURES
 
 HERE = Path(__file__).resolve().parent

@@ -23,7 +23,7 @@ from PIL import Image
 from benchmarks.review import ARGUMENTS, WAIT_S, say
 from benchmarks.review_server import ROOT, serving
 from healtheat.index import Index
-from healtheat.report import write_report
+from healtheat.reporting import write_report
 
 DESKTOP, PHONE = (1280, 800), (390, 844)
 KEYS = "dddoddduddddodd"  # judged before the pictures, so that figures stand on them

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from healtheat.build import build
-from healtheat.encoders import DEFAULT, Encoder, load_encoder
-from healtheat.encoders.speed import crops_per_s
+from healtheat.building.build import build
+from healtheat.embedding import DEFAULT, Encoder, load_encoder
+from healtheat.embedding.speed import crops_per_s
 from healtheat.sources import open_source
 
 HERE = Path(__file__).resolve().parent

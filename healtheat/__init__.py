@@ -15,33 +15,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from healtheat.build import BuildReport as BuildReport
-    from healtheat.build import build as build_index
-    from healtheat.demo import make_demo as make_demo
-    from healtheat.encoders import list_encoders as list_encoders
-    from healtheat.encoders import load_encoder as load_encoder
-    from healtheat.errors import HealtheatError as HealtheatError
-    from healtheat.export.table import write_table as write_table
+    from healtheat.building.build import BuildReport as BuildReport
+    from healtheat.building.build import build as build_index
+    from healtheat.core.errors import HealtheatError as HealtheatError
+    from healtheat.core.table import write_table as write_table
+    from healtheat.drawing import make_demo as make_demo
+    from healtheat.embedding import list_encoders as list_encoders
+    from healtheat.embedding import load_encoder as load_encoder
+    from healtheat.findings.query import Filters as Filters
+    from healtheat.findings.query import query as find_samples
     from healtheat.index import Index as Index
-    from healtheat.query import Filters as Filters
-    from healtheat.query import query as find_samples
     from healtheat.sources import open_source as open_source
 
 __version__ = "0.1.0"
 
 # public name → module and name there; `build` and `query` are called otherwise, as those are modules here
 _PUBLIC = {
-    "BuildReport": ("healtheat.build", "BuildReport"),
-    "Filters": ("healtheat.query", "Filters"),
-    "HealtheatError": ("healtheat.errors", "HealtheatError"),
+    "BuildReport": ("healtheat.building.build", "BuildReport"),
+    "Filters": ("healtheat.findings.query", "Filters"),
+    "HealtheatError": ("healtheat.core.errors", "HealtheatError"),
     "Index": ("healtheat.index", "Index"),
-    "build_index": ("healtheat.build", "build"),
-    "find_samples": ("healtheat.query", "query"),
-    "list_encoders": ("healtheat.encoders", "list_encoders"),
-    "load_encoder": ("healtheat.encoders", "load_encoder"),
-    "make_demo": ("healtheat.demo", "make_demo"),
+    "build_index": ("healtheat.building.build", "build"),
+    "find_samples": ("healtheat.findings.query", "query"),
+    "list_encoders": ("healtheat.embedding", "list_encoders"),
+    "load_encoder": ("healtheat.embedding", "load_encoder"),
+    "make_demo": ("healtheat.drawing", "make_demo"),
     "open_source": ("healtheat.sources", "open_source"),
-    "write_table": ("healtheat.export.table", "write_table"),
+    "write_table": ("healtheat.core.table", "write_table"),
 }
 
 __all__ = [

@@ -18,7 +18,7 @@ from healtheat import __version__
 from healtheat.commands import COMMANDS
 from healtheat.commands._terminal import BROKEN_PIPE, FAULT, INTERRUPTED, USAGE, one_line, prepare_streams
 from healtheat.commands.reference import command_name
-from healtheat.errors import HealtheatError
+from healtheat.core.errors import HealtheatError
 
 TRACEBACK = "HEALTHEAT_TRACEBACK"  # set to 1 to see where an unexpected error came from
 

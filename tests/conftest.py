@@ -28,8 +28,8 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def pushin_index(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The index of all of pushin-pill, built once with the default encoder. Read it, do not write into it."""
-    from healtheat.build import build
-    from healtheat.encoders import load_encoder
+    from healtheat.building.build import build
+    from healtheat.embedding import load_encoder
     from healtheat.sources import open_source
 
     index_path = tmp_path_factory.mktemp("pushin") / "pushin-pill"
@@ -45,7 +45,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Read it, do not write into it: other tests read it too.
     """
     from healtheat.cli import run
-    from healtheat.demo import make_demo
+    from healtheat.drawing import make_demo
 
     folder = tmp_path_factory.mktemp("built")
     make_demo(folder / "pills", seed=3, photos=24)

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from healtheat.core.atomic import sha256_file
 from healtheat.index import Index
 from healtheat.index.catalog import CatalogWriter
-from healtheat.index.files import sha256_file
 from healtheat.index.manifest import FileEntry, Manifest, SourceEntry
-from healtheat.index.verdict_log import VerdictLog
+from healtheat.index.verdicts.log import VerdictLog
 
 
 class MadeIndex(Index):

@@ -18,7 +18,7 @@ from healtheat.cli import run
 from healtheat.commands import COMMANDS
 from healtheat.commands._terminal import one_line
 from healtheat.commands.reference import command_name, parameters
-from healtheat.errors import HealtheatError
+from healtheat.core.errors import HealtheatError
 
 ROOT = Path(__file__).resolve().parents[1]
 by_name = pytest.mark.parametrize("command", COMMANDS, ids=command_name)

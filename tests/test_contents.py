@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healtheat.boxes import NO_CLASS, Boxes, Problem
-from healtheat.contents import (
+from healtheat.core.boxes import NO_CLASS, Boxes, Problem
+from healtheat.core.errors import InputError
+from healtheat.core.table import write_csv
+from healtheat.listing import (
     AIHUB,
     ClassMap,
     PatternRule,
@@ -26,12 +28,10 @@ from healtheat.contents import (
     open_rule,
     read_classes,
 )
-from healtheat.contents.rule import MAX_PATH_CHARS
-from healtheat.errors import InputError
-from healtheat.export.table import write_csv
-from healtheat.labels import broken_classes, label_set, read_label_set
+from healtheat.listing.rule import MAX_PATH_CHARS
 from healtheat.signals.base import Samples
 from healtheat.signals.contents import Contents
+from healtheat.sources.label_set import broken_classes, label_set, read_label_set
 
 SETUP = "_0_2_0_2_70_000_200"
 

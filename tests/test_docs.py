@@ -17,8 +17,8 @@ import healtheat
 from healtheat.cli import run
 from healtheat.commands import COMMANDS
 from healtheat.commands.reference import command_name, page
-from healtheat.issues import ISSUES
-from healtheat.query import COLUMNS
+from healtheat.core.issues import ISSUES
+from healtheat.findings.query import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [

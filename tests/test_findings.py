@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healtheat.findings import FindingSettings, at_false_alarm_rate, best_by_box, expected_errors, find
+from healtheat.findings.flag import FindingSettings, at_false_alarm_rate, best_by_box, expected_errors, find
+from healtheat.findings.run import SCORES_SCHEMA
 from healtheat.signals import Samples
-from healtheat.signals.run import SCORES_SCHEMA
 
 SAMPLES = Samples.of([4, 4, 9], np.eye(3), line=[5, 0, 2])
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from healtheat.errors import InputError
-from healtheat.groups import group_codes, group_key
+from healtheat.core.errors import InputError
+from healtheat.sources.groups import group_codes, group_key
 
 
 def test_roboflow_copies_share_a_key_across_splits() -> None:

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from healtheat.boxes import Boxes
-from healtheat.contents import AIHUB, detect, listing, read_classes
-from healtheat.errors import InputError
-from healtheat.guard import judge, shares
-from healtheat.guard.checks import ALONE_LEAD, MAX_GROWTH, MIN_EFFECTIVE_KEPT
-from healtheat.guard.pairs import MAX_BOXES_PER_PHOTO, iou, pair_boxes, pair_images
-from healtheat.labels import LabelSet, label_set, read_label_set
+from healtheat.core.boxes import Boxes
+from healtheat.core.errors import InputError
+from healtheat.guarding import judge, shares
+from healtheat.guarding.checks import ALONE_LEAD, MAX_GROWTH, MIN_EFFECTIVE_KEPT
+from healtheat.guarding.pairs import MAX_BOXES_PER_PHOTO, iou, pair_boxes, pair_images
+from healtheat.listing import AIHUB, detect, listing, read_classes
+from healtheat.sources.label_set import LabelSet, label_set, read_label_set
 
 
 def made(class_ids: Sequence[int], per_photo: int = 4, names: int = 0, suffix: str = ".jpg") -> LabelSet:

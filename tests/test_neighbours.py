@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from healtheat import neighbours
-from healtheat.neighbours import search
+from healtheat.index import search as neighbours
+from healtheat.index.search import search
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

@@ -12,27 +12,22 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "healtheat"
 # Imports go up this list only; parts of one group do not import each other.
 ORDER = (
-    {"errors", "issues", "progress"},
-    {"boxes"},
+    {"core"},
     {"sources"},
-    {"labels"},
-    {"contents", "guard"},
     {"crops"},
-    {"encoders"},
+    {"embedding"},
     {"index"},
-    {"groups", "neighbours"},
+    {"listing"},
     {"signals"},
-    {"findings", "trust"},
-    {"photos"},
-    {"intake"},
-    {"scoring"},
-    {"build"},
-    {"projection", "query", "selftest"},
-    {"review"},
-    {"export"},
+    {"findings"},
+    {"building"},
+    {"planting", "guarding"},
+    {"view"},
     {"cleanup"},
-    {"report"},
-    {"demo"},
+    {"exporting"},
+    {"reporting", "reviewing"},
+    {"drawing"},
+    {"api"},
     {"commands"},
     {"cli"},
     {"__main__"},
@@ -42,7 +37,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def part_of(module: str) -> str:
-    """`healtheat.sources.yolo` → `sources`."""
+    """`healtheat.sources.yolo.source` → `sources`."""
     return module.split(".")[1] if "." in module else ""
 
 

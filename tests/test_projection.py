@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from healtheat.projection import project
+from healtheat.view.projection import project
 
 
 def clusters(n: int, k: int = 4, d: int = 16) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_index import MadeIndex
 
-from healtheat.errors import InputError
-from healtheat.export.table import write_csv
-from healtheat.issues import ISSUES
-from healtheat.query import COLUMNS, SORTS, STATUSES, Filters, class_ids, count, query
+from healtheat.core.errors import InputError
+from healtheat.core.issues import ISSUES
+from healtheat.core.table import write_csv
+from healtheat.findings.query import COLUMNS, SORTS, STATUSES, Filters, class_ids, count, query
 
 NAMES = {3: "타이레놀", 7: "advil", 40: "advil gel"}
 IMAGES = ["images/train/가나.jpg", "images/train/b.jpg", "images/val/b.jpg"]

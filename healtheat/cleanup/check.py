@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from healtheat.errors import InputError
+from healtheat.core.errors import InputError
 from healtheat.sources.base import LabelledImage
-from healtheat.sources.coco import CocoSource
-from healtheat.sources.coco_file import CocoFile, load_coco
-from healtheat.sources.yolo_line import BadLine, parse_line
+from healtheat.sources.coco.file import CocoFile, load_coco
+from healtheat.sources.coco.source import CocoSource
+from healtheat.sources.yolo.line import BadLine, parse_line
 
 Box = tuple[int, tuple[float, ...]]  # class id, xywhn
 

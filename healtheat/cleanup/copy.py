@@ -12,10 +12,10 @@ import yaml
 
 from healtheat.cleanup.lists import write_lists
 from healtheat.cleanup.plan import ApplyPlan, Edit, Photo
-from healtheat.errors import InputError
-from healtheat.export.yolo_write import yolo_label_path
-from healtheat.index.files import sync_file, sync_folder
-from healtheat.progress import Progress, silent
+from healtheat.core.atomic import sync_file, sync_folder
+from healtheat.core.errors import InputError
+from healtheat.core.paths import yolo_label_path
+from healtheat.core.progress import Progress, silent
 from healtheat.sources.files import is_folder
 
 LISTS_FOLDER = "healtheat-apply"

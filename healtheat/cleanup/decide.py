@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from healtheat.query import Catalog, Filters, query
+from healtheat.findings.query import Catalog, Filters, query
 
 Drop = Literal["boxes", "photos"]
 

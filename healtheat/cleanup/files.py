@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from healtheat.errors import InputError
-from healtheat.index.files import sha256_file, sync_folder
+from healtheat.core.atomic import sha256_file, sync_folder
+from healtheat.core.errors import InputError
 
 _NUMPY = b"\x93NUMPY"  # what Ultralytics' label caches begin with
 

@@ -10,8 +10,8 @@ from healtheat.cleanup.files import caches, hash_of, partial_of, put, quarantine
 from healtheat.cleanup.lists import write_lists
 from healtheat.cleanup.plan import ApplyPlan
 from healtheat.cleanup.run import Run, Step, create, inside, one_at_a_time, pending
-from healtheat.errors import InputError
-from healtheat.progress import Progress, silent
+from healtheat.core.errors import InputError
+from healtheat.core.progress import Progress, silent
 from healtheat.sources.files import relative
 
 

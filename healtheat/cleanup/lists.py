@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from healtheat.cleanup.decide import HeldBack, Relabel, Removal
 from healtheat.cleanup.plan import ApplyPlan
-from healtheat.export.table import write_csv
+from healtheat.core.table import write_csv
 
 LISTS = ("removed.csv", "relabel.csv", "held_back.csv", "apply.json")
 

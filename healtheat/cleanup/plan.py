@@ -7,29 +7,20 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from healtheat.cleanup.check import Box, check_yolo, locate_coco
 from healtheat.cleanup.decide import Decisions, Drop, HeldBack, Relabel, Removal, decide
 from healtheat.cleanup.edits import without_annotations, without_lines
-from healtheat.errors import InputError
-from healtheat.export.target import Places
-from healtheat.query import Catalog, Filters
-from healtheat.sources.data_yaml import load_data_yaml
+from healtheat.core.errors import InputError
+from healtheat.findings.query import Filters
+from healtheat.index import Index
+from healtheat.index.target import Places
 from healtheat.sources.files import is_file, is_folder, relative
-from healtheat.sources.image_list import listed_images
+from healtheat.sources.yolo.data_yaml import load_data_yaml
+from healtheat.sources.yolo.image_list import listed_images
 
 MAX_FILE_BYTES = 2**30
-
-
-class ApplyIndex(Catalog, Protocol):
-    """What a cleanup needs of an index."""
-
-    @property
-    def path(self) -> Path: ...
-    @property
-    def manifest(self) -> Any: ...
-    def changed_label_files(self) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +92,7 @@ class ApplyPlan:
 
 
 def plan_apply(
-    index: ApplyIndex, filters: Filters | None = None, *, flagged: bool = False, drop: Drop = "boxes"
+    index: Index, filters: Filters | None = None, *, flagged: bool = False, drop: Drop = "boxes"
 ) -> ApplyPlan:
     """Plan a cleanup from verdicts: boxes called `drop`, and with `flagged` those only flagged as well.
 
@@ -137,7 +128,7 @@ def plan_apply(
     if decisions.photos:
         edits += _without_photos(decisions.photos, photos, lists, root, label_sha256)
     return ApplyPlan(
-        kind=source.kind,
+        kind="yolo" if source.kind == "yolo" else "coco",
         root=root,
         data=data,
         names=dict(index.names),

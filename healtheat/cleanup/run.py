@@ -22,9 +22,9 @@ from typing import Annotated, Any, Literal
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from healtheat.errors import InputError
-from healtheat.export.target import QUARANTINE
-from healtheat.index.files import canonical_json, sync_file, sync_folder
+from healtheat.core.atomic import canonical_json, sync_file, sync_folder
+from healtheat.core.errors import InputError
+from healtheat.index.target import QUARANTINE
 from healtheat.sources.files import contained
 
 HOME = Path(QUARANTINE) / "applied"

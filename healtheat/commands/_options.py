@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from healtheat.commands._terminal import note
-from healtheat.errors import InputError
-from healtheat.issues import ISSUES
-from healtheat.query import STATUSES, VERDICTS, Filters, class_ids
+from healtheat.core.errors import InputError
+from healtheat.core.issues import ISSUES
+from healtheat.findings.query import STATUSES, VERDICTS, Filters, class_ids
 
 if TYPE_CHECKING:
-    from healtheat.findings import FindingSettings
+    from healtheat.findings.flag import FindingSettings
     from healtheat.index import Index
 
 INDEX_ROOT = Path("index")
@@ -169,7 +169,7 @@ def finding_settings(
     *, thresholds: dict[str, float] | None = None, fdr: float | None = None, budget: int | None = None
 ) -> FindingSettings:
     """How findings are to be flagged. Raises InputError for a rate that is none."""
-    from healtheat.findings import THRESHOLDS, FindingSettings
+    from healtheat.findings.flag import THRESHOLDS, FindingSettings
 
     if fdr is not None and not 0 < fdr < 1:
         raise InputError(f"--fdr {fdr}: give a share between 0 and 1, such as 0.1 for one false alarm in ten")

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from healtheat.commands._terminal import FAULT, USAGE, note, one_line
-from healtheat.errors import InputError
+from healtheat.core.errors import InputError
 
 REASONS_SHOWN = 5
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
-from healtheat.progress import Progress, silent
+from healtheat.core.progress import Progress, silent
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,7 +11,7 @@ import typer
 
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import note, one_line, progress_bar
-from healtheat.errors import InputError
+from healtheat.core.errors import InputError
 
 if TYPE_CHECKING:
     from healtheat.cleanup import ApplyPlan

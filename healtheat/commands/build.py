@@ -13,10 +13,10 @@ from healtheat.commands import _options as options
 from healtheat.commands._options import INDEX_ROOT, MANIFEST
 from healtheat.commands._summary import exit_if_failed, flagged_issues, print_flagged
 from healtheat.commands._terminal import note, one_line, progress_bar
-from healtheat.errors import InputError
+from healtheat.core.errors import InputError
 
 if TYPE_CHECKING:
-    from healtheat.build import BuildReport
+    from healtheat.building.build import BuildReport
     from healtheat.sources import Source
 
 PROBLEMS_SHOWN = 5
@@ -106,8 +106,8 @@ def build(
       healtheat build data.yaml --predictions runs/detect/predict/labels
       healtheat build data.yaml --encoder ViT-B-32/laion2b_s34b_b79k --views 0,90,180,270
     """
-    from healtheat.build import build as build_index
-    from healtheat.encoders import load_encoder
+    from healtheat.building.build import build as build_index
+    from healtheat.embedding import load_encoder
     from healtheat.signals import SIGNALS
     from healtheat.signals.agreement import with_predictions
     from healtheat.signals.contents import with_contents

@@ -55,9 +55,9 @@ def contents(
       healtheat contents labels --classes classes.csv --format csv > missing.csv
       healtheat contents data.yaml --rule contents.csv --fail-over 0
     """
-    from healtheat.contents import check, listing, open_rule, read_classes
-    from healtheat.export.table import TEXT_FORMATS
-    from healtheat.labels import read_label_set
+    from healtheat.core.table import TEXT_FORMATS
+    from healtheat.listing import check, listing, open_rule, read_classes
+    from healtheat.sources.label_set import read_label_set
 
     reader = open_rule(rule)
     known = read_classes(classes, reader) if classes else None

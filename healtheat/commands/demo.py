@@ -13,7 +13,7 @@ from healtheat.commands._terminal import console, one_line, progress_bar
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from healtheat.demo import DemoSet
+    from healtheat.drawing import DemoSet
     from healtheat.index import Index
 
 SHEET_CELLS = 20
@@ -46,9 +46,9 @@ def demo(
       healtheat demo
       healtheat demo --photos 60 --seed 7
     """
-    from healtheat.build import build
-    from healtheat.demo import make_demo
-    from healtheat.encoders import load_encoder
+    from healtheat.building.build import build
+    from healtheat.drawing import make_demo
+    from healtheat.embedding import load_encoder
     from healtheat.index import Index
     from healtheat.sources import open_source
 
@@ -69,12 +69,12 @@ def demo(
 
 
 def _write_lists(index: Index, made: DemoSet, to: Path) -> list[tuple[Path, str]]:
-    from healtheat.demo.sheet import contact_sheet
-    from healtheat.export.table import write_table
-    from healtheat.export.target import Places
-    from healtheat.export.yolo import deciding, plan_cleanup
-    from healtheat.export.yolo_write import write_cleanup
-    from healtheat.query import Filters, query
+    from healtheat.core.table import write_table
+    from healtheat.drawing.sheet import contact_sheet
+    from healtheat.exporting.yolo import deciding, plan_cleanup
+    from healtheat.exporting.yolo_write import write_cleanup
+    from healtheat.findings.query import Filters, query
+    from healtheat.index.target import Places
 
     places = Places.of(index)
     for name in ("suspicious.csv", "every-box.csv", "suspicious.png"):
@@ -100,7 +100,7 @@ def _write_lists(index: Index, made: DemoSet, to: Path) -> list[tuple[Path, str]
 def _print_comparison(every: pa.Table, made: DemoSet) -> None:
     from rich.table import Table
 
-    from healtheat.demo import summary_rows
+    from healtheat.drawing import summary_rows
 
     (head, *rows), alarms = summary_rows(every, made.truth)
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -44,7 +44,7 @@ def encoders(
 
     from rich.table import Table
 
-    from healtheat.encoders import list_encoders
+    from healtheat.embedding import list_encoders
 
     with progress_bar() as progress:
         infos = list_encoders(folders=folders or (), measure=not no_speed, threads=threads, progress=progress)

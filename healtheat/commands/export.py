@@ -11,11 +11,11 @@ import typer
 
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import note, one_line, progress_bar
-from healtheat.errors import InputError
-from healtheat.query import STATUSES, Filters
+from healtheat.core.errors import InputError
+from healtheat.findings.query import STATUSES, Filters
 
 if TYPE_CHECKING:
-    from healtheat.export.yolo import CleanupPlan
+    from healtheat.exporting.yolo import CleanupPlan
     from healtheat.index import Index
 
 HANDOFFS = ("cvat", "labelstudio", "coco", "fiftyone", "atlas")
@@ -134,9 +134,9 @@ def _check_options(
 def _table(
     index: Index, filters: Filters, to: Path, format: str, *, spreadsheet: bool, overwrite: bool
 ) -> None:
-    from healtheat.export.table import formula_cells, write_table
-    from healtheat.export.target import Places
-    from healtheat.query import LISTED, query
+    from healtheat.core.table import formula_cells, write_table
+    from healtheat.findings.query import LISTED, query
+    from healtheat.index.target import Places
 
     Places.of(index).check_file(to, overwrite=overwrite)
     if filters.flagged_only and not (filters.verdicts or filters.statuses):
@@ -157,13 +157,13 @@ def _table(
 
 
 def _hand_off(index: Index, filters: Filters, to: Path, format: str, *, crops: bool, overwrite: bool) -> None:
-    from healtheat.export.atlas import write_atlas
-    from healtheat.export.coco import write_coco
-    from healtheat.export.cvat import write_cvat
-    from healtheat.export.fiftyone import write_fiftyone
-    from healtheat.export.handoff import files_of, gather
-    from healtheat.export.labelstudio import write_labelstudio
-    from healtheat.export.target import Places
+    from healtheat.exporting.atlas import write_atlas
+    from healtheat.exporting.coco import write_coco
+    from healtheat.exporting.cvat import write_cvat
+    from healtheat.exporting.fiftyone import write_fiftyone
+    from healtheat.exporting.handoff import files_of, gather
+    from healtheat.exporting.labelstudio import write_labelstudio
+    from healtheat.index.target import Places
 
     places = Places.of(index)
     for file in files_of(format, to):
@@ -196,8 +196,8 @@ def _yolo(
     overwrite: bool,
     force: bool,
 ) -> None:
-    from healtheat.export.yolo import deciding, plan_cleanup
-    from healtheat.export.yolo_write import check_target, write_cleanup
+    from healtheat.exporting.yolo import deciding, plan_cleanup
+    from healtheat.exporting.yolo_write import check_target, write_cleanup
 
     plan = plan_cleanup(index, deciding(index, filters), drop=drop, force=force)
     plan.places.check_folder(to)

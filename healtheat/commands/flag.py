@@ -9,7 +9,7 @@ import typer
 
 from healtheat.commands import _options as options
 from healtheat.commands._summary import flagged_issues, print_flagged
-from healtheat.errors import InputError
+from healtheat.core.errors import InputError
 
 
 def flag(
@@ -37,8 +37,8 @@ def flag(
       healtheat flag --threshold mislabel=0.8 --threshold outlier=0.9
       healtheat flag
     """
-    from healtheat.findings import THRESHOLDS
-    from healtheat.scoring import update_findings
+    from healtheat.findings.flag import THRESHOLDS
+    from healtheat.findings.score import update_findings
 
     if fdr is not None and threshold:
         raise InputError("--fdr sets the thresholds itself; leave out --threshold or --fdr")

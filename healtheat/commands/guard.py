@@ -13,7 +13,7 @@ from healtheat.commands import _options as options
 from healtheat.commands._terminal import console, note
 
 if TYPE_CHECKING:
-    from healtheat.guard import GuardReport, Shares
+    from healtheat.guarding import GuardReport, Shares
 
 ROWS = 10
 
@@ -57,9 +57,9 @@ def guard(
     """
     import json
 
-    from healtheat.contents import AIHUB, detect, listing, open_rule, read_classes
-    from healtheat.guard import judge
-    from healtheat.labels import read_label_set
+    from healtheat.guarding import judge
+    from healtheat.listing import AIHUB, detect, listing, open_rule, read_classes
+    from healtheat.sources.label_set import read_label_set
 
     reader = AIHUB if rule in ("auto", "none") else open_rule(rule)
     known = read_classes(classes, reader) if classes else None

@@ -26,7 +26,7 @@ def problems(
       healtheat problems
       healtheat problems --format csv > problems.csv
     """
-    from healtheat.export.table import TEXT_FORMATS
+    from healtheat.core.table import TEXT_FORMATS
 
     opened = options.open_index(index)
     if format == "text":

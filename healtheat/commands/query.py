@@ -64,9 +64,9 @@ def query(
       healtheat query --all --issue bad_box --issue background --format csv
       healtheat query --issue duplicate --fail-over 0
     """
-    from healtheat.export.table import TEXT_FORMATS
-    from healtheat.query import count, unjudged
-    from healtheat.query import query as find
+    from healtheat.core.table import TEXT_FORMATS
+    from healtheat.findings.query import count, unjudged
+    from healtheat.findings.query import query as find
 
     opened = options.open_index(index)
     filters = options.make_filters(

@@ -49,7 +49,7 @@ def report(
       healtheat report index/pills --out pills.html --title "Pills, November"
       healtheat report --per-issue 24 --max-mb 25 --overwrite
     """
-    from healtheat.report import write_report
+    from healtheat.reporting import write_report
 
     with options.open_index(folder or index) as opened, progress_bar() as progress:
         done = write_report(

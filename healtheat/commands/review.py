@@ -11,7 +11,7 @@ import typer
 
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import note
-from healtheat.errors import InputError
+from healtheat.core.errors import InputError
 
 PORT = 8765
 
@@ -42,10 +42,10 @@ def review(
       healtheat review --index index/pills --name "Kim Minji"
       healtheat review --port 0 --open
     """
-    from healtheat.export.table import write_csv
-    from healtheat.review.auth import is_loopback
-    from healtheat.review.serve import address, guard_of, listen, serve
-    from healtheat.review.state import Review
+    from healtheat.core.table import write_csv
+    from healtheat.reviewing.auth import is_loopback
+    from healtheat.reviewing.serve import address, guard_of, listen, serve
+    from healtheat.view.state import Review
 
     _check_name(name)
     with listen(host, port) as bound, options.open_index(index) as opened:
@@ -71,7 +71,7 @@ def review(
 
 
 def _check_name(name: str | None) -> None:
-    from healtheat.index.verdict_log import MAX_WHO
+    from healtheat.index.verdicts.log import MAX_WHO
 
     if name is not None and (not name.strip() or len(name) > MAX_WHO or not name.isprintable()):
         raise InputError(
@@ -82,7 +82,7 @@ def _check_name(name: str | None) -> None:
 
 def _user() -> str:
     """The user's name, or `reviewer` where the system knows none."""
-    from healtheat.index.verdict_log import MAX_WHO
+    from healtheat.index.verdicts.log import MAX_WHO
 
     try:
         found = getpass.getuser()

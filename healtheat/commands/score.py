@@ -27,9 +27,9 @@ def score(
       healtheat score --contents-rule aihub --classes classes.csv
       healtheat score --predictions runs/detect/predict/labels
     """
-    from healtheat.findings import FindingSettings
+    from healtheat.findings.flag import FindingSettings
+    from healtheat.findings.score import rescore
     from healtheat.index import Index
-    from healtheat.scoring import rescore
     from healtheat.signals import SIGNALS
     from healtheat.signals.agreement import Agreement, predictions_of, with_predictions
     from healtheat.signals.contents import contents_of, with_contents

@@ -14,7 +14,7 @@ from healtheat.commands import _options as options
 from healtheat.commands._terminal import console, note, progress_bar
 
 if TYPE_CHECKING:
-    from healtheat.selftest import Estimate, SelftestReport
+    from healtheat.planting import Estimate, SelftestReport
 
 
 def selftest(
@@ -68,8 +68,8 @@ def selftest(
       healtheat selftest
       healtheat selftest --kind flips --kind confuse --rate 0.02 --budget 100
     """
-    from healtheat.selftest import IndexCrops, encoder_of
-    from healtheat.selftest import selftest as run
+    from healtheat.planting import IndexCrops, encoder_of
+    from healtheat.planting import selftest as run
     from healtheat.signals import samples_from
 
     with options.open_index(index) as opened, progress_bar() as progress:

@@ -14,7 +14,7 @@ from healtheat.commands import _options as options
 from healtheat.commands._terminal import console, note
 
 if TYPE_CHECKING:
-    from healtheat.signals.trust import Trust
+    from healtheat.signals.evidence.trust import Trust
 
 PAIRS = 20
 
@@ -37,7 +37,7 @@ def trust(
       healtheat trust --format json
     """
     from healtheat.signals import samples_from
-    from healtheat.signals.trust import trust as measure
+    from healtheat.signals.evidence.trust import trust as measure
 
     with options.open_index(index) as opened:
         result = measure(samples_from(opened))
@@ -63,7 +63,7 @@ def _plain(result: Trust, names: dict[int, str]) -> dict[str, Any]:
 def _show(result: Trust, names: dict[int, str]) -> None:
     from rich.table import Table
 
-    from healtheat.signals.trust import VERDICTS
+    from healtheat.signals.evidence.trust import VERDICTS
 
     out = console()
 

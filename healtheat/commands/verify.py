@@ -6,7 +6,7 @@ import typer
 
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import one_line
-from healtheat.errors import BadIndex
+from healtheat.core.errors import BadIndex
 
 
 def verify(index: options.IndexOption = None) -> None:

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from healtheat.errors import ImageError
+from healtheat.core.errors import ImageError
 
 # Real raster formats only. Pillow also knows formats that start other programs (EPS) or are documents (PDF).
 # MPO (two photos in one, as some phones save) opens through JPEG.

@@ -2,6 +2,6 @@
 
 from healtheat.index.manifest import FORMAT_VERSION, Manifest
 from healtheat.index.store import Index
-from healtheat.index.verdict_log import DECISIONS, Verdict
+from healtheat.index.verdicts.log import DECISIONS, Verdict
 
 __all__ = ["DECISIONS", "FORMAT_VERSION", "Index", "Manifest", "Verdict"]

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from healtheat.core.atomic import write_atomic
 from healtheat.crops import CROP_MEASURES
-from healtheat.index.files import write_atomic
 from healtheat.index.keys import KEY_BYTES
 
 CACHE_FOLDER = ".cache"

@@ -9,7 +9,7 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
-from healtheat.errors import BadIndex, InputError
+from healtheat.core.errors import BadIndex, InputError
 from healtheat.index.tables import ARROW, TABLES
 
 MEMORY_LIMIT = "2GB"  # per connection; a query that needs more is refused, not the machine

@@ -7,8 +7,8 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from healtheat.core.atomic import canonical_json
 from healtheat.crops import CropPolicy
-from healtheat.index.files import canonical_json
 
 KEY_BYTES = 16
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from healtheat.errors import BadIndex, IndexBusy
+from healtheat.core.errors import BadIndex, IndexBusy
 
 LOCK_NAME = ".lock"
 VERDICT_LOCK_NAME = "verdicts.lock"

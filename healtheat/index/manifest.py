@@ -13,10 +13,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
 
+from healtheat.core.atomic import canonical_json
+from healtheat.core.errors import BadIndex
 from healtheat.crops import CropPolicy
-from healtheat.encoders import EncoderSpec
-from healtheat.errors import BadIndex
-from healtheat.index.files import canonical_json
+from healtheat.embedding import EncoderSpec
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"

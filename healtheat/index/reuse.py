@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from healtheat.core.errors import BadIndex
 from healtheat.crops import CROP_MEASURES
-from healtheat.errors import BadIndex
 from healtheat.index.cache import Block, ImageFacts, VectorPool
 from healtheat.index.keys import image_key
 from healtheat.index.manifest import BACKGROUND, MANIFEST_NAME, Manifest, OtherVersion, shard_name

@@ -17,7 +17,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.errors import BadIndex
+from healtheat.core.errors import BadIndex
 
 # As FAISS writes it: four letters; dimension, rows, two unused, is_trained, metric (0 = inner product).
 _HEAD = struct.Struct("<4siqqqBi")

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from healtheat.errors import BadIndex, IndexBusy, InputError
+from healtheat.core.atomic import sha256_file, sync_file, sync_folder, write_atomic
+from healtheat.core.errors import BadIndex, IndexBusy, InputError
 from healtheat.index.cache import CACHE_FOLDER
-from healtheat.index.files import sha256_file, sync_file, sync_folder, write_atomic
 from healtheat.index.lock import LOCK_NAME, VERDICT_LOCK_NAME, builder_lock
 from healtheat.index.manifest import MANIFEST_NAME, VECTORS_FOLDER, FileEntry, Manifest
-from healtheat.index.verdict_log import HEAD_NAME, LOG_NAME, TORN_NAME
+from healtheat.index.verdicts.log import HEAD_NAME, LOG_NAME, TORN_NAME
 
 STAGING_FOLDER = ".staging"
 READY_NAME = "READY"

@@ -12,17 +12,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from healtheat.boxes import NO_CLASS, Boxes, Images, Problem
+from healtheat.core.boxes import NO_CLASS, Boxes, Images, Problem
+from healtheat.core.errors import BadIndex, IndexBusy, InputError
+from healtheat.core.text import Unreadable, read_small
 from healtheat.crops import CROP_MEASURES
-from healtheat.errors import BadIndex, IndexBusy, InputError
 from healtheat.index.catalog import Catalog
-from healtheat.index.judging import Judging
 from healtheat.index.manifest import BACKGROUND, CATALOG_NAME, MANIFEST_NAME, Manifest, shard_name
 from healtheat.index.shards import Shard, load_faiss, open_shard
 from healtheat.index.staging import is_ready, roll_forward_when_free
-from healtheat.index.verdict_log import Verdict, VerdictLog
+from healtheat.index.verdicts.judging import Judging
+from healtheat.index.verdicts.log import Verdict, VerdictLog
 from healtheat.index.verify import changed_files, damage, every_problem
-from healtheat.sources.text import Unreadable, read_small
 
 MAX_IMAGE_BYTES = 256 << 20
 _ATTEMPTS = 5

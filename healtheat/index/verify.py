@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from healtheat.errors import BadIndex
-from healtheat.index.files import sha256_file
+from healtheat.core.atomic import sha256_file
+from healtheat.core.errors import BadIndex
 from healtheat.index.manifest import BACKGROUND, VECTORS_FOLDER, FileEntry, Manifest, shard_name
 from healtheat.index.shards import open_shard
 from healtheat.index.staging import foreign_entries

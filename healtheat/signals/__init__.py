@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from healtheat.issues import ISSUES
+from healtheat.core.issues import ISSUES
 from healtheat.signals.background import Background
 from healtheat.signals.base import Samples, Scores, Signal, samples_from
 from healtheat.signals.contents import Contents
@@ -12,7 +12,6 @@ from healtheat.signals.geometry import Geometry
 from healtheat.signals.label import Label
 from healtheat.signals.looks import Looks
 from healtheat.signals.quality import Quality
-from healtheat.signals.run import run_signals
 from healtheat.signals.unreadable import Unreadable
 
 SIGNALS: tuple[Signal, ...] = (
@@ -27,4 +26,4 @@ SIGNALS: tuple[Signal, ...] = (
     Unreadable(),
 )
 
-__all__ = ["ISSUES", "SIGNALS", "Samples", "Scores", "Signal", "run_signals", "samples_from"]
+__all__ = ["ISSUES", "SIGNALS", "Samples", "Scores", "Signal", "samples_from"]

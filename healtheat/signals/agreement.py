@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.boxes import NO_CLASS, Boxes
+from healtheat.core.boxes import NO_CLASS, Boxes
+from healtheat.index.runs import last_settings
 from healtheat.signals.base import Samples, Scores, Signal
-from healtheat.signals.detected import Seen, compare
-from healtheat.signals.predictions import Joined, join, prediction_files
-from healtheat.signals.rates import Plateau, placing, plateau, unfound
-from healtheat.signals.run import last_settings
+from healtheat.signals.detector.detected import Seen, compare
+from healtheat.signals.detector.predictions import Joined, join, prediction_files
+from healtheat.signals.detector.rates import Plateau, placing, plateau, unfound
 
 if TYPE_CHECKING:
     from healtheat.index import Index

@@ -11,9 +11,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from healtheat.signals.base import Samples, Scores, Signal
-from healtheat.signals.calibrate import error_probability
-from healtheat.signals.classmodel import FOLDS, folds
-from healtheat.signals.components import whiten
+from healtheat.signals.evidence.calibrate import error_probability
+from healtheat.signals.evidence.classmodel import FOLDS, folds
+from healtheat.signals.evidence.components import whiten
 
 Floats = NDArray[np.float64]
 

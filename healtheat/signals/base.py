@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from healtheat.boxes import NO_CLASS, Boxes, Images, Problem
-from healtheat.groups import group_codes
-from healtheat.issues import ISSUES
-from healtheat.neighbours import Neighbours, search
+from healtheat.core.boxes import NO_CLASS, Boxes, Images, Problem
+from healtheat.core.issues import ISSUES
+from healtheat.index.search import Neighbours, search
+from healtheat.sources.groups import group_codes
 
 if TYPE_CHECKING:
     from healtheat.index import Index

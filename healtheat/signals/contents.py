@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from healtheat.boxes import NO_CLASS, rows_of
-from healtheat.contents import Listing, compare, detect, listing, open_rule, read_classes, reason
-from healtheat.contents.rule import AIHUB
-from healtheat.labels import broken_classes
+from healtheat.core.boxes import NO_CLASS, rows_of
+from healtheat.index.runs import last_settings
+from healtheat.listing import Listing, compare, detect, listing, open_rule, read_classes, reason
+from healtheat.listing.rule import AIHUB
 from healtheat.signals.base import Samples, Scores, Signal
-from healtheat.signals.run import last_settings
+from healtheat.sources.label_set import broken_classes
 
 if TYPE_CHECKING:
     from healtheat.index import Index

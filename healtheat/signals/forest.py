@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
 from healtheat.signals.base import Samples, Scores, Signal
-from healtheat.signals.components import whiten
+from healtheat.signals.evidence.components import whiten
 
 
 def features(samples: Samples, components: int) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.signals.base import Samples, Scores, Signal
-from healtheat.signals.robust import robust_z
+from healtheat.signals.evidence.robust import robust_z
 
 Floats = NDArray[np.float64]
 

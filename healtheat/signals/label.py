@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.boxes import NO_CLASS
+from healtheat.core.boxes import NO_CLASS
 from healtheat.signals.base import Samples, Scores, Signal
-from healtheat.signals.beliefs import class_beliefs
-from healtheat.signals.calibrate import smooth_probability
-from healtheat.signals.trust import trust
+from healtheat.signals.evidence.beliefs import class_beliefs
+from healtheat.signals.evidence.calibrate import smooth_probability
+from healtheat.signals.evidence.trust import trust
 
 Floats = NDArray[np.float64]
 

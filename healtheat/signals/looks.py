@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.signals.base import Samples, Scores, Signal
-from healtheat.signals.stack import log_softmax
+from healtheat.signals.evidence.stack import log_softmax
 
 Floats = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from healtheat.signals.base import Samples, Scores, Signal
-from healtheat.signals.robust import robust_z
+from healtheat.signals.evidence.robust import robust_z
 
 
 class Quality(Signal):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from healtheat.boxes import Problem
+from healtheat.core.boxes import Problem
 from healtheat.signals.base import Samples, Scores, Signal
 
 LEAK_SCORE = 0.5  # worth a look before training, but no label is wrong: below any likely error

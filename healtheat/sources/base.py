@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from healtheat.boxes import Boxes, Problem
+from healtheat.core.boxes import Boxes, Problem
 
 
 @dataclass(frozen=True, slots=True)

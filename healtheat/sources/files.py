@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from healtheat.sources.text import bad_name, shown
+from healtheat.core.text import bad_name, shown
 
 # The image formats Ultralytics trains on; whether a file can be decoded shows when it is read.
 IMAGE_SUFFIXES = frozenset(

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from healtheat.errors import InputError
+from healtheat.core.errors import InputError
 from healtheat.sources.base import Source
-from healtheat.sources.coco import CocoSource
-from healtheat.sources.detector import DetectorSettings, DetectorSource
+from healtheat.sources.coco.source import CocoSource
+from healtheat.sources.detector.source import DetectorSettings, DetectorSource
 from healtheat.sources.files import is_file, is_folder, is_image, walk
-from healtheat.sources.yolo import YoloSource
+from healtheat.sources.yolo.source import YoloSource
 
 KINDS = ("auto", "yolo", "coco", "detector")
 _MENTION = "give a data.yaml, a COCO .json, a folder of COCO JSON files, or a folder with images/ and labels/"

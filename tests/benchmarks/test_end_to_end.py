@@ -25,7 +25,7 @@ from benchmarks.end_to_end_data import (
     write_split,
 )
 from benchmarks.end_to_end_report import report
-from healtheat.groups import group_key
+from healtheat.sources.groups import group_key
 
 SETTINGS = {
     "epochs": 40,

@@ -11,9 +11,9 @@ import yaml
 from made_index import MadeIndex
 from PIL import Image
 
-from healtheat.build import build
+from healtheat.building.build import build
 from healtheat.cleanup import apply_in_place, plan_apply, rollback, write_copy
-from healtheat.errors import InputError
+from healtheat.core.errors import InputError
 from healtheat.index import Index
 from healtheat.signals.geometry import Geometry
 from healtheat.sources import open_source

@@ -10,7 +10,7 @@ from made_index import MadeIndex
 
 from healtheat.cleanup import ApplyPlan, apply_in_place, finish, pending, plan_apply, rollback, write_copy
 from healtheat.cleanup.run import HOME
-from healtheat.errors import InputError
+from healtheat.core.errors import InputError
 from healtheat.sources import open_source
 from healtheat.sources.base import LabelledImage
 from tests.cleanup.killed import run as run_killed
@@ -175,7 +175,7 @@ def test_lists_of_images_lose_the_photos_that_go(decided: MadeIndex) -> None:
     (root / "val.txt").write_bytes("".join(lines).encode())
     text = (root / "data.yaml").read_text(encoding="utf-8").replace("val: images/val", "val: val.txt")
     (root / "data.yaml").write_text(text, encoding="utf-8")
-    from healtheat.index.files import sha256_file
+    from healtheat.core.atomic import sha256_file
     from healtheat.index.manifest import FileEntry
 
     entry = FileEntry(sha256=sha256_file(root / "val.txt"), size=(root / "val.txt").stat().st_size)

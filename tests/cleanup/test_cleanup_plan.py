@@ -7,8 +7,8 @@ import pytest
 from made_index import MadeIndex
 
 from healtheat.cleanup import ApplyPlan, plan_apply
-from healtheat.errors import InputError
-from healtheat.query import Filters
+from healtheat.core.errors import InputError
+from healtheat.findings.query import Filters
 from tests.cleanup.small_yolo import tree
 
 

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
+from healtheat.core.errors import ImageError
 from healtheat.crops import MAX_IMAGE_PX, open_image
-from healtheat.errors import ImageError
 
 RGB = np.asarray(picture()).astype(int)
 

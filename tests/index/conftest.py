@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from healtheat.build import BuildReport, build
-from healtheat.sources.yolo import YoloSource
+from healtheat.building.build import BuildReport, build
+from healtheat.sources.yolo.source import YoloSource
 from tests.index.small_set import FakeEncoder, write_set
 
 Build = Callable[..., BuildReport]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from healtheat.build import build
+from healtheat.building.build import build
 from healtheat.index import cache
 from healtheat.index.catalog import CatalogWriter
 from healtheat.signals.geometry import Geometry
-from healtheat.sources.yolo import YoloSource
+from healtheat.sources.yolo.source import YoloSource
 from tests.index.small_set import FakeEncoder
 from tests.kill_steps import run_to_step
 

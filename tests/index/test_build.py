@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from healtheat.boxes import Boxes, Problem
-from healtheat.build import build
+from healtheat.building.build import build
+from healtheat.building.intake import Intake
+from healtheat.core.boxes import Boxes, Problem
+from healtheat.core.errors import InputError
 from healtheat.crops import CropPolicy, cut, open_image
-from healtheat.errors import InputError
 from healtheat.index import Index, cache
-from healtheat.intake import Intake
 from healtheat.sources.base import LabelledImage
-from healtheat.sources.yolo import YoloSource
+from healtheat.sources.yolo.source import YoloSource
 from tests.index.conftest import Build
 from tests.index.small_set import NAMES, FakeEncoder, tables, write_set
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from healtheat.errors import BadIndex, EncoderError, IndexBusy, InputError
+from healtheat.core.errors import BadIndex, EncoderError, IndexBusy, InputError
+from healtheat.findings.score import rescore
 from healtheat.index import Index
-from healtheat.scoring import rescore
 from tests.index.conftest import Build
 from tests.index.small_set import FakeEncoder, tables
 

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from healtheat.errors import BadIndex, InputError
+from healtheat.core.errors import BadIndex, InputError
 from healtheat.index.catalog import Catalog, CatalogWriter
 from healtheat.index.tables import TABLES
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from healtheat.build import build
-from healtheat.errors import InputError
+from healtheat.building.build import build
+from healtheat.core.errors import InputError
+from healtheat.findings.score import rescore
 from healtheat.index import Index
-from healtheat.scoring import rescore
 from healtheat.signals import SIGNALS
 from healtheat.signals.contents import contents_of, with_contents
 from healtheat.sources import open_source

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from healtheat.errors import BadIndex, InputError
+from healtheat.core.errors import BadIndex, InputError
 from healtheat.index import Index
 from healtheat.index.manifest import Manifest
 from tests.index.conftest import Build
@@ -210,7 +210,7 @@ def test_a_manifest_cannot_name_files_outside_the_index(built: Path, name: str) 
 
 
 def test_a_ready_build_of_a_stranger_cannot_write_outside(built: Path, tmp_path: Path) -> None:
-    from healtheat.index.files import sha256_file
+    from healtheat.core.atomic import sha256_file
 
     staging = built / ".staging"
     (staging / "vectors").mkdir(parents=True)

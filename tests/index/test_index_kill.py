@@ -7,9 +7,9 @@ import time
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
-from healtheat.build import build
+from healtheat.building.build import build
 from healtheat.index import Index
-from healtheat.sources.yolo import YoloSource
+from healtheat.sources.yolo.source import YoloSource
 from tests.index.killed_build import run_build, run_killed
 from tests.index.small_set import FakeEncoder, tables, write_set
 

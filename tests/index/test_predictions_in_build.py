@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from healtheat.build import build
+from healtheat.building.build import build
 from healtheat.cli import run
 from healtheat.index import Index
 from healtheat.signals import SIGNALS

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from healtheat.findings.score import rescore, update_findings
 from healtheat.index import Index
-from healtheat.scoring import rescore, update_findings
 from healtheat.signals.base import Samples, Scores, Signal
 from healtheat.signals.geometry import Geometry
 from tests.index.conftest import Build
@@ -58,7 +58,7 @@ def test_scoring_again_changes_only_scores(build_small: Build, index_path: Path)
 
 
 def test_other_thresholds_are_applied_without_running_a_signal(build_small: Build, index_path: Path) -> None:
-    from healtheat.findings import FindingSettings
+    from healtheat.findings.flag import FindingSettings
 
     build_small(signals=(Geometry(),))
     before = tables(index_path)

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from healtheat.build import build
+from healtheat.building.build import build
 from healtheat.cli import run
-from healtheat.errors import EncoderError
+from healtheat.core.errors import EncoderError
 from healtheat.index import Index
-from healtheat.selftest import IndexCrops, encoder_of, selftest
+from healtheat.planting import IndexCrops, encoder_of, selftest
 from healtheat.signals import samples_from
 from healtheat.sources import open_source
 from tests.index.small_set import FakeEncoder, write_set

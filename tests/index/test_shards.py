@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from healtheat.errors import BadIndex
+from healtheat.core.errors import BadIndex
 from healtheat.index.shards import load_faiss, open_shard, write_shard
 
 

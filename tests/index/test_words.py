@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from healtheat.build import build
-from healtheat.errors import BadIndex
+from healtheat.building.build import build
+from healtheat.core.errors import BadIndex
+from healtheat.findings.score import rescore
 from healtheat.index import Index
-from healtheat.scoring import rescore
 from healtheat.signals import samples_from
 from healtheat.sources import open_source
 from tests.index.small_set import FakeEncoder, write_set

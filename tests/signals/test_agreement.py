@@ -9,10 +9,11 @@ import pytest
 from detections import CLASS_IDS, Made, made
 from synthetic_samples import clusters
 
-from healtheat.boxes import Problem
-from healtheat.errors import InputError
-from healtheat.findings import find
-from healtheat.signals import SIGNALS, Samples, Scores, run_signals
+from healtheat.core.boxes import Problem
+from healtheat.core.errors import InputError
+from healtheat.findings.flag import find
+from healtheat.findings.run import run_signals
+from healtheat.signals import SIGNALS, Samples, Scores
 from healtheat.signals.agreement import Agreement, with_predictions
 from healtheat.signals.label import Label
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from scipy.optimize import approx_fprime
 from scipy.special import expit, logit
 
-from healtheat.errors import InputError
-from healtheat.signals import rates
-from healtheat.signals.matching import LEAST_INSIDE, LEAST_IOU, SAME_IOU, match, overlap, strongest
-from healtheat.signals.predictions import MAX_PREDICTIONS, join, prediction_files, read
-from healtheat.sources.yolo_line import BadLine, parse_line
+from healtheat.core.errors import InputError
+from healtheat.signals.detector import rates
+from healtheat.signals.detector.matching import LEAST_INSIDE, LEAST_IOU, SAME_IOU, match, overlap, strongest
+from healtheat.signals.detector.predictions import MAX_PREDICTIONS, join, prediction_files, read
+from healtheat.sources.yolo.line import BadLine, parse_line
 
 ROOT = Path("predictions")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from healtheat.signals.calibrate import error_probability, smooth_probability
+from healtheat.signals.evidence.calibrate import error_probability, smooth_probability
 from healtheat.signals.label import wrong_probability
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_samples import unit
 
-from healtheat.boxes import LEAK, Problem
+from healtheat.core.boxes import LEAK, Problem
 from healtheat.signals import Samples
 from healtheat.signals.base import MEASURES
 from healtheat.signals.duplicate import Duplicate, hamming, iou

@@ -7,8 +7,8 @@ import pytest
 from synthetic_samples import unit
 
 from healtheat.signals import Samples
+from healtheat.signals.evidence.robust import robust_z
 from healtheat.signals.geometry import Geometry, photo_scale
-from healtheat.signals.robust import robust_z
 
 
 def measured(*odd: tuple[float, float, float, float], n: int = 60) -> tuple[np.ndarray, list[str]]:

@@ -6,8 +6,8 @@ import numpy as np
 from synthetic_samples import clusters, unit
 
 from healtheat.signals import Samples
-from healtheat.signals.beliefs import class_beliefs
-from healtheat.signals.context import missing_class, repetition
+from healtheat.signals.evidence.beliefs import class_beliefs
+from healtheat.signals.evidence.context import missing_class, repetition
 from healtheat.signals.label import Label, foreign_share, sharpen
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_samples import clusters
 
-from healtheat.build import build
-from healtheat.encoders import load_encoder
+from healtheat.building.build import build
+from healtheat.embedding import load_encoder
 from healtheat.index import Index
 from healtheat.signals import Samples, samples_from
 from healtheat.signals.looks import Looks, answers, class_answers, mismatch

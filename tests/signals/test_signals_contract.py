@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from synthetic_samples import clusters
 
-from healtheat.boxes import Problem
-from healtheat.encoders import QUESTIONS
-from healtheat.findings import FINDINGS_SCHEMA, find
-from healtheat.signals import SIGNALS, Samples, Signal, run_signals
+from healtheat.core.boxes import Problem
+from healtheat.embedding import QUESTIONS
+from healtheat.findings.flag import FINDINGS_SCHEMA, find
+from healtheat.findings.run import run_signals
+from healtheat.signals import SIGNALS, Samples, Signal
 from healtheat.signals.base import ISSUES, MEASURES
 from healtheat.signals.geometry import Geometry
 

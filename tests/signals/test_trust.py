@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from synthetic_samples import clusters, unit
 
 from healtheat.signals import Samples
-from healtheat.signals.trust import APART, FEWEST_SOURCES, Trust, jeffreys, mean_interval, trust
+from healtheat.signals.evidence.trust import APART, FEWEST_SOURCES, Trust, jeffreys, mean_interval, trust
 
 
 def look_alikes(*, sources: int = 30, seed: int = 0) -> Samples:

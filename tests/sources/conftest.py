@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from healtheat.boxes import Problem
+from healtheat.core.boxes import Problem
 from healtheat.sources import LabelFile, LabelledImage, Source
 
 # No timed assertion: a busy machine is no failure.

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healtheat.errors import InputError
-from healtheat.sources import coco_merge, open_source
-from healtheat.sources.coco import split_of_file
+from healtheat.core.errors import InputError
+from healtheat.sources import open_source
+from healtheat.sources.coco import merge as coco_merge
+from healtheat.sources.coco.source import split_of_file
 from healtheat.sources.files import contained
 
 from .conftest import Read, Tree

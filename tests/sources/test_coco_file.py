@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healtheat.errors import InputError
-from healtheat.sources import coco_file
-from healtheat.sources.coco_file import load_coco
+from healtheat.core.errors import InputError
+from healtheat.sources.coco import file as coco_file
+from healtheat.sources.coco.file import load_coco
 
 GOOD = {
     "images": [

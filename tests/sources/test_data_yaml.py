@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from healtheat.errors import InputError
-from healtheat.sources.data_yaml import load_data_yaml
+from healtheat.core.errors import InputError
+from healtheat.sources.yolo.data_yaml import load_data_yaml
 
 SPLIT = "train: images\n"
 

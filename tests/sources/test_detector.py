@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from healtheat.errors import InputError
+from healtheat.core.errors import InputError
 from healtheat.sources import DetectorSettings, open_source
 
 from .conftest import Read
@@ -238,7 +238,7 @@ def test_confinement(tmp_path, program, allowed):
     there.write_text("x", encoding="utf-8")
     code = (
         "import os, socket, subprocess, sys; from pathlib import Path\n"
-        "from healtheat.sources.detector_worker import confine\n"
+        "from healtheat.sources.detector.worker import confine\n"
         "confine(Path.cwd())\n" + program.format(outside=str(outside), there=str(there))
     )
     paths = os.pathsep.join(p for p in sys.path if p)

@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
-from healtheat.sources import coco_file, data_yaml, yolo_labels
+from healtheat.sources.coco import file as coco_file
 from healtheat.sources.files import IMAGE_SUFFIXES
+from healtheat.sources.yolo import data_yaml
+from healtheat.sources.yolo import labels as yolo_labels
 
 TEXT = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 

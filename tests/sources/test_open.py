@@ -2,7 +2,7 @@
 
 import pytest
 
-from healtheat.errors import InputError
+from healtheat.core.errors import InputError
 from healtheat.sources import open_source
 
 IMAGE = '{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}'

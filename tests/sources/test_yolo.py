@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from healtheat.errors import InputError
+from healtheat.core.errors import InputError
 from healtheat.sources import open_source
-from healtheat.sources.yolo import YoloSource, label_path_of
+from healtheat.sources.yolo.source import YoloSource, label_path_of
 
 from .conftest import Read
 

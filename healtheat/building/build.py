@@ -1,0 +1,234 @@
+"""build: source → crops → vectors → index → scores → findings, in one go that survives a kill.
+
+Photos are read and decoded by a few threads beside the encoder, in bounded numbers, and taken in the
+order of the source, so the index is a function of data and settings alone. Memory is bounded by the batch
+until scoring, which needs all vectors at once (4 bytes × boxes × dimension) beside what the signals take.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from healtheat import __version__
+from healtheat.building.intake import Batcher, Intake
+from healtheat.building.photos import Plan
+from healtheat.core.boxes import Problem
+from healtheat.core.errors import InputError
+from healtheat.core.progress import Progress, silent
+from healtheat.crops import CropPolicy
+from healtheat.embedding import QUESTIONS, Encoder
+from healtheat.findings.flag import FindingSettings
+from healtheat.findings.score import add_tables, score, summary
+from healtheat.index import FORMAT_VERSION, Index
+from healtheat.index.cache import CACHE_FOLDER, VectorPool
+from healtheat.index.catalog import CatalogWriter
+from healtheat.index.keys import fingerprint
+from healtheat.index.manifest import BACKGROUND, CATALOG_NAME, Manifest, SourceEntry, shard_name
+from healtheat.index.reuse import add_old_vectors, old_index
+from healtheat.index.shards import write_shard
+from healtheat.index.staging import building, commit, file_entry
+from healtheat.signals import SIGNALS, Signal
+from healtheat.sources.base import Source
+
+_LIBRARIES = ("numpy", "pillow", "duckdb", "faiss-cpu", "onnxruntime", "scikit-learn", "pyarrow")
+_GATHER_ROWS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build did. `embedded` counts crops and tiles that went through the encoder, `reused` those that
+    did not; `failures` are signals that crashed; `note` says why an index that was there could not be used.
+    """
+
+    index: Path
+    images: int
+    boxes: int
+    classes: int
+    background: int
+    problems: tuple[Problem, ...]
+    embedded: int
+    reused: int
+    findings: int
+    flagged: int
+    failures: tuple[str, ...]
+    seconds: dict[str, float]
+    note: str = ""
+
+
+def build(
+    source: Source,
+    index_dir: Path,
+    *,
+    encoder: Encoder,
+    crop_policy: CropPolicy | None = None,
+    group_rule: str = "auto",
+    signals: Sequence[Signal] = SIGNALS,
+    findings: FindingSettings | None = None,
+    background_per_image: int = 2,
+    strict: bool = False,
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> BuildReport:
+    """Build the index of `source` in `index_dir`, or bring the one there up to date.
+
+    Only crops that the index (or an unfinished build) does not know are embedded. `crop_policy` is the
+    encoder's own unless given; `group_rule` says which photos share a source (see groups.py); `threads` read
+    and decode photos (default: half the cores). With `strict`, any problem is fatal and nothing is committed.
+    Raises InputError, IndexBusy, BadIndex (an index of another version is there) or EncoderError.
+    """
+    clock = _Clock()
+    policy = crop_policy or encoder.spec.crop_policy()
+    mark = fingerprint(encoder.spec.fingerprint, policy)
+    plan = Plan(policy, encoder.spec.resolution_px, mark, background_per_image)
+    settings: dict[str, JsonValue] = {
+        "group_rule": group_rule,
+        "background_per_image": background_per_image,
+        "findings": (findings or FindingSettings()).model_dump(mode="json"),
+        "signals": [signal.name for signal in signals],
+    }
+    with building(index_dir) as staging:
+        old, note = old_index(index_dir)
+        pool = VectorPool(index_dir / CACHE_FOLDER, fingerprint=mark, dim=encoder.spec.dim)
+        batcher = Batcher(encoder, pool)
+        try:
+            if old is not None:
+                add_old_vectors(pool, old, mark)
+            with CatalogWriter(staging / CATALOG_NAME) as catalog:
+                intake = Intake(source, catalog, pool, batcher, plan, group_rule, strict, progress)
+                try:
+                    intake.run(threads or max(1, (os.cpu_count() or 2) // 2))
+                finally:
+                    pool.flush()  # whatever ends this build, the next one need not embed it again
+                if not intake.boxes:
+                    raise _nothing(source, intake.problems)
+                clock.lap("embed")
+                _write_words(catalog, encoder)
+                shards = _write_shards(catalog, pool, staging, encoder.spec.dim)
+                catalog.finish()
+        finally:
+            pool.close()
+            if old is not None:
+                old.close()
+        clock.lap("write")
+        manifest = Manifest(
+            format_version=FORMAT_VERSION,
+            created_at=clock.started_at,
+            healtheat_version=__version__,
+            libraries=_libraries(),
+            source=SourceEntry(kind=source.kind, root=_posix(source.root), data=_posix(source.data)),
+            encoder=encoder.spec.model_dump(mode="json"),
+            crop_policy=policy.model_dump(mode="json"),
+            fingerprint=mark,
+            settings=settings,
+            dim=encoder.spec.dim,
+            counts=intake.counts(),
+            shards={str(class_id): rows for class_id, rows in shards.items()},
+            label_files=intake.label_files,
+            files={},
+        )
+        with Index(staging, manifest) as index:
+            tables = score(index, signals, findings, progress)
+        clock.lap("score")
+        with CatalogWriter(staging / CATALOG_NAME) as catalog:
+            chosen = json.dumps(settings, ensure_ascii=False, sort_keys=True)
+            catalog.add("runs", 0, "build", None, clock.started_at, clock.total(), "ok", None, chosen)
+            add_tables(catalog, tables)
+            catalog.finish()
+        scored = summary(tables, clock.seconds["score"])
+        names = [CATALOG_NAME, shard_name(BACKGROUND), *map(shard_name, shards)]
+        counts = manifest.counts.model_copy(update={"findings": scored.findings, "flagged": scored.flagged})
+        files = {name: file_entry(staging / name) for name in names}
+        commit(index_dir, manifest.model_copy(update={"counts": counts, "files": files}))
+        shutil.rmtree(index_dir / CACHE_FOLDER, ignore_errors=True)
+        clock.lap("commit")
+    return BuildReport(
+        index=index_dir,
+        images=intake.images,
+        boxes=intake.boxes,
+        classes=counts.classes,
+        background=intake.background,
+        problems=tuple(intake.problems),
+        embedded=batcher.embedded,
+        reused=intake.boxes + intake.background - batcher.embedded,
+        findings=scored.findings,
+        flagged=scored.flagged,
+        failures=scored.failures,
+        seconds={**clock.seconds, "encoder": batcher.seconds, "total": clock.total()},
+        note=note,
+    )
+
+
+def _write_shards(catalog: CatalogWriter, pool: VectorPool, staging: Path, dim: int) -> dict[int, int]:
+    """One file a class and one for the background; class id → number of boxes."""
+    rows: dict[int, int] = {}
+    for (class_id,) in catalog.sql("SELECT DISTINCT class_id FROM boxes ORDER BY class_id"):
+        found = catalog.sql(
+            "SELECT box_id, crop_key FROM boxes WHERE class_id = ? ORDER BY box_id", [class_id]
+        )
+        _write_one(staging / shard_name(class_id), found, pool, dim)
+        rows[class_id] = len(found)
+    found = catalog.sql("SELECT tile_id, crop_key FROM background ORDER BY tile_id")
+    _write_one(staging / shard_name(BACKGROUND), found, pool, dim)
+    return rows
+
+
+def _write_words(catalog: CatalogWriter, encoder: Encoder) -> None:
+    """What the encoder knows in words, so that signals need not load it."""
+    for question in QUESTIONS:
+        for place, (answer, weights) in enumerate(encoder.text_weights(question).items()):
+            for number, weight in enumerate(weights.tolist()):
+                catalog.add("words", question, answer, place, number, weight)
+
+
+def _write_one(path: Path, found: list[tuple[int, str]], pool: VectorPool, dim: int) -> None:
+    def blocks() -> Iterator[NDArray[np.float32]]:
+        for start in range(0, len(found), _GATHER_ROWS):
+            part = found[start : start + _GATHER_ROWS]
+            yield pool.gather([bytes.fromhex(key) for _, key in part])
+
+    ids = np.array([box_id for box_id, _ in found], np.int64)
+    with path.open("wb") as file:
+        write_shard(file, ids, blocks(), dim)
+
+
+def _nothing(source: Source, problems: Sequence[Problem]) -> InputError:
+    first = f"; first of {len(problems)} problems: {problems[0]}" if problems else ""
+    return InputError(f"{source.data}: no labelled box found; check the paths in it{first}")
+
+
+def _posix(path: Path) -> str:
+    return path.absolute().as_posix()
+
+
+def _libraries() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
+
+
+class _Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        self.seconds: dict[str, float] = {}
+        self._started = self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] = now - self._last
+        self._last = now
+
+    def total(self) -> float:
+        return time.perf_counter() - self._started

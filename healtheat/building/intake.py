@@ -1,0 +1,231 @@
+"""The stream of a source, taken in its order: photos become rows and vectors, bad ones become problems."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from healtheat.building.photos import Photo, Plan, Slice, read_photo
+from healtheat.core.boxes import Problem
+from healtheat.core.errors import InputError
+from healtheat.core.progress import Progress
+from healtheat.crops import CROP_MEASURES
+from healtheat.embedding import Encoder
+from healtheat.index.cache import VectorPool
+from healtheat.index.catalog import CatalogWriter
+from healtheat.index.keys import image_key
+from healtheat.index.manifest import Counts, FileEntry
+from healtheat.sources.base import LabelFile, LabelledImage, Source
+from healtheat.sources.groups import group_key
+
+_PROBLEMS_SHOWN = 10
+
+
+class Batcher:
+    """Collects new crops into full batches for the encoder and puts the vectors into the pool."""
+
+    def __init__(self, encoder: Encoder, pool: VectorPool) -> None:
+        self._encoder = encoder
+        self._pool = pool
+        self._size = encoder.spec.batch_size
+        self._waiting: dict[bytes, tuple[NDArray[np.uint8], np.void]] = {}
+        self.embedded = 0
+        self.seconds = 0.0
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._waiting or key in self._pool
+
+    def measures(self, key: bytes) -> np.void:
+        """The CROP_MEASURES record of a crop that was added or is in the pool."""
+        record: np.void = self._waiting[key][1] if key in self._waiting else self._pool.measures(key)
+        return record
+
+    def add(self, part: Slice) -> None:
+        """Crops to embed; those that came up elsewhere in the meantime are left out."""
+        for key, crop, record in zip(part.keys, part.crops, part.measures, strict=True):
+            if key not in self:
+                self._waiting[key] = (crop, record)
+        while len(self._waiting) >= self._size:
+            self._encode()
+
+    def finish(self) -> None:
+        """Embed what is left."""
+        while self._waiting:
+            self._encode()
+
+    def _encode(self) -> None:
+        keys = list(self._waiting)[: self._size]
+        crops = np.stack([self._waiting[key][0] for key in keys])
+        measures = np.array([self._waiting[key][1] for key in keys], CROP_MEASURES)
+        started = time.perf_counter()
+        vectors = self._encoder.encode(crops)
+        self.seconds += time.perf_counter() - started
+        self._pool.add(keys, vectors, measures)
+        for key in keys:
+            del self._waiting[key]
+        self.embedded += len(keys)
+
+
+class Intake:
+    """Reads one source into a catalog and a pool. After `run`, the public fields say what came in."""
+
+    def __init__(
+        self,
+        source: Source,
+        catalog: CatalogWriter,
+        pool: VectorPool,
+        batcher: Batcher,
+        plan: Plan,
+        group_rule: str,
+        strict: bool,
+        progress: Progress,
+    ) -> None:
+        self._source = source
+        self._catalog = catalog
+        self._pool = pool
+        self._batcher = batcher
+        self._plan = plan
+        self._group_rule = group_rule
+        self._strict = strict
+        self._progress = progress
+        self.images = 0
+        self.boxes = 0
+        self.background = 0
+        self.problems: list[Problem] = []
+        self.label_files: dict[str, FileEntry] = {}
+
+    def run(self, threads: int) -> None:
+        """Take everything in. Raises InputError under `strict` if anything could not be read."""
+        group_key("", self._group_rule)  # a senseless rule is told before the work
+        for item in self._ordered(threads):
+            if isinstance(item, LabelFile):
+                self.label_files[item.path] = FileEntry(sha256=item.sha256, size=item.size)
+            elif isinstance(item, Problem):
+                self._problem(item)
+            else:
+                self._photo(item)
+        if self._strict and self.problems:
+            raise self._fatal()
+        self._batcher.finish()
+        self._write_problems()
+        for class_id, name in sorted(self._source.names.items()):
+            self._catalog.add("classes", class_id, name)
+
+    def counts(self) -> Counts:
+        """Rows of the catalog so far; nothing is scored yet."""
+        return Counts(
+            images=self.images,
+            boxes=self.boxes,
+            classes=len(self._source.names),
+            problems=len(self.problems),
+            background=self.background,
+            findings=0,
+            flagged=0,
+        )
+
+    def _ordered(self, threads: int) -> Iterator[LabelFile | Problem | Photo]:
+        """The source's records in its order, photos read by `threads` workers a few ahead."""
+        waiting: deque[LabelFile | Problem | Future[Photo]] = deque()
+        ahead = 2 * threads + 1
+        executor = ThreadPoolExecutor(threads, "photo")
+        try:
+            for record in self._source.read():
+                if isinstance(record, LabelledImage):
+                    waiting.append(executor.submit(read_photo, record, self._plan, self._pool))
+                else:
+                    waiting.append(record)
+                while len(waiting) > ahead:
+                    yield _ready(waiting.popleft())
+            while waiting:
+                yield _ready(waiting.popleft())
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)
+
+    def _problem(self, problem: Problem) -> None:
+        self.problems.append(problem)
+        if self._strict and len(self.problems) >= _PROBLEMS_SHOWN:
+            raise self._fatal()
+
+    def _fatal(self) -> InputError:
+        shown = "; ".join(str(problem) for problem in self.problems[:_PROBLEMS_SHOWN])
+        count = len(self.problems)
+        found = (
+            "1 problem"
+            if count == 1
+            else f"{count} problems"
+            if count < _PROBLEMS_SHOWN
+            else (f"at least {count} problems")
+        )
+        mend = "mend them or build without --strict"
+        return InputError(f"{found}: {shown}; {mend}")
+
+    def _photo(self, photo: Photo) -> None:
+        record, image_id = photo.record, self.images
+        self.images += 1
+        if photo.reason is not None:
+            lost = len(record.boxes)
+            reason = photo.reason + (f" (its {lost} labelled boxes are not in the index)" if lost else "")
+            self._problem(Problem(record.path, None, reason, record.path))
+        self._image_row(photo, image_id)
+        if photo.reason is not None or (self._strict and self.problems):
+            return  # under strict, nothing is embedded any more once it is clear that the build fails
+        self._pool.add_image(image_key(photo.sha256, self._plan.fingerprint), photo.facts)
+        for part in photo.new:
+            self._batcher.add(part)
+        boxes = record.boxes.numbered(self.boxes, image_id)
+        for row, key in enumerate(photo.keys):
+            confidence = float(boxes.confidence[row])
+            self._catalog.add(
+                "boxes",
+                self.boxes + row,
+                image_id,
+                int(boxes.line[row]),
+                int(boxes.class_id[row]),
+                *boxes.xywhn[row].tolist(),
+                None if np.isnan(confidence) else confidence,
+                key.hex(),
+                *self._batcher.measures(key).item(),
+            )
+        for tile, key in zip(photo.tiles.tolist(), photo.tile_keys, strict=True):
+            self._catalog.add("background", self.background, image_id, *tile, key.hex())
+            self.background += 1
+        self.boxes += len(boxes)
+        self._progress("embed", self.boxes, None)
+
+    def _image_row(self, photo: Photo, image_id: int) -> None:
+        record = photo.record
+        readable = photo.reason is None
+        try:
+            file = record.file.relative_to(self._source.root).as_posix()
+        except ValueError:
+            file = record.file.absolute().as_posix()
+        self._catalog.add(
+            "images",
+            image_id,
+            record.path,
+            file,
+            record.split,
+            record.status if readable else "unreadable",
+            record.label_path,
+            photo.facts.width_px,
+            photo.facts.height_px,
+            photo.sha256,
+            photo.facts.dhash if readable else None,
+            group_key(record.path, self._group_rule),
+        )
+
+    def _write_problems(self) -> None:
+        rows = self._catalog.sql("SELECT path, image_id FROM images") if self.problems else []
+        image_ids = dict(rows)
+        for number, problem in enumerate(self.problems):
+            image_id = image_ids.get(problem.image)
+            self._catalog.add("problems", number, problem.file, problem.line, problem.reason, image_id)
+
+
+def _ready(item: LabelFile | Problem | Future[Photo]) -> LabelFile | Problem | Photo:
+    return item.result() if isinstance(item, Future) else item

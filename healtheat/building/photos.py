@@ -1,0 +1,128 @@
+"""One photo on its way into the index: read once, hashed, decoded only if something on it is new, cut."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from healtheat.core.errors import ImageError
+from healtheat.core.text import Unreadable, read_small
+from healtheat.crops import (
+    CROP_MEASURES,
+    CropPolicy,
+    background_xywhn,
+    cut,
+    image_dhash,
+    measure,
+    open_image,
+)
+from healtheat.index.cache import ImageFacts, VectorPool
+from healtheat.index.keys import crop_keys, image_key
+from healtheat.index.store import MAX_IMAGE_BYTES
+from healtheat.sources.base import LabelledImage
+
+# Crops a worker cuts ahead of the encoder; a photo with more boxes is cut slice by slice when its turn comes.
+_SLICE_CROPS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is the same for every photo of a build."""
+
+    policy: CropPolicy
+    resolution_px: int
+    fingerprint: str
+    background_per_image: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Some crops of one photo: keys (k), crops (k, R, R, 3), measures (k,)."""
+
+    keys: list[bytes]
+    crops: NDArray[np.uint8]
+    measures: NDArray[np.void]
+
+
+@dataclass(slots=True)
+class Photo:
+    """What was found. `reason` says why the photo cannot be used; then it has no crops."""
+
+    record: LabelledImage
+    reason: str | None = None
+    sha256: str = ""
+    facts: ImageFacts = field(default_factory=lambda: ImageFacts(0, 0, 0))
+    keys: list[bytes] = field(default_factory=list)
+    tiles: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 4)))
+    tile_keys: list[bytes] = field(default_factory=list)
+    new: Iterator[Slice] = field(default_factory=lambda: iter(()))
+
+
+def read_photo(record: LabelledImage, plan: Plan, pool: VectorPool) -> Photo:
+    """Everything about one photo besides its vectors. Runs in a worker thread; `pool` is only looked at."""
+    try:
+        content = read_small(record.file, MAX_IMAGE_BYTES)
+    except Unreadable as error:
+        return Photo(record, reason=str(error))
+    photo = Photo(record, sha256=content.sha256)
+    known = pool.image(image_key(photo.sha256, plan.fingerprint))
+    image: Image.Image | None = None
+    try:
+        if known is None:
+            image = open_image(content.data, record.path)
+            known = ImageFacts(image.width, image.height, image_dhash(image))
+        photo.facts = known
+        size_px = (known.width_px, known.height_px)
+        if record.size_px is not None and record.size_px != size_px:
+            raise ImageError(
+                f"the labels speak of a photo of {record.size_px[0]}×{record.size_px[1]} pixels, "
+                f"this one has {size_px[0]}×{size_px[1]}"
+            )
+        photo.keys = crop_keys(photo.sha256, record.boxes.xywhn, plan.fingerprint)
+        photo.tiles = _tiles(record, size_px, photo.sha256, plan)
+        photo.tile_keys = crop_keys(photo.sha256, photo.tiles, plan.fingerprint, kind="tile")
+        wanted = dict(zip(photo.keys, record.boxes.xywhn, strict=True))
+        tiles = dict(zip(photo.tile_keys, photo.tiles, strict=True))
+        new = [(key, xywhn, key in tiles) for key, xywhn in (wanted | tiles).items() if key not in pool]
+        if new:
+            image = image or open_image(content.data, record.path)
+            photo.new = _ahead(_slices(image, new, plan))
+    except ImageError as error:
+        return Photo(record, reason=str(error))
+    return photo
+
+
+def _tiles(record: LabelledImage, size_px: tuple[int, int], sha256: str, plan: Plan) -> NDArray[np.float64]:
+    # Seeded by the photo, so that its tiles do not depend on what else is in the dataset. Only the set of
+    # boxes matters, not their order or class.
+    boxes = np.unique(record.boxes.xywhn, axis=0)
+    seed = int.from_bytes(hashlib.blake2b(sha256.encode(), digest_size=8).digest(), "big")
+    return background_xywhn(boxes, size_px, plan.background_per_image, seed)
+
+
+def _slices(
+    image: Image.Image, new: list[tuple[bytes, NDArray[np.float64], bool]], plan: Plan
+) -> Iterator[Slice]:
+    for start in range(0, len(new), _SLICE_CROPS):
+        part = new[start : start + _SLICE_CROPS]
+        crops = cut(image, np.stack([xywhn for _, xywhn, _ in part]), plan.policy, plan.resolution_px)
+        boxes = np.array([not tile for _, _, tile in part])
+        measures = np.zeros(len(part), CROP_MEASURES)  # nothing asks for the measures of a tile
+        measures[boxes] = measure(crops[boxes], plan.policy.fill)
+        yield Slice([key for key, _, _ in part], crops, measures)
+
+
+def _ahead(slices: Iterator[Slice]) -> Iterator[Slice]:
+    """The same slices; the first is cut now, in the worker."""
+    first = next(slices)
+
+    def rest() -> Iterator[Slice]:
+        yield first
+        yield from slices
+
+    return rest()

@@ -1,0 +1,1 @@
+"""What everything stands on: boxes, errors, words, text and files."""

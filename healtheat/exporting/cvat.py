@@ -1,0 +1,117 @@
+"""CVAT for images 1.1 (https://docs.cvat.ai/docs/other/xml_format/): one XML, and the labels of its task."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import XMLGenerator
+from xml.sax.xmlreader import AttributesImpl
+
+from healtheat.core.table import replacing
+from healtheat.exporting.handoff import ATTRIBUTES, HandOff, HandPhoto, files_of, xyxy_px
+
+_FORBIDDEN = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")  # XML 1.0, section 2.2
+
+
+def write_cvat(given: HandOff, to: Path) -> list[Path]:
+    """Write `to` (XML) and `NAME.labels.json`, which CVAT's raw label editor takes; returns both.
+
+    Names of images are their paths in the data set. A box keeps its label; everything found stands in
+    its attributes. Findings about no box become tags of the class they are about.
+    """
+    _, labels = files_of("cvat", to)
+    with replacing(to) as staged, staged.open("w", encoding="utf-8", newline="\n") as file:
+        out = _Xml(XMLGenerator(file, "utf-8", short_empty_elements=True))
+        out.document(given)
+    with replacing(labels) as staged:
+        text = json.dumps(_raw_labels(given), ensure_ascii=False, indent=1)
+        staged.write_text(text + "\n", encoding="utf-8", newline="\n")
+    return [to, labels]
+
+
+class _Xml:
+    def __init__(self, out: XMLGenerator) -> None:
+        self._out = out
+
+    def document(self, given: HandOff) -> None:
+        self._out.startDocument()
+        self._open("annotations")
+        self._leaf("version", "1.1")
+        self._open("meta")
+        self._open("task")
+        for name, value in (("name", "healtheat"), ("size", len(given.photos)), ("mode", "annotation")):
+            self._leaf(name, value)
+        self._open("labels")
+        for text in given.labels.values():
+            self._open("label")
+            self._leaf("name", text)
+            self._leaf("type", "any")
+            self._open("attributes")
+            for attribute in ATTRIBUTES:
+                self._open("attribute")
+                for name, value in (
+                    ("name", attribute),
+                    ("mutable", "False"),
+                    ("input_type", "text"),
+                    ("default_value", ""),
+                    ("values", ""),
+                ):
+                    self._leaf(name, value)
+                self._close("attribute")
+            self._close("attributes")
+            self._close("label")
+        for name in ("labels", "task", "meta"):
+            self._close(name)
+        for number, photo in enumerate(given.photos):
+            self._photo(number, photo, given)
+        self._close("annotations")
+        self._out.endDocument()
+
+    def _photo(self, number: int, photo: HandPhoto, given: HandOff) -> None:
+        size = {"width": photo.width_px, "height": photo.height_px}
+        self._open("image", id=number, name=photo.path, **size)
+        for box in photo.boxes:
+            left, top, right, bottom = xyxy_px(box, photo)
+            corners = {"xtl": repr(left), "ytl": repr(top), "xbr": repr(right), "ybr": repr(bottom)}
+            label = given.labels[box.class_id]
+            self._open("box", label=label, source="file", occluded=0, **corners, z_order=0)
+            self._attributes(box.attributes())
+            self._close("box")
+        for note in photo.notes:
+            if note["class_id"] in given.labels:
+                self._open("tag", label=given.labels[note["class_id"]], source="file")
+                self._attributes({name: note.get(name) for name in ATTRIBUTES})
+                self._close("tag")
+        self._close("image")
+
+    def _attributes(self, values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            if value is not None:
+                self._leaf("attribute", value, name=name)
+
+    def _open(self, element: str, /, **attributes: Any) -> None:
+        given = {key: _text(value) for key, value in attributes.items()}
+        self._out.startElement(element, AttributesImpl(given))
+
+    def _close(self, name: str) -> None:
+        self._out.endElement(name)
+        self._out.ignorableWhitespace("\n")
+
+    def _leaf(self, element: str, value: Any, /, **attributes: Any) -> None:
+        self._open(element, **attributes)
+        self._out.characters(_text(value))
+        self._close(element)
+
+
+def _text(value: Any) -> str:
+    return _FORBIDDEN.sub("\ufffd", repr(value) if isinstance(value, float) else str(value))
+
+
+def _raw_labels(given: HandOff) -> list[dict[str, Any]]:
+    attributes = [
+        {"name": name, "mutable": False, "input_type": "text", "default_value": "", "values": [""]}
+        for name in ATTRIBUTES
+    ]
+    return [{"name": _text(text), "type": "any", "attributes": attributes} for text in given.labels.values()]

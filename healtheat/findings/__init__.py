@@ -1,0 +1,1 @@
+"""Scores, thresholds, queues: from signals to the rows that people see."""

@@ -1,0 +1,114 @@
+"""Signals over an index, and their results into its catalog; also again, without embedding anything."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from healtheat.core.progress import Progress, silent
+from healtheat.findings.flag import FindingSettings, find
+from healtheat.findings.run import run_signals
+from healtheat.index import Index
+from healtheat.index.catalog import CatalogWriter
+from healtheat.index.manifest import CATALOG_NAME, Manifest
+from healtheat.index.staging import building, commit, file_entry
+from healtheat.index.tables import BASE_TABLES
+from healtheat.signals import SIGNALS, Signal, samples_from
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreReport:
+    """What scoring gave. `failures` names each signal that crashed and why."""
+
+    findings: int
+    flagged: int
+    failures: tuple[str, ...]
+    seconds: float
+
+
+def score(
+    index: Index,
+    signals: Sequence[Signal] = SIGNALS,
+    settings: FindingSettings | None = None,
+    progress: Progress = silent,
+) -> dict[str, pa.Table]:
+    """Tables `scores`, `runs` and `findings` for the boxes of `index`. Needs memory for all vectors."""
+    samples = samples_from(index)
+    scores, runs = run_signals(samples, signals, progress)
+    return {"scores": scores, "runs": runs, "findings": find(scores, samples, settings)}
+
+
+def rescore(
+    index_dir: Path,
+    *,
+    signals: Sequence[Signal] = SIGNALS,
+    findings: FindingSettings | None = None,
+    progress: Progress = silent,
+) -> ScoreReport:
+    """Run the signals again over a built index. Vectors, boxes and verdicts stay as they are."""
+
+    def tables(index: Index) -> dict[str, pa.Table]:
+        return score(index, signals, findings, progress)
+
+    return _replace(index_dir, tables, {**_settings(findings), "signals": [s.name for s in signals]})
+
+
+def update_findings(index_dir: Path, findings: FindingSettings) -> ScoreReport:
+    """Apply other thresholds to the scores that are there; no signal runs again."""
+
+    def tables(index: Index) -> dict[str, pa.Table]:
+        kept = {"scores": index.scores(), "runs": index.sql("SELECT * FROM runs ORDER BY run_id")}
+        return {**kept, "findings": find(kept["scores"], samples_from(index), findings)}
+
+    return _replace(index_dir, tables, _settings(findings))
+
+
+def add_tables(catalog: CatalogWriter, tables: dict[str, pa.Table]) -> None:
+    """Write tables of `score` into a catalog."""
+    for name, rows in tables.items():
+        catalog.add_table(name, rows)
+
+
+def summary(tables: dict[str, pa.Table], seconds: float) -> ScoreReport:
+    """Figures of tables of `score`."""
+    flagged = sum(tables["findings"]["flagged"].to_pylist())
+    failures = [
+        f"{run['signal']}: {run['error']}" for run in tables["runs"].to_pylist() if run["status"] != "ok"
+    ]
+    return ScoreReport(len(tables["findings"]), flagged, tuple(failures), seconds)
+
+
+def _settings(findings: FindingSettings | None) -> dict[str, Any]:
+    return {"findings": (findings or FindingSettings()).model_dump(mode="json")}
+
+
+def _replace(
+    index_dir: Path, make: Callable[[Index], dict[str, pa.Table]], settings: dict[str, Any]
+) -> ScoreReport:
+    started = time.perf_counter()
+    with building(index_dir) as staging:
+        with Index.open(index_dir) as index, CatalogWriter(staging / CATALOG_NAME) as catalog:
+            old = index.manifest
+            tables = make(index)
+            for name in BASE_TABLES:
+                catalog.add_table(name, index.sql(f"SELECT * FROM {name} ORDER BY 1"))
+            if "build" not in tables["runs"]["kind"].to_pylist():
+                catalog.add_table("runs", index.sql("SELECT * FROM runs WHERE kind = 'build'"))
+            add_tables(catalog, tables)
+            catalog.finish()
+        report = summary(tables, time.perf_counter() - started)
+        counts = old.counts.model_copy(update={"findings": report.findings, "flagged": report.flagged})
+        commit(index_dir, _changed(old, staging, counts=counts, settings={**old.settings, **settings}))
+    return report
+
+
+def _changed(old: Manifest, staging: Path, **changes: Any) -> Manifest:
+    files = {**old.files, CATALOG_NAME: file_entry(staging / CATALOG_NAME)}
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return old.model_copy(update={**changes, "files": files, "created_at": now})

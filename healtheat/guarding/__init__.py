@@ -1,0 +1,7 @@
+"""Whether a proposed relabelling collapses classes."""
+
+from healtheat.guarding.judge import judge
+from healtheat.guarding.report import Agreement, Check, Comparison, Flow, GuardReport
+from healtheat.guarding.shares import Shares, shares
+
+__all__ = ["Agreement", "Check", "Comparison", "Flow", "GuardReport", "Shares", "judge", "shares"]

@@ -1,0 +1,258 @@
+"""verdicts.jsonl: what people decided. Append-only; every line is chained to the one before it.
+
+A line is on the disk before `append` returns, so a verdict that a page shows as saved is never lost. A last
+line without its end (the process was killed while writing it) was never shown as saved: it is set
+aside in `verdicts.torn`. Any other change is damage. `verdicts.head.json` holds the number of
+lines and the last check, written after each append, so that lines cut off the end are missed too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import TypeAdapter
+
+from healtheat.core.atomic import canonical_json, sync_folder, write_atomic
+from healtheat.core.errors import BadIndex, InputError
+from healtheat.index.lock import verdict_lock
+
+LOG_NAME = "verdicts.jsonl"
+HEAD_NAME = "verdicts.head.json"
+TORN_NAME = "verdicts.torn"
+MAX_WHO = 200  # characters of who decided
+Decision = Literal["ok", "drop", "relabel", "unsure"]
+DECISIONS: tuple[str, ...] = get_args(Decision)
+
+_START = "0" * 32
+_MAX_LINE_BYTES = 64 << 10
+_BLOCK_BYTES = 8 << 20
+_BEFORE_CHECK, _AFTER_CHECK = b'{"check":"', b'",'
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One line of the log. `undoes` is the `seq` of the verdict this line takes back, None for a decision.
+
+    `box_key` decides what the verdict is about; `image`, `line` and `class_id` say where it was seen.
+    """
+
+    seq: int
+    at: str  # UTC, ISO 8601
+    who: str
+    box_key: str
+    image: str
+    line: int
+    class_id: int
+    issue: str
+    verdict: str
+    relabel_to: int | None = None
+    undoes: int | None = None
+
+
+_ENTRY = TypeAdapter(Verdict)
+
+
+class VerdictLog:
+    """The log of one index. Reads each line once; call `refresh` to see what other processes appended."""
+
+    def __init__(self, index_path: Path) -> None:
+        self._folder = index_path
+        self._path = index_path / LOG_NAME
+        self._verdicts: list[Verdict] = []
+        self._checks = [_START]  # after 0, 1, 2 … lines
+        self._offset = 0
+        self._torn = b""
+        self.refresh()
+
+    @property
+    def verdicts(self) -> Sequence[Verdict]:
+        """Every line, oldest first, undos included."""
+        return self._verdicts
+
+    @property
+    def torn(self) -> bytes:
+        """The beginning of a line that was never finished; empty in the normal case."""
+        return self._torn
+
+    def refresh(self) -> bool:
+        """Read what was appended since. True if there was something. Raises BadIndex for a damaged log."""
+        for name in (LOG_NAME, HEAD_NAME, TORN_NAME):
+            if (self._folder / name).is_symlink():
+                raise BadIndex(f"{self._folder / name} is a link; expected a plain file; remove it")
+        # The head is read first: the log may only be longer than it says.
+        head = _read_head(self._folder / HEAD_NAME)
+        before = len(self._verdicts)
+        try:
+            with self._path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size < self._offset:
+                    raise BadIndex(f"{self._path}: shorter than it was; restore the file")
+                file.seek(self._offset)
+                rest = b""
+                while block := file.read(_BLOCK_BYTES):
+                    rest = self._take(rest + block)
+        except FileNotFoundError:
+            rest = b""
+            if self._offset:
+                raise BadIndex(f"{self._path}: the file is gone; restore it") from None
+        self._torn = self._finish(rest)
+        if head is not None:
+            self._check_head(*head)
+        return len(self._verdicts) > before
+
+    def append(
+        self,
+        *,
+        box_key: str,
+        image: str,
+        line: int,
+        class_id: int,
+        issue: str,
+        verdict: str,
+        who: str,
+        relabel_to: int | None = None,
+    ) -> Verdict:
+        """Write one decision; it is on the disk when this returns. Raises InputError for a senseless one."""
+        if verdict not in DECISIONS:
+            raise InputError(f"verdict {verdict!r}: choose from {', '.join(DECISIONS)}")
+        if (verdict == "relabel") != (relabel_to is not None) or (relabel_to is not None and relabel_to < 0):
+            raise InputError("relabel needs the class id it should be, and no other verdict has one")
+        fields = {"box_key": box_key, "image": image, "line": int(line), "class_id": int(class_id)}
+        decided = {**fields, "issue": issue, "verdict": verdict, "relabel_to": relabel_to, "undoes": None}
+        return self._write(lambda: decided, who)
+
+    def undo(self, seq: int, who: str) -> Verdict:
+        """Take back the verdict numbered `seq`, by a new line. Raises InputError if there is none."""
+        return self._write(lambda: self._undoing(seq), who)
+
+    def _undoing(self, seq: int) -> dict[str, Any]:
+        found = next((v for v in self._verdicts if v.seq == seq and v.undoes is None), None)
+        if found is None or any(v.undoes == seq for v in self._verdicts):
+            raise InputError(f"no verdict {seq} that could be undone")
+        fields = {key: value for key, value in asdict(found).items() if key not in ("seq", "at", "who")}
+        return {**fields, "undoes": seq}
+
+    def _write(self, fields: Callable[[], dict[str, Any]], who: str) -> Verdict:
+        if not who or len(who) > MAX_WHO or not who.isprintable():
+            raise InputError(f"who decided? give a name of at most {MAX_WHO} printable characters")
+        with verdict_lock(self._folder):
+            self.refresh()
+            self._set_aside()
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            entry = Verdict(seq=len(self._verdicts) + 1, at=now, who=who, **fields())
+            data = _encode(entry, self._checks[-1])
+            if len(data) > _MAX_LINE_BYTES:
+                raise InputError("the verdict is too long")
+            new = not self._path.exists()
+            with self._path.open("ab") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if new:
+                sync_folder(self._folder)
+            self._take(data)
+            _write_head(self._folder / HEAD_NAME, len(self._verdicts), self._checks[-1])
+        return entry
+
+    def _set_aside(self) -> None:
+        """Move an unfinished last line out of the log, and end a finished one that lacks its line end."""
+        size = self._path.stat().st_size if self._path.exists() else 0
+        if self._torn:
+            with (self._folder / TORN_NAME).open("ab") as file:
+                file.write(self._torn + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        if size != self._offset:
+            with self._path.open("rb+") as file:
+                file.truncate(self._offset)
+                os.fsync(file.fileno())
+        self._torn = b""
+
+    def _take(self, data: bytes) -> bytes:
+        """Read the whole lines of `data`; what is behind the last line end comes back."""
+        lines = data.split(b"\n")
+        for line in lines[:-1]:
+            if not self._read(line):
+                raise self._damage("the line does not match its check")
+            self._offset += len(line) + 1
+        if len(lines[-1]) > _MAX_LINE_BYTES:
+            raise self._damage("the line is too long")
+        return lines[-1]
+
+    def _finish(self, rest: bytes) -> bytes:
+        """A torn line is the beginning of a line; a whole one with an odd byte for its end is damage."""
+        if _decode(rest[:-1], self._checks[-1]) is not None:
+            raise self._damage("the line end was changed")
+        return rest
+
+    def _read(self, line: bytes) -> bool:
+        found = _decode(line, self._checks[-1])
+        if found is None or found[0].seq != len(self._verdicts) + 1:
+            return False
+        self._verdicts.append(found[0])
+        self._checks.append(found[1])
+        return True
+
+    def _check_head(self, count: int, check: str) -> None:
+        if count > len(self._verdicts):
+            raise BadIndex(
+                f"{self._path}: expected {count} verdicts, found {len(self._verdicts)}; restore the file, "
+                f"or delete {HEAD_NAME} to go on with those that are left"
+            )
+        if check != self._checks[count]:
+            raise BadIndex(f"{self._path}:{count}: not the line that {HEAD_NAME} knows; restore the file")
+
+    def _damage(self, what: str) -> BadIndex:
+        return BadIndex(f"{self._path}:{len(self._verdicts) + 1}: {what}; restore the file from a copy")
+
+
+def _encode(entry: Verdict, previous: str) -> bytes:
+    body = canonical_json(asdict(entry))
+    return _BEFORE_CHECK + _chain(previous, body).encode() + _AFTER_CHECK + body[1:] + b"\n"
+
+
+def _decode(line: bytes, previous: str) -> tuple[Verdict, str] | None:
+    """The entry and its check; None for a line that is not, byte for byte, what was written."""
+    start, end = len(_BEFORE_CHECK), len(_BEFORE_CHECK) + len(_START)
+    check, body = line[start:end], b"{" + line[end + len(_AFTER_CHECK) :]
+    if line != _BEFORE_CHECK + check + _AFTER_CHECK + body[1:] or check != _chain(previous, body).encode():
+        return None
+    try:
+        return _ENTRY.validate_json(body, strict=True), check.decode()
+    except ValueError:
+        return None
+
+
+def _chain(previous: str, body: bytes) -> str:
+    return hashlib.sha256(previous.encode() + body).hexdigest()[: len(_START)]
+
+
+def _write_head(path: Path, count: int, check: str) -> None:
+    write_atomic(path, _head(count, check))
+
+
+def _head(count: int, check: str) -> bytes:
+    body = {"count": count, "last": check}
+    return canonical_json({**body, "check": _chain("head", canonical_json(body))}) + b"\n"
+
+
+def _read_head(path: Path) -> tuple[int, str] | None:
+    try:
+        with path.open("rb") as file:
+            data = file.read(1000)
+    except FileNotFoundError:
+        return None
+    try:
+        body = json.loads(data.decode("utf-8"))
+        count, last = body["count"], body["last"]
+        if isinstance(count, int) and count >= 0 and isinstance(last, str) and data == _head(count, last):
+            return count, last
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    raise BadIndex(f"{path}: damaged; restore it, or delete it to trust {LOG_NAME} as it is")

@@ -1,0 +1,26 @@
+"""What the photo's name says: rules, class maps and the comparison with the boxes."""
+
+from healtheat.listing.check import COLUMNS, ContentsReport, Listing, check, detect, listing
+from healtheat.listing.classes import ClassMap, class_map, read_classes
+from healtheat.listing.match import Mismatch, compare, reason
+from healtheat.listing.rule import AIHUB, PatternRule, Rule, TableRule, open_rule
+
+__all__ = [
+    "AIHUB",
+    "COLUMNS",
+    "ClassMap",
+    "ContentsReport",
+    "Listing",
+    "Mismatch",
+    "PatternRule",
+    "Rule",
+    "TableRule",
+    "check",
+    "class_map",
+    "compare",
+    "detect",
+    "listing",
+    "open_rule",
+    "read_classes",
+    "reason",
+]

@@ -1,0 +1,19 @@
+"""What would be found on this data with this encoder: errors planted in memory, then looked for."""
+
+from healtheat.planting.metrics import Estimate, Ranking, average_precision, estimate, precision_at
+from healtheat.planting.photos import IndexCrops, encoder_of
+from healtheat.planting.run import KINDS, KindResult, SelftestReport, selftest
+
+__all__ = [
+    "KINDS",
+    "Estimate",
+    "IndexCrops",
+    "KindResult",
+    "Ranking",
+    "SelftestReport",
+    "average_precision",
+    "encoder_of",
+    "estimate",
+    "precision_at",
+    "selftest",
+]

@@ -1,0 +1,49 @@
+"""Crops of new boxes on the photos of an index, made exactly as the index was built."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from healtheat.core.errors import EncoderError, ImageError, InputError
+from healtheat.crops import CropPolicy, cut, measure, open_image
+from healtheat.embedding import Encoder, EncoderSpec, load_encoder
+from healtheat.index import Index
+
+
+def encoder_of(index: Index) -> Encoder:
+    """The encoder that the index was built with; EncoderError where it cannot be had here."""
+    spec = EncoderSpec.model_validate(index.manifest.encoder)
+    encoder = load_encoder(spec.name, views=spec.views, colour_weight=spec.colour_weight)
+    if encoder.fingerprint != spec.fingerprint:
+        raise EncoderError(
+            f"encoder {spec.name}: not the one this index was built with "
+            f"(expected {spec.fingerprint[:12]}, found {encoder.fingerprint[:12]}); build the index again"
+        )
+    return encoder
+
+
+class IndexCrops:
+    """A `CropMaker` over an index. `unread` counts photos that are gone or have changed since."""
+
+    def __init__(self, index: Index, encoder: Encoder) -> None:
+        self._index = index
+        self._encoder = encoder
+        self._policy = CropPolicy.model_validate(index.manifest.crop_policy)
+        self._image_id = index.images().image_id
+        self.unread = 0
+
+    def __call__(
+        self, image_row: int, xywhn: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float32], NDArray[Any]] | None:
+        """See `CropMaker`. Photos are read, never written."""
+        try:
+            data = self._index.image_bytes(int(self._image_id[image_row]))
+            image = open_image(data)
+        except (InputError, ImageError):
+            self.unread += 1
+            return None
+        crops = cut(image, xywhn, self._policy, self._encoder.spec.resolution_px)
+        return self._encoder.encode(crops), measure(crops)

@@ -1,6 +1,0 @@
-"""One HTML file that tells a colleague what was found: no script, no second file, no network."""
-
-from healtheat.report.facts import Facts, collect
-from healtheat.report.page import DEFAULT_LIMIT_BYTES, write_report
-
-__all__ = ["DEFAULT_LIMIT_BYTES", "Facts", "collect", "write_report"]

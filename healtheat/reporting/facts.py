@@ -1,0 +1,95 @@
+"""Everything a report tells, collected from an index."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from healtheat.core.progress import Progress, silent
+from healtheat.index import Index
+from healtheat.reporting.map import Map, draw_map
+from healtheat.reporting.worst import Shown, worst
+from healtheat.signals import samples_from
+from healtheat.signals.evidence.trust import ClassTrust, trust
+from healtheat.view.matrix import Matrix, matrix
+from healtheat.view.state import Review
+from healtheat.view.stats import QueueStats
+
+PER_ISSUE = 12
+MOST_CLASSES = 300  # rows of the table of classes
+MOST_REASONS = 20  # of problems
+
+_REVIEWERS = """
+SELECT who, count(*) FILTER (verdict = 'drop') AS "drop", count(*) FILTER (verdict = 'relabel') AS relabel,
+    count(*) FILTER (verdict = 'ok') AS ok, count(*) FILTER (verdict = 'unsure') AS unsure,
+    min("at") AS first, max("at") AS last
+FROM current_verdicts GROUP BY who ORDER BY count(*) DESC, who LIMIT 50
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is on the page. `stats` and `worst` have one entry an issue that has findings."""
+
+    title: str
+    source: str  # its last folder and file: a colleague needs no path of this machine
+    built_at: str
+    encoder: str
+    counts: Mapping[str, int]
+    names: Mapping[int, str]
+    stats: Mapping[str, QueueStats]
+    worst: Mapping[str, list[Shown]]
+    reviewers: Sequence[Mapping[str, Any]]
+    problems: Sequence[tuple[str, int]]
+    classes: Sequence[ClassTrust]  # the least told apart first
+    classes_left_out: int
+    trust_counts: Mapping[str, int]  # verdict of trust → classes
+    matrix: Matrix | None
+    map: Map | None
+
+
+def collect(index: Index, *, title: str, per_issue: int = PER_ISSUE, progress: Progress = silent) -> Facts:
+    """The facts of an index, with every picture. Reads the index and the photos, writes nothing."""
+    review = Review(index, "report")
+    stats = dict(review.stats())
+    shown = worst(review, list(stats), per_issue, progress)
+    progress("classes and map", 0, 2)
+    samples = samples_from(index)
+    found = trust(samples) if len(samples) and len(samples.class_ids) > 1 else None
+    progress("classes and map", 1, 2)
+    flagged = review.work.rows(
+        "SELECT finding_id, box_id, issue FROM work WHERE box_id >= 0 AND verdict IS DISTINCT FROM 'ok' "
+        "ORDER BY by_suspicion"
+    )
+    drawn = draw_map(samples, [(int(f), int(b), str(i)) for f, b, i in flagged])
+    progress("classes and map", 2, 2)
+    classes = [] if found is None else sorted(found.classes, key=lambda c: (c.agreement, c.class_id))
+    reasons = Counter(problem.reason.split(":")[0][:120] for problem in index.problems())
+    manifest = index.manifest
+    return Facts(
+        title=title,
+        source="/".join(PurePosixPath(manifest.source.data).parts[-2:]),
+        built_at=manifest.created_at[:16].replace("T", " "),
+        encoder=str(manifest.encoder.get("name", "")),
+        counts={
+            "photos": manifest.counts.images,
+            "boxes": manifest.counts.boxes,
+            "classes": manifest.counts.classes,
+            "flags": sum(s.total for s in stats.values()),
+            "decided": sum(s.decided for s in stats.values()),
+            "problems": manifest.counts.problems,
+        },
+        names=index.names,
+        stats=stats,
+        worst=shown,
+        reviewers=index.sql(_REVIEWERS).to_pylist(),
+        problems=reasons.most_common(MOST_REASONS),
+        classes=classes[:MOST_CLASSES],
+        classes_left_out=max(0, len(classes) - MOST_CLASSES),
+        trust_counts=Counter(c.verdict for c in classes),
+        matrix=None if found is None else matrix(found),
+        map=drawn,
+    )

@@ -1,0 +1,86 @@
+"""Listening: the socket first, so that the printed address is right, then the server until it is stopped."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import uvicorn
+
+from healtheat.core.errors import InputError
+from healtheat.reviewing.app import WriteCsv, create_app
+from healtheat.reviewing.auth import LOOPBACK, TOKEN, Guard, is_loopback
+from healtheat.view.state import Review
+
+_EVERYWHERE = ("0.0.0.0", "::")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to `host`:`port` (0: any free port). Raises InputError if it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows: nobody else may take the same port
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            else:
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((host, port))
+            bound.listen(128)  # who opens the printed address before the server answers waits, not fails
+        except BaseException:
+            bound.close()
+            raise
+    except (OSError, OverflowError, UnicodeError) as error:  # what is no host name at all cannot be encoded
+        raise InputError(_not_bound(host, port, error)) from None
+    return bound
+
+
+def _not_bound(host: str, port: int, error: Exception) -> str:
+    """What to do: give another host where it is none of this machine's, else another port."""
+    reason = getattr(error, "strerror", None) or error
+    no_host = getattr(error, "errno", None) in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+    if no_host or isinstance(error, socket.gaierror | UnicodeError):
+        return (
+            f"--host {host}: no address of this machine ({reason}); leave it out to listen on this machine "
+            "alone, or give 0.0.0.0 for all of its addresses"
+        )
+    return (
+        f"{host}:{port} cannot be listened on ({reason}); "
+        "another review may be running: stop it, or choose another --port (0: any free one)"
+    )
+
+
+def guard_of(host: str, port: int, names: Sequence[str] = ()) -> Guard:
+    """The guard of a server that listens on `host`: which names it answers to."""
+    own = {host if ":" not in host else f"[{host}]", *names}
+    if is_loopback(host) or host in _EVERYWHERE:
+        own |= {*LOOPBACK}
+    if host in _EVERYWHERE:
+        own |= {socket.gethostname().lower()}
+    return Guard(port=port, hosts=frozenset(own), any_address=host in _EVERYWHERE)
+
+
+def address(host: str, guard: Guard) -> str:
+    """What to open in the browser, with the secret of this run."""
+    name = "127.0.0.1" if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
+    return f"http://{name}:{guard.port}/?{TOKEN}={guard.token}"
+
+
+def serve(
+    review: Review,
+    guard: Guard,
+    bound: socket.socket,
+    *,
+    write_csv: WriteCsv | None = None,
+    started: Callable[[], Any] = lambda: None,
+) -> None:
+    """Answer requests until the process is told to stop (Ctrl-C or SIGTERM)."""
+    app = create_app(review, guard, write_csv=write_csv)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3,
+        proxy_headers=False, lifespan="off",
+    )  # fmt: skip
+    started()
+    uvicorn.Server(config).run(sockets=[bound])

@@ -1,0 +1,1 @@
+"""A detector's predictions, joined to the labels."""

@@ -1,0 +1,1 @@
+"""What signals weigh: class models, context, calibration, trust."""

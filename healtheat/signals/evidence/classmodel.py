@@ -1,0 +1,140 @@
+"""Out-of-sample class evidence: every box is judged by models that saw no box of its source.
+
+Three views of one question, "which class does this crop look like?": a multinomial logistic regression, a
+shrunk linear discriminant analysis (covariance drawn towards a sphere), and the votes
+of the nearest crops. They fail differently; `stack.py` weighs them.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from healtheat.index.search import Neighbours
+from healtheat.signals.base import Samples
+from healtheat.signals.evidence.components import whiten
+from healtheat.signals.evidence.stack import fit_weights, log_softmax
+
+FOLDS = 5
+FLOOR = 1e-6  # probability below which a model is not believed
+_LOGISTIC_VALUES = 20_000_000  # boxes × classes above which the logistic regression takes too long
+
+Floats = NDArray[np.float64]
+
+
+def folds(group: NDArray[np.int32], count: int = FOLDS) -> NDArray[np.int64]:
+    """(n,) fold of each row; a group is never split, folds have about equal sizes; deterministic."""
+    codes, size = np.unique(group, return_counts=True)
+    load = np.zeros(count)
+    fold = np.zeros(len(codes), np.int64)
+    for at in np.argsort(-size, kind="stable"):
+        fold[at] = int(load.argmin())
+        load[fold[at]] += size[at]
+    return fold[np.searchsorted(codes, group)]
+
+
+def logistic(data: Floats, code: NDArray[np.int64], fold: NDArray[np.int64], c: int) -> Floats:
+    """(n, c) out-of-sample log probabilities of a multinomial logistic regression."""
+    out = np.full((len(data), c), np.log(FLOOR))
+    for f in range(FOLDS):
+        test, train = fold == f, fold != f
+        if not test.any():
+            continue
+        present = np.unique(code[train])
+        if len(present) < 2:
+            out[np.ix_(test, present)] = 0.0
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # an early stop is good enough here
+            model = LogisticRegression(C=0.05, max_iter=100).fit(data[train], code[train])
+        p = model.predict_proba(data[test])
+        out[np.ix_(test, model.classes_)] = np.log(np.maximum(p, FLOOR))
+    return out
+
+
+def discriminant(
+    data: Floats, code: NDArray[np.int64], fold: NDArray[np.int64], c: int, shrink: float = 0.3
+) -> Floats:
+    """(n, c) out-of-sample log probabilities of a shrunk linear discriminant analysis."""
+    n, d = data.shape
+    out = np.full((n, c), np.log(FLOOR))
+    for f in range(FOLDS):
+        test, train = fold == f, fold != f
+        if not test.any() or not train.any():
+            continue
+        count = np.bincount(code[train], minlength=c).astype(np.float64)
+        total = np.zeros((c, d))
+        np.add.at(total, code[train], data[train])
+        means = (total + data[train].mean(axis=0)) / (count + 1)[:, None]  # one box's weight of prior
+        rest = data[train] - means[code[train]]
+        cov = rest.T @ rest / len(rest)
+        level = max(float(np.trace(cov)) / d, 1e-6)
+        cov = (1 - shrink) * cov + shrink * level * np.eye(d)
+        half = np.linalg.cholesky(np.linalg.inv(cov))
+        x, m = data[test] @ half, means @ half
+        distance = (x**2).sum(axis=1)[:, None] - 2 * x @ m.T + (m**2).sum(axis=1)[None, :]
+        logit = -0.5 * distance * (count / (count + 1)) + np.log(np.maximum(count, 0.5))
+        out[test] = np.log(np.maximum(np.exp(log_softmax(logit)), FLOOR))
+    return out
+
+
+def votes(neighbours: Neighbours, belief: Floats, k: int = 20) -> Floats:
+    """(n, c) log shares of the k nearest crops of other sources, nearer ones counting more.
+
+    `belief` (n, c) says which classes each box may have: doubtful labels vote less.
+    """
+    rows, similarity = neighbours.other[:, :k], neighbours.other_similarity[:, :k]
+    known = rows >= 0
+    spread = float(
+        np.median((similarity.max(axis=1) - np.where(known, similarity, 1).min(axis=1))[known.any(1)])
+    )
+    scale = max(0.5 * spread, 1e-4)
+    weight = np.exp((similarity - similarity[:, :1]) / scale) * known
+    total = np.zeros_like(belief)
+    for place in range(rows.shape[1]):
+        total += weight[:, place, None] * belief[rows[:, place]]
+    share = total / np.maximum(weight.sum(axis=1, keepdims=True), 1e-12)
+    return np.asarray(np.log(share + 0.02))
+
+
+def one_hot(code: NDArray[np.int64], c: int) -> Floats:
+    """(n, c) ones at the given classes."""
+    out = np.zeros((len(code), c))
+    out[np.arange(len(code)), code] = 1
+    return out
+
+
+def can_model(samples: Samples) -> bool:
+    """Whether there is anything to compare: two classes, two sources."""
+    return len(samples.class_ids) > 1 and len(np.unique(samples.group)) > 1
+
+
+def visual_evidence(samples: Samples) -> list[Floats]:
+    """(n, c) log probabilities of the models that look at the crop alone; computed once."""
+    if "visual" not in samples.memo:
+        data, fold, c = whiten(samples.vectors), folds(samples.group), len(samples.class_ids)
+        parts = [discriminant(data, samples.class_code, fold, c)]
+        if len(samples) * c <= _LOGISTIC_VALUES:
+            parts.append(logistic(data, samples.class_code, fold, c))
+        samples.memo["visual"] = parts
+    return list(samples.memo["visual"])
+
+
+def class_log_probabilities(samples: Samples) -> Floats:
+    """(n, c) natural logarithms, columns as in `samples.class_ids`, out of sample by source group.
+
+    From the crops alone, without the photo's context: what the encoder itself can tell apart.
+    """
+    if "log_p" not in samples.memo:
+        n, c = len(samples), len(samples.class_ids)
+        if not can_model(samples):
+            samples.memo["log_p"] = np.full((n, c), -np.log(max(c, 1)))
+        else:
+            belief = one_hot(samples.class_code, c)
+            parts = [*visual_evidence(samples), votes(samples.neighbours, belief)]
+            samples.memo["log_p"] = fit_weights(parts, samples.class_code).log_p
+    return np.asarray(samples.memo["log_p"])

@@ -1,0 +1,1 @@
+"""COCO files: one, one an image, or folders of them."""

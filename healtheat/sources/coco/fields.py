@@ -1,0 +1,71 @@
+"""The fields of COCO items, checked strictly; BadItem says why one cannot be used."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from healtheat.core.text import shown
+from healtheat.sources.yolo.line import MAX_CLASS_ID
+
+MAX_SIDE_PX = 10**6
+
+
+class BadItem(ValueError):
+    """An image, category or annotation that cannot be used; the message is the reason."""
+
+
+def class_id(item: dict[str, Any], key: str) -> int:
+    value = item.get(key)
+    if type(value) is not int or not 0 <= value <= MAX_CLASS_ID:  # True is an int too
+        raise BadItem(f"{key} is {_shown(value)}, not an integer from 0 up to {MAX_CLASS_ID}")
+    return value
+
+
+def image_id(item: dict[str, Any], key: str) -> int | str:
+    value = item.get(key)
+    if type(value) is int or isinstance(value, str):
+        return value
+    raise BadItem(f"{key} is {_shown(value)}, not an integer or text")
+
+
+def side(item: dict[str, Any], key: str) -> int:
+    value = number(item.get(key), key)
+    if value != int(value) or not 1 <= value <= MAX_SIDE_PX:
+        raise BadItem(f"{key} is {_shown(item[key])}, not a whole number of pixels from 1 to {MAX_SIDE_PX}")
+    return int(value)
+
+
+def bbox(item: dict[str, Any]) -> tuple[float, float, float, float]:
+    values = item.get("bbox")
+    if not isinstance(values, list) or len(values) != 4:
+        raise BadItem("bbox is missing, or not a list of 4 numbers [x, y, width, height]")
+    x, y, w, h = (
+        number(v, f"bbox {name}") for v, name in zip(values, ("x", "y", "width", "height"), strict=True)
+    )
+    if w <= 0 or h <= 0:
+        raise BadItem("bbox has zero or negative area")
+    return x, y, w, h
+
+
+def score(item: dict[str, Any]) -> float:
+    if "score" not in item:
+        return math.nan
+    value = number(item["score"], "score")
+    if not 0 <= value <= 1:
+        raise BadItem(f"score {value} lies outside 0 to 1")
+    return value
+
+
+def number(value: Any, what: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadItem(f"{what} is {_shown(value)}, not a number")
+    if not abs(value) < 1e12:  # NaN and integers too large for a float too
+        raise BadItem(f"{what} is {_shown(value)}, not a usable finite number")
+    return float(value)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list | dict):  # may be large or nested as deeply as Python can
+        return "a list" if isinstance(value, list) else "an object"
+    return "missing" if value is None else shown(repr(value))

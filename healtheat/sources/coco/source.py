@@ -1,0 +1,180 @@
+"""COCO data sets as a source: one JSON, one JSON an image, or AI Hub's folders with one JSON a pill."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from healtheat.core.boxes import Problem
+from healtheat.core.errors import InputError
+from healtheat.core.text import shown
+from healtheat.sources.base import LabelFile, Record
+from healtheat.sources.coco.file import CocoFile, load_coco
+from healtheat.sources.coco.images import ImageFinder
+from healtheat.sources.coco.merge import Merge
+from healtheat.sources.files import contained, is_file, is_folder, is_image, normal, relative, split_of, walk
+
+__all__ = ["CocoFile", "CocoSource", "load_coco"]
+
+
+class CocoSource:
+    """COCO labels and their photos.
+
+    `data` is one JSON, or a folder with any number of them at any depth. In a folder, all annotations that
+    name the same photo are its boxes, whichever file they stand in, and photos that no file names come out as
+    "unlabelled". With one JSON the photos are those it lists; they are looked for beside it and in the usual
+    places. `images` says where the photos are, if elsewhere. Category ids stay as they are.
+    """
+
+    kind = "coco"
+
+    def __init__(self, data: Path, images: Path | None = None) -> None:
+        """Raises InputError if `data` or `images` is not there, or one JSON is no COCO file: it is read here.
+
+        The files of a folder are read by `read`.
+        """
+        self.data = data
+        self.names: dict[int, str] = {}
+        if images is not None and not is_folder(images):
+            raise InputError(f"{images}: not a folder; give the folder of the photos that {data} labels")
+        if not is_file(data) and not is_folder(data):
+            raise InputError(f"{data}: not found; give a COCO JSON file or a folder of them")
+        self._path = normal(data)
+        self._file = None if is_folder(data) else load_coco(self._path)
+        home = self._path if self._file is None else self._path.parent
+        self._images = None if images is None else normal(images)
+        if self._file is not None:
+            self.names.update(self._file.names)
+            self._images = self._images or _base_of(self._path, self._file)
+        # One root above photos and labels gives short paths; they nearly always lie side by side.
+        photos = self._images or home
+        self.root = next((f for f in (home, home.parent) if photos.is_relative_to(f)), photos)
+
+    def read(self) -> Iterator[Record]:
+        """Label files sorted by path, with their problems, then images sorted by path.
+
+        `line` is the index in the `annotations` array. Where several files label one image, it goes on from
+        the length of that array in the files before, in sorted order. Raises InputError if no photo of the
+        labels can be found.
+        """
+        if self._file is None:
+            yield from self._read_folder()
+        else:
+            yield from self._read_file(self._file, self._images or self.root)
+
+    def _read_file(self, coco: CocoFile, base: Path) -> Iterator[Record]:
+        file = relative(self._path, self.root)
+        yield LabelFile(file, coco.sha256, coco.size)
+        merge = Merge(self.root)
+        path_of: dict[str, str] = {}
+        for number, image in enumerate(coco.images):
+            path = normal(base / contained(image.file_name))
+            path_of[image.file_name] = relative(path, self.root)
+            if is_file(path):
+                merge.claim(path, number, coco, split_of_file(file))
+            else:
+                reason = f"images: photo {shown(image.file_name)} not found{_left_out(coco, number)}"
+                yield Problem(file, None, reason, relative(path, self.root))
+        if not merge.claimed:
+            raise InputError(
+                f"{self.data}: none of its photos is in {base}; check the folder and the file names"
+            )
+        merge.add(coco.boxes, file)
+        for problem in coco.problems:
+            yield replace(problem, file=file, image=path_of.get(problem.image, problem.image))
+        yield from merge.images()
+
+    def _read_folder(self) -> Iterator[Record]:
+        bad: list[Problem] = []
+
+        def on_bad(path: Path, reason: str) -> None:
+            bad.append(Problem(shown(relative(path, self.root), 1000), None, reason))
+
+        files = list(walk(self._path, on_bad))
+        if self._images is not None and not self._images.is_relative_to(self._path):
+            files += walk(self._images, on_bad)
+        photos = [path for path in files if is_image(path.name)]
+        labels = [path for path in files if path.suffix.lower() == ".json"]
+        if not labels:
+            raise InputError(f"{self.data}: no JSON file in it; give a COCO JSON file or a folder of them")
+        if not photos:
+            raise InputError(
+                f"{self.data}: no photo in it; give the folder that holds both photos and JSON files, "
+                "or name the folder of the photos"
+            )
+        yield from bad
+        merge = Merge(self.root)
+        finder = ImageFinder((self.root, self._images or self.root), photos)
+        for path in labels:
+            yield from self._read_one_of_many(path, finder, merge)
+        if not merge.claimed:
+            raise InputError(f"{self.data}: its JSON files name no photo that is there; check the file names")
+        for path in photos:
+            if path not in merge.claimed:
+                merge.claim_unlabelled(path, split_of(relative(path, self.root).split("/")[:-1]))
+        yield from merge.images()
+
+    def _read_one_of_many(self, path: Path, finder: ImageFinder, merge: Merge) -> Iterator[Record]:
+        file = relative(path, self.root)
+        try:
+            coco = load_coco(path, file=file)
+        except InputError as error:
+            reason = str(error).removeprefix(str(path)).removeprefix(":")
+            line, _, rest = reason.partition(":")
+            known = line.isdigit()
+            yield Problem(file, int(line) - 1 if known else None, (rest if known else reason).strip())
+            return
+        yield LabelFile(file, coco.sha256, coco.size)
+        path_of: dict[str, str] = {}
+        for ident, name in coco.names.items():
+            if self.names.setdefault(ident, name) != name:
+                other = shown(self.names[ident])
+                yield Problem(file, None, f"category {ident} is called {shown(name)} here, {other} before")
+        for number, image in enumerate(coco.images):
+            found = finder.find(image.file_name, path.parent)
+            if isinstance(found, str):
+                reason = f"images: {found}{_left_out(coco, number)}"
+                yield Problem(file, None, reason, image.file_name)
+                continue
+            path_of[image.file_name] = relative(found, self.root)
+            if conflict := merge.claim(found, number, coco, split_of_file(file)):
+                yield Problem(file, None, conflict, relative(found, self.root))
+        merge.add(coco.boxes, file)
+        for problem in coco.problems:
+            yield replace(problem, image=path_of.get(problem.image, problem.image))
+
+
+def _left_out(coco: CocoFile, image: int) -> str:
+    return f"; its {coco.entries[image]} boxes are left out" if coco.entries[image] else ""
+
+
+def split_of_file(file: str) -> str:
+    """The split a COCO file's path tells: `train/_annotations.coco.json`, `instances_val2017.json`, or ""."""
+    *folders, name = file.split("/")
+    return split_of(folders) or split_of(part for f in (name, *folders) for part in re.split(r"[_.\-]", f))
+
+
+def _base_of(path: Path, coco: CocoFile) -> Path:
+    """The folder that the file names of `coco` count from, told by the first photos that are there."""
+    home = path.parent
+    ending = path.stem.rpartition("_")[2]  # instances_train2017.json belongs to train2017/
+    places = [home, home / "images", home / path.stem, home / ending, home.parent / "images"]
+    places += [
+        home.parent / "images" / ending,
+        home.parent / ending,
+        home.parent / f"{ending}_images",
+        home.parent,
+    ]
+    for image in coco.images[:100]:
+        for place in places:
+            if is_file(place / contained(image.file_name)):
+                return place
+    if not coco.images:
+        raise InputError(f"{path}: it lists no image that can be used; check its list 'images'")
+    first = shown(coco.images[0].file_name)
+    raise InputError(
+        f"{path}: photos not found (the first is {first}; looked beside the file, in images/, in {ending}/); "
+        "name the folder of the photos"
+    )

@@ -1,0 +1,1 @@
+"""The boxes of a YOLO detector, run in a child process."""

@@ -1,0 +1,144 @@
+"""The detector in a process of its own: its settings, prints and threads stay there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import healtheat
+from healtheat.core.errors import InputError
+from healtheat.core.text import shown
+
+if TYPE_CHECKING:
+    from healtheat.sources.detector.source import DetectorSettings
+
+_MAX_REPLY_BYTES = 256 * 2**20
+
+
+class DetectorProcess:
+    """Runs `detector_worker` and speaks lines of JSON with it. Use as a context manager."""
+
+    def __init__(self, weights: Path, settings: DetectorSettings, scratch: Path | None) -> None:
+        self._weights = weights
+        self._settings = settings
+        if scratch is not None:
+            scratch.mkdir(parents=True, exist_ok=True)
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="detector-", dir=scratch, ignore_cleanup_errors=True
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+        self.names: Any = None
+
+    def __enter__(self) -> Self:
+        home = Path(self._folder.name)
+        try:
+            with (home / "stderr.txt").open("wb") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "healtheat.sources.detector.worker"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    cwd=home,
+                    env=_environment(home),
+                )
+            s = self._settings
+            reply = self._ask(
+                {
+                    "weights": str(self._weights),
+                    "home": str(home),
+                    "conf": s.conf,
+                    "iou": s.iou,
+                    "imgsz": s.imgsz,
+                    "device": s.device,
+                }
+            )
+            self.names = reply.get("names")
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+
+    def detect(self, photos: Sequence[Path]) -> list[list[list[float]] | str]:
+        """For each photo its rows (class, x, y, w, h, confidence), or why it could not be read."""
+        found = self._ask({"photos": [str(path) for path in photos]}).get("found")
+        if not isinstance(found, list) or len(found) != len(photos):
+            raise InputError(f"{self._weights}: the detector answered for other photos than it was asked for")
+        return found
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        process = self._process
+        assert process is not None and process.stdin is not None and process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+            line = process.stdout.readline(_MAX_REPLY_BYTES)
+            reply = json.loads(line) if line else {"error": self._last_words()}
+        except (OSError, ValueError, RecursionError):
+            reply = {"error": self._last_words()}
+        if not isinstance(reply, dict) or "error" in reply:
+            reason = str(reply["error"]) if isinstance(reply, dict) else "it answered nonsense"
+            raise InputError(f"{self._weights}: the detector failed: {shown(reason, 300)}")
+        return reply
+
+    def _last_words(self) -> str:
+        assert self._process is not None
+        self._process.kill()
+        code = self._process.wait()
+        log = (Path(self._folder.name) / "stderr.txt").read_bytes()[-2000:].decode("utf-8", "replace")
+        lines = [line.strip() for line in log.splitlines() if line.strip()]
+        return f"its process ended with code {code}; {lines[-1] if lines else 'it said nothing'}"
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    try:
+                        pipe.close()
+                    except OSError:  # unsent bytes to a process that has gone
+                        continue
+        self._folder.cleanup()
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """The environment that keeps Ultralytics, PyTorch and Matplotlib quiet and inside `home`."""
+    package_home = str(Path(healtheat.__file__).resolve().parents[1])
+    paths = [package_home, *filter(None, [os.environ.get("PYTHONPATH")])]
+    own = str(home)
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUTF8": "1",
+        "YOLO_OFFLINE": "true",  # no usage analytics, no version check, no downloads
+        "YOLO_AUTOINSTALL": "false",  # no pip
+        "YOLO_VERBOSE": "false",
+        "YOLO_CONFIG_DIR": own,
+        "MPLCONFIGDIR": own,
+        "TORCH_HOME": own,
+        "XDG_CACHE_HOME": own,
+        "XDG_CONFIG_HOME": own,
+        "CUDA_CACHE_PATH": own,
+        "TMPDIR": own,
+        "TEMP": own,
+        "TMP": own,
+        "OPENCV_IO_MAX_IMAGE_PIXELS": str(80_000_000),  # decompression bombs
+        # Ultralytics would set it to 1, which suits training with many workers.
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(os.cpu_count() or 1)),
+    }

@@ -1,0 +1,147 @@
+"""A YOLO detector as a source: its boxes, class ids and confidences become the labels."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from healtheat.core.boxes import Boxes, Problem
+from healtheat.core.errors import InputError
+from healtheat.core.text import is_unicode, shown
+from healtheat.sources.base import LabelFile, LabelledImage, Record
+from healtheat.sources.detector.process import DetectorProcess
+from healtheat.sources.files import is_file, is_folder, is_image, normal, relative, split_of, walk
+from healtheat.sources.yolo.line import MAX_CLASS_ID
+
+WEIGHTS_SUFFIXES = (".pt", ".onnx")
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSettings:
+    """How the detector is run; the words are those of Ultralytics."""
+
+    conf: float = 0.25  # boxes of less confidence are left out
+    iou: float = 0.7  # two boxes of a class that overlap more are one (non-maximum suppression)
+    imgsz: int | None = None  # pixels of the longer side; None: what the weights were trained with
+    device: str | None = None  # "cpu", "0", "mps"; None: a GPU if there is one
+    batch: int = 16
+
+    def __post_init__(self) -> None:
+        for name in ("conf", "iou"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"detector: {name} is {getattr(self, name)}; give a number from 0 to 1")
+        if self.imgsz is not None and not 32 <= self.imgsz <= 8192:
+            raise InputError(f"detector: imgsz is {self.imgsz}; give pixels from 32 to 8192")
+        if not 1 <= self.batch <= 1024:
+            raise InputError(f"detector: batch is {self.batch}; give a number from 1 to 1024")
+
+
+class DetectorSource:
+    """Photos of a folder, labelled by a YOLO detector (`.pt` or `.onnx`) through Ultralytics.
+
+    **A `.pt` file is a program: loading it runs whatever code its maker put in. Load only weights of people
+    you trust, or export them to `.onnx`, which holds data alone.** Ultralytics runs in a process of its own
+    that may not open connections and may write only into a folder below `scratch` (default: the system's
+    folder for temporary files), removed at the end. That keeps honest weights quiet; it is no cage for
+    hostile ones.
+
+    `line` is the rank of a box among those of its photo, by falling confidence. There is no label file:
+    `label_path` is "", and the weights are the one LabelFile.
+    """
+
+    kind = "detector"
+
+    def __init__(
+        self,
+        data: Path,
+        weights: Path,
+        settings: DetectorSettings | None = None,
+        *,
+        scratch: Path | None = None,
+    ) -> None:
+        """Raises InputError if the folder, the weights or Ultralytics is not there; loads nothing yet."""
+        self.data = data
+        self.names: dict[int, str] = {}
+        self.weights = normal(weights)
+        self.settings = settings or DetectorSettings()
+        self._scratch = scratch
+        if not is_folder(data):
+            raise InputError(f"{data}: not a folder; a detector needs the folder of the photos")
+        if self.weights.suffix.lower() not in WEIGHTS_SUFFIXES:
+            raise InputError(f"{weights}: not weights of a YOLO detector; give a .pt or .onnx file")
+        if not is_file(self.weights):  # Ultralytics would go and download a file of that name
+            raise InputError(
+                f"{weights}: weights not found; nothing is downloaded, give a file that is there"
+            )
+        if importlib.util.find_spec("ultralytics") is None:
+            raise InputError(
+                f"{weights}: needs Ultralytics, which is not installed; pip install 'healtheat[detector]'"
+            )
+        self.root = normal(data)
+
+    def read(self) -> Iterator[Record]:
+        """The weights, then photos sorted by path, detected batch by batch. Raises InputError.
+
+        A photo that the detector cannot read is a problem, and "unlabelled".
+        """
+        bad: list[Problem] = []
+
+        def on_bad(path: Path, reason: str) -> None:
+            bad.append(Problem(shown(relative(path, self.root), 1000), None, reason))
+
+        photos = (path for path in walk(self.root, on_bad) if is_image(path.name))
+        batch = list(islice(photos, self.settings.batch))
+        if not batch:
+            raise InputError(f"{self.data}: no photo in it; give the folder of the photos")
+        yield LabelFile(relative(self.weights, self.root), _sha256(self.weights), self.weights.stat().st_size)
+        with DetectorProcess(self.weights, self.settings, self._scratch) as detector:
+            self.names.update(_checked_names(detector.names, self.weights))
+            while batch:
+                for path, found in zip(batch, detector.detect(batch), strict=True):
+                    yield from bad
+                    bad.clear()
+                    yield from self._labelled(path, found)
+                batch = list(islice(photos, self.settings.batch))
+        yield from bad
+
+    def _labelled(self, path: Path, found: list[list[float]] | str) -> Iterator[Record]:
+        image = relative(path, self.root)
+        split = split_of(image.split("/")[:-1])
+        if isinstance(found, str):
+            yield Problem(image, None, f"the detector cannot read the photo: {shown(found, 200)}", image)
+            yield LabelledImage(image, path, split, "unlabelled", "", Boxes.of([], [], []))
+            return
+        rows = np.array(found, np.float64).reshape(-1, 6)  # class, x, y, w, h, confidence
+        good = np.isfinite(rows).all(1) & (rows[:, 1:] >= 0).all(1) & (rows[:, 1:] <= 1).all(1)
+        good &= (rows[:, 3:5] > 0).all(1) & np.isin(rows[:, 0], list(self.names))
+        for line in np.flatnonzero(~good):
+            yield Problem(image, None, f"detection {line + 1} is no box: {rows[line].tolist()}", image)
+        boxes = Boxes.of(np.flatnonzero(good), rows[good, 0], rows[good, 1:5], rows[good, 5])
+        yield LabelledImage(image, path, split, "labelled" if len(rows) else "empty", "", boxes)
+
+
+def _checked_names(names: Any, weights: Path) -> dict[int, str]:
+    """The names that the weights carry, ids as they are. Raises InputError."""
+    try:
+        checked = {int(ident): name for ident, name in names.items()}
+        fine = all(
+            isinstance(name, str) and name and is_unicode(name) and 0 <= ident <= MAX_CLASS_ID
+            for ident, name in checked.items()
+        )
+    except (AttributeError, TypeError, ValueError):
+        fine = False
+    if not fine or not checked:
+        raise InputError(f"{weights}: the weights carry no usable class names; export them again with names")
+    return checked
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,220 @@
+"""Labels alone: photos by name and their boxes, no pixels looked at."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from healtheat.core.boxes import NO_CLASS, Boxes, Problem
+from healtheat.core.text import Unreadable, bad_name, read_small, shown
+from healtheat.sources import open_source
+from healtheat.sources.base import LabelledImage
+from healtheat.sources.coco.file import load_coco
+from healtheat.sources.yolo.labels import MAX_LABEL_BYTES, read_labels
+from healtheat.sources.yolo.line import BadLine, class_id
+
+IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+DATASET_SUFFIXES = IMAGE_SUFFIXES | {".yaml", ".yml", ".json"}
+REPEATED = "exact duplicate of"  # in the reason of a line that stands there twice
+CLASS_LISTS = {"classes.txt"}  # what LabelImg leaves beside the label files
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    """Photos, their boxes and the classes declared.
+
+    `boxes.image_id` is the place of the photo in `images`; boxes are in photo order, then line order.
+    `label_paths` and `statuses` go with `images`; statuses: labelled, empty, unlabelled (no label file).
+    `broken`: place of a photo → the classes of its lines that could not be read, NO_CLASS where unknown.
+    """
+
+    images: tuple[str, ...]
+    boxes: Boxes
+    names: Mapping[int, str]
+    label_paths: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    broken: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        ids = self.boxes.image_id
+        if len(ids) and (ids.min() < 0 or ids.max() >= len(self.images) or np.any(np.diff(ids) < 0)):
+            raise ValueError(
+                f"LabelSet.boxes.image_id: expected ascending places in {len(self.images)} images"
+            )
+
+
+def label_set(
+    photos: Sequence[tuple[str, Boxes]], names: Mapping[int, str], problems: Sequence[Problem] = ()
+) -> LabelSet:
+    """The set of (path, boxes) pairs, boxes numbered in that order."""
+    parts: list[Boxes] = []
+    first = 0
+    for place, (_, boxes) in enumerate(photos):
+        parts.append(boxes.numbered(first, place))
+        first += len(boxes)
+    return LabelSet(
+        images=tuple(path for path, _ in photos),
+        boxes=Boxes.join(parts) if parts else Boxes.of([], [], np.empty((0, 4))),
+        names=dict(names),
+        problems=tuple(problems),
+    )
+
+
+def read_label_set(data: Path, *, names: Mapping[int, str] | None = None, image_suffix: str = "") -> LabelSet:
+    """The labels of `data`: a folder of YOLO label files and nothing else, a COCO file, or a data set.
+
+    `names` are the classes where a bare folder cannot tell them; boxes of other classes stay boxes there.
+    InputError where there is nothing to read.
+    """
+    if data.is_dir() and (files := _label_files(data)):
+        return _read_folder(data, files, names or {}, image_suffix)
+    if data.suffix.lower() == ".json" and data.is_file():
+        return _read_coco(data)
+    return _read_source(data)
+
+
+def _label_files(folder: Path) -> list[Path]:
+    """All label files under `folder` in sorted order; none if anything else of a dataset lies there too."""
+    found: list[Path] = []
+    for where, folders, files in os.walk(folder):
+        folders.sort()
+        for file in sorted(files):
+            suffix = PurePosixPath(file).suffix.lower()
+            if suffix in DATASET_SUFFIXES:
+                return []
+            if suffix == ".txt" and file.lower() not in CLASS_LISTS:
+                found.append(Path(where, file))
+    return found
+
+
+def _read_folder(
+    folder: Path, files: Sequence[Path], names: Mapping[int, str], image_suffix: str
+) -> LabelSet:
+    photos: list[tuple[str, Boxes]] = []
+    label_paths: list[str] = []
+    statuses: list[str] = []
+    problems: list[Problem] = []
+    broken: dict[int, tuple[int, ...]] = {}
+    find = _ImageFinder()
+    for file in files:
+        label_path = file.relative_to(folder).as_posix()
+        if (bad := bad_name(label_path)) is not None:
+            problems.append(Problem(shown(label_path), None, bad))
+            continue
+        boxes, more = read_labels(file, None, file=label_path)
+        problems += more
+        if classes := broken_classes(more, file):
+            broken[len(photos)] = classes
+        photos.append(
+            (find(file) or str(PurePosixPath(label_path).with_suffix(image_suffix or ".txt")), boxes)
+        )
+        label_paths.append(label_path)
+        statuses.append("labelled" if len(boxes) or more else "empty")
+    labels = label_set(photos, names, problems)
+    return replace(labels, label_paths=tuple(label_paths), statuses=tuple(statuses), broken=broken)
+
+
+def broken_classes(problems: Sequence[Problem], label_file: Path | None = None) -> tuple[int, ...]:
+    """The classes of one photo's lines that could not be read, NO_CLASS where that is unknown.
+
+    A repeated line is none of them: its box is there. The class is read from `label_file` where one is given.
+    """
+    numbers = [p.line for p in problems if p.line is not None and REPEATED not in p.reason]
+    if not numbers or label_file is None:
+        return (NO_CLASS,) * len(numbers)
+    try:
+        lines = read_small(label_file, MAX_LABEL_BYTES).data.splitlines()
+    except Unreadable:
+        return (NO_CLASS,) * len(numbers)
+    return tuple(_class_of(lines[n]) if n < len(lines) else NO_CLASS for n in numbers)
+
+
+def _class_of(line: bytes) -> int:
+    fields = line.split(maxsplit=1)
+    try:
+        return class_id(fields[0].decode("ascii")) if fields else NO_CLASS
+    except (BadLine, UnicodeDecodeError):
+        return NO_CLASS
+
+
+class _ImageFinder:
+    """The photo of a label file by YOLO's convention: `labels` in its path becomes `images`."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Path, dict[str, str]] = {}
+
+    def __call__(self, label: Path) -> str | None:
+        """Path of the photo relative to the folder that holds `images`; None where there is none."""
+        parts = label.absolute().parts
+        if "labels" not in parts:
+            return None
+        at = len(parts) - 1 - parts[::-1].index("labels")
+        root = Path(*parts[:at])
+        images = root.joinpath("images", *parts[at + 1 : -1])
+        if images not in self._seen:
+            self._seen[images] = _photos(images)
+        name = self._seen[images].get(label.stem)
+        return None if name is None else (images / name).relative_to(root).as_posix()
+
+
+def _photos(folder: Path) -> dict[str, str]:
+    try:
+        names = sorted(entry.name for entry in folder.iterdir())
+    except OSError:
+        return {}
+    return {PurePosixPath(n).stem: n for n in names if PurePosixPath(n).suffix.lower() in IMAGE_SUFFIXES}
+
+
+def _read_coco(data: Path) -> LabelSet:
+    coco = load_coco(data, file=data.name)
+    of_image: defaultdict[str, list[Problem]] = defaultdict(list)
+    for problem in coco.problems:
+        of_image[problem.image].append(problem)
+    paths = tuple(image.file_name for image in coco.images)
+    boxes = Boxes(
+        box_id=np.arange(len(coco.boxes), dtype=np.int64),
+        **{
+            name: getattr(coco.boxes, name)
+            for name in ("image_id", "line", "class_id", "xywhn", "confidence")
+        },
+    )
+    return LabelSet(
+        images=paths,
+        boxes=boxes,
+        names=coco.names,
+        label_paths=(data.name,) * len(paths),
+        statuses=tuple("labelled" if n else "empty" for n in coco.entries.tolist()),
+        problems=tuple(coco.problems),
+        broken={i: broken_classes(of_image[path]) for i, path in enumerate(paths) if path in of_image},
+    )
+
+
+def _read_source(data: Path) -> LabelSet:
+    photos: list[tuple[str, Boxes]] = []
+    label_paths: list[str] = []
+    statuses: list[str] = []
+    problems: list[Problem] = []
+    of_image: defaultdict[str, list[Problem]] = defaultdict(list)
+    source = open_source(data)
+    for item in source.read():
+        if isinstance(item, Problem):
+            problems.append(item)
+            if item.image:
+                of_image[item.image].append(item)
+        elif isinstance(item, LabelledImage):
+            photos.append((item.path, item.boxes))
+            label_paths.append(item.label_path)
+            statuses.append(item.status)
+    labels = label_set(photos, source.names, problems)
+    broken: dict[int, tuple[int, ...]] = {}
+    for place, (path, _) in enumerate(photos):
+        if path in of_image:
+            file = source.root / label_paths[place] if source.kind == "yolo" and label_paths[place] else None
+            broken[place] = broken_classes(of_image[path], file)
+    return replace(labels, label_paths=tuple(label_paths), statuses=tuple(statuses), broken=broken)

@@ -1,0 +1,1 @@
+"""YOLO label files and the data.yaml that names them."""

@@ -1,0 +1,229 @@
+"""data.yaml of a YOLO data set: class names and where the splits are, or one clear error with its line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from healtheat.core.errors import InputError
+from healtheat.core.text import Content, Unreadable, is_unicode, read_small, shown
+from healtheat.sources.files import is_file, is_folder, normal
+from healtheat.sources.yolo.line import MAX_CLASS_ID
+
+MAX_YAML_BYTES = 2**20  # tens of thousands of classes; parsing needs some hundred times as much
+MAX_DEPTH = 20
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One folder of images or one `.txt` list of them. `name` None: told by the folder an image lies in."""
+
+    name: str | None
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class DataYaml:
+    """What data.yaml says. `names` may be sparse; every split's path exists."""
+
+    path: Path
+    root: Path
+    names: dict[int, str]
+    splits: tuple[Split, ...]
+    content: Content
+
+
+def load_data_yaml(path: Path) -> DataYaml:
+    """Read and check data.yaml.
+
+    `path:` is relative to the file's own folder, else to the working folder; splits are relative to it, and a
+    split `../x` that is not there is looked for at `x` (Roboflow's files, as Ultralytics reads them). Names
+    are the text as written, never YAML's idea of it (`no`, `1.50`). Raises InputError
+    "FILE:LINE: what; mend".
+    """
+    path = normal(path)
+    try:
+        content = read_small(path, MAX_YAML_BYTES)
+    except Unreadable as error:
+        raise InputError(f"{path}: {error}; give the data.yaml of a YOLO data set") from None
+    return _Reading(path, _compose(path, content.data)).read(content)
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses aliases (a few lines of them can stand for gigabytes) and deep nesting."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        mark: Any = event.start_mark
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(
+                None, None, "aliases (*name) are not allowed here; write the value out", mark
+            )
+        if self.depth > MAX_DEPTH:
+            raise yaml.MarkedYAMLError(None, None, "nested too deeply", mark)
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+
+def _compose(path: Path, data: bytes) -> yaml.Node | None:
+    try:
+        loader = _Loader(data)
+        try:
+            return loader.get_single_node()
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        # "could not find expected ':'" is noticed lines later than the text that lacks it.
+        key = error.context == "while scanning a simple key"
+        mark = error.context_mark if key else error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise InputError(
+            f"{path}:{line}: not valid YAML: {error.problem or error.context}; "
+            "keep only the lines 'key: value' of data.yaml, and remove what does not belong to it"
+        ) from None
+    except yaml.reader.ReaderError as error:
+        line = data[: error.position].count(b"\n") + 1
+        raise InputError(f"{path}:{line}: not text: {error.reason}; save the file as UTF-8") from None
+    except (RecursionError, ValueError, UnicodeError):
+        raise InputError(f"{path}:1: not valid YAML; give the data.yaml of a YOLO data set") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    path: Path
+    node: yaml.Node | None
+
+    def read(self, content: Content) -> DataYaml:
+        members = self._members(self.node, "data.yaml")
+        names = self._names(members)
+        self._check_count(members, len(names))
+        root = self._root(members)
+        splits = tuple(self._splits(members, root))
+        if not splits:
+            raise InputError(
+                f"{self.path}:1: no split is given; add 'train: images/train' (a folder or a .txt list)"
+            )
+        return DataYaml(self.path, root, names, splits, content)
+
+    def _fail(self, node: yaml.Node, what: str) -> NoReturn:
+        raise InputError(f"{self.path}:{node.start_mark.line + 1}: {what}")
+
+    def _members(self, node: yaml.Node | None, what: str) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+        """Key text → (key, value). A key given twice is an error: YAML readers would silently take one."""
+        if node is None:
+            raise InputError(f"{self.path}:1: the file is empty; data.yaml needs 'names' and 'train'")
+        if not isinstance(node, yaml.MappingNode):
+            self._fail(node, f"{what} must be 'key: value' lines; see docs/formats.md")
+        members: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self._fail(key, f"a key of {what} is a list or mapping; write 'key: value'")
+            if key.value in members:
+                first = members[key.value][0].start_mark.line + 1
+                self._fail(key, f"{what} has '{shown(key.value)}' twice, first on line {first}; keep one")
+            members[key.value] = (key, value)
+        return members
+
+    def _names(self, members: dict[str, tuple[yaml.Node, yaml.Node]]) -> dict[int, str]:
+        if "names" not in members or _is_null(members["names"][1]):
+            raise InputError(f"{self.path}:1: 'names' is missing; add the class names as 'id: name' lines")
+        key, node = members["names"]
+        names: dict[int, str] = {}
+        if isinstance(node, yaml.SequenceNode):
+            names = {i: self._name(value, i) for i, value in enumerate(node.value)}
+        elif isinstance(node, yaml.MappingNode):
+            for ident, value in self._members(node, "names").values():
+                number = self._ident(ident)
+                names[number] = self._name(value, number)
+        else:
+            self._fail(node, "'names' must be a list or 'id: name' lines")
+        if not names:
+            self._fail(key, "'names' is empty; add the class names as 'id: name' lines")
+        return names
+
+    def _ident(self, key: yaml.Node) -> int:
+        text: str = key.value
+        plain = text.isascii() and text.isdigit() and (text == "0" or not text.startswith("0"))
+        if key.tag != "tag:yaml.org,2002:int" or not plain or int(text[:11]) > MAX_CLASS_ID:
+            mend = (
+                f"write {text} without quotes"
+                if plain
+                else "write an integer, without quotes or leading zeros"
+            )
+            self._fail(key, f"class id {shown(text)!r} is not an integer from 0 to {MAX_CLASS_ID}; {mend}")
+        return int(text)
+
+    def _name(self, node: yaml.Node, number: int) -> str:
+        if not isinstance(node, yaml.ScalarNode) or node.value == "" or not is_unicode(node.value):
+            self._fail(node, f"the name of class {number} is no text; write '{number}: its name'")
+        return str(node.value)
+
+    def _check_count(self, members: dict[str, tuple[yaml.Node, yaml.Node]], count: int) -> None:
+        if "nc" not in members or _is_null(members["nc"][1]):
+            return
+        node = members["nc"][1]
+        if not isinstance(node, yaml.ScalarNode) or not node.value.isascii() or not node.value.isdigit():
+            self._fail(node, "'nc' is not an integer; write the number of classes or remove the line")
+        if node.value.lstrip("0") != str(count):
+            self._fail(
+                node, f"'nc' is {shown(node.value)} but 'names' has {count}; correct the one that is wrong"
+            )
+
+    def _root(self, members: dict[str, tuple[yaml.Node, yaml.Node]]) -> Path:
+        home = self.path.parent
+        if "path" not in members or _is_null(members["path"][1]):
+            return home
+        node = members["path"][1]
+        text = self._text(node, "path")
+        places = [normal(home / text), normal(Path(text))]
+        for place in places:
+            if is_folder(place):
+                return place
+        tried = shown(" and ".join(dict.fromkeys(map(str, places))), 600)
+        self._fail(
+            node, f"folder of 'path: {shown(text)}' not found (tried {tried}); correct or remove the line"
+        )
+
+    def _splits(self, members: dict[str, tuple[yaml.Node, yaml.Node]], root: Path) -> Iterator[Split]:
+        for name in SPLITS:
+            # Ultralytics reads 'validation' where 'val' is missing.
+            key = "validation" if name == "val" and "val" not in members else name
+            if key not in members or _is_null(members[key][1]):
+                continue
+            node = members[key][1]
+            for entry in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+                yield Split(name, self._place(entry, key, root))
+
+    def _place(self, node: yaml.Node, key: str, root: Path) -> Path:
+        text = self._text(node, key)
+        tries = [root / text, *([root / text[3:]] if text.startswith("../") else [])]
+        for place in map(normal, tries):
+            if is_folder(place) or (is_file(place) and place.suffix.lower() == ".txt"):
+                return place
+            if is_file(place):
+                self._fail(node, f"'{key}: {shown(text)}' is neither a folder nor a .txt list of images")
+        mend = "write / instead of \\" if "\\" in text else "correct the path or remove the line"
+        self._fail(
+            node, f"'{key}: {shown(text)}' not found (tried {shown(str(normal(tries[0])), 300)}); {mend}"
+        )
+
+    def _text(self, node: yaml.Node, key: str) -> str:
+        if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
+            self._fail(node, f"'{key}' is no path; write '{key}: folder'")
+        if "\0" in node.value or not is_unicode(node.value):
+            self._fail(node, f"'{key}' holds characters that no path can have")
+        return str(node.value)
+
+
+def _is_null(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"

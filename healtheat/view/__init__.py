@@ -1,0 +1,1 @@
+"""What review and report both show: samples, work list, pictures, map."""

@@ -1,0 +1,43 @@
+"""Where every box lies on the map: worked out once an index, kept in its cache folder."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+
+from healtheat.core.atomic import write_atomic
+from healtheat.index import Index
+from healtheat.index.cache import CACHE_FOLDER
+from healtheat.view.projection import project
+
+GRID = 1000  # places are whole numbers in [0, GRID], so that an area in the address is short
+
+
+def places(index: Index, box_ids: NDArray[np.int64]) -> NDArray[np.uint16]:
+    """(n, 2) places of boxes in whole steps of [0, GRID], x to the right and y down.
+
+    Taken from the cache if it belongs to this very build; else projected and put there. An index that cannot
+    be written to is projected every time.
+    """
+    manifest = (index.path / "manifest.json").read_bytes()
+    file = index.path / CACHE_FOLDER / f"map-{hashlib.sha256(manifest).hexdigest()[:32]}.npy"
+    with contextlib.suppress(OSError, ValueError, EOFError):
+        if file.stat().st_size <= 8 * len(box_ids) + 4096:
+            kept = np.load(io.BytesIO(file.read_bytes()), allow_pickle=False)
+            if kept.shape == (len(box_ids), 2) and kept.dtype == np.uint16 and kept.max(initial=0) <= GRID:
+                return np.asarray(kept, np.uint16)
+    steps = np.rint((project(index.vectors(box_ids)) + 1) * (GRID / 2)).clip(0, GRID)
+    found: NDArray[np.uint16] = steps.astype(np.uint16)
+    data = io.BytesIO()
+    np.save(data, found, allow_pickle=False)
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(exist_ok=True)
+        write_atomic(file, data.getvalue())
+        for old in file.parent.glob("map-*.npy*"):  # of earlier builds, or half written
+            if old != file:
+                old.unlink()
+    return found

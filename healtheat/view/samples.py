@@ -1,0 +1,216 @@
+"""Everything a person should see of one finding before deciding."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from healtheat.core.boxes import NO_CLASS
+from healtheat.crops import pixel_boxes
+from healtheat.index import Index
+from healtheat.view.alike import Alike
+from healtheat.view.badges import badges
+from healtheat.view.ledger import Decision
+from healtheat.view.worklist import WorkList
+
+NEIGHBOURS = 4
+MOST_BOXES = 200  # drawn on one photo
+_HIDDEN = {"own_neighbours", "suggested_neighbours", "box_id", "image_id", "class_id", "line", "file"}
+
+_FINDING = """
+SELECT f.*, i.path, i.split, i.label_path, i.width_px, i.height_px, b.cx, b.cy, b.w, b.h, b.confidence,
+    b.sharpness, b.brightness, b.contrast,
+    (SELECT max(s.raw) FROM scores s WHERE s.run_id = f.run_id AND s.signal = f.signal AND s.issue = f.issue
+        AND s.box_id = f.box_id AND s.image_id = f.image_id AND s.score = f.score) AS raw
+FROM findings f JOIN images i USING (image_id) LEFT JOIN boxes b USING (box_id) WHERE f.finding_id = ?
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One box on the photo, in pixels of the photo as `width_px`, `height_px` say."""
+
+    box_id: int
+    number: int
+    class_id: int
+    x: int
+    y: int
+    width: int
+    height: int
+    text_x: float  # left and bottom of its number
+    text_y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A strip of crops: what they are, and which boxes."""
+
+    title: str
+    box_ids: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One finding with its box, its photo, its class, what it is like, and what was decided."""
+
+    finding: Mapping[str, Any]
+    boxes: Sequence[Drawn]
+    more_boxes: int
+    rows: Sequence[Row]
+    measures: Mapping[str, str]
+    others: Sequence[Mapping[str, Any]]
+    decision: Decision | None
+
+    @property
+    def has_box(self) -> bool:
+        """Whether it is about one box; else it is about the photo."""
+        return int(self.finding["box_id"]) >= 0
+
+
+class Samples:
+    """Gathers samples from an index."""
+
+    def __init__(self, index: Index, work: WorkList, alike: Alike) -> None:
+        self._index = index
+        self._work = work
+        self._alike = alike
+
+    def get(self, finding_id: int) -> Sample:
+        """Raises KeyError for a finding that is not in the work list."""
+        decision = self._work.decision(finding_id)
+        finding = self._index.sql(_FINDING, [finding_id]).to_pylist()[0]
+        evidence = _object(finding["evidence"])
+        boxes, more = self._boxes(finding)
+        return Sample(
+            finding=finding,
+            boxes=boxes,
+            more_boxes=more,
+            rows=self._rows(finding, evidence),
+            measures=_measures(finding, evidence),
+            others=self._others(finding),
+            decision=decision,
+        )
+
+    def cards(self, finding_ids: Sequence[int]) -> list[dict[str, Any]]:
+        """What a grid shows of several findings, in the order given; `verdict` is None where undecided."""
+        if not finding_ids:
+            return []
+        marks = ", ".join("?" * len(finding_ids))
+        found = self._index.sql(
+            "SELECT f.finding_id, f.box_id, f.image_id, f.class_id, f.issue, f.score, f.reason, "
+            "f.suggestion, i.path FROM findings f JOIN images i USING (image_id) "
+            f"WHERE f.finding_id IN ({marks})",
+            list(finding_ids),
+        )
+        by_id = {row["finding_id"]: row for row in found.to_pylist()}
+        verdicts = dict(
+            self._work.rows(
+                f"SELECT finding_id, verdict FROM work WHERE finding_id IN ({marks})", finding_ids
+            )
+        )
+        return [{**by_id[i], "verdict": verdicts.get(i)} for i in finding_ids if i in by_id]
+
+    def _boxes(self, finding: Mapping[str, Any]) -> tuple[list[Drawn], int]:
+        found = self._index.sql(
+            "SELECT box_id, line, class_id, cx, cy, w, h FROM boxes WHERE image_id = ? ORDER BY box_id",
+            [finding["image_id"]],
+        ).to_pylist()
+        size = (int(finding["width_px"] or 0), int(finding["height_px"] or 0))
+        if min(size) < 1:
+            return [], 0
+        xywhn = np.array([[r["cx"], r["cy"], r["w"], r["h"]] for r in found], np.float64).reshape(-1, 4)
+        corners = pixel_boxes(xywhn, size)
+        near = corners[:MOST_BOXES]
+        at = badges(near.astype(np.float64), [str(n + 1) for n in range(len(near))], size)
+        at += [(float(x), float(y)) for x, y in corners[MOST_BOXES:, :2]]
+        shown = [
+            Drawn(r["box_id"], n + 1, r["class_id"], x0, y0, x1 - x0, y1 - y0, *at[n])
+            for n, (r, (x0, y0, x1, y1)) in enumerate(zip(found, corners.tolist(), strict=True))
+        ]
+        # The box it is about is drawn last, so that nothing covers it.
+        kept = [box for box in shown if box.box_id != finding["box_id"]][: MOST_BOXES - 1]
+        kept += [box for box in shown if box.box_id == finding["box_id"]]
+        return kept, len(shown) - len(kept)
+
+    def _rows(self, finding: Mapping[str, Any], evidence: Mapping[str, Any]) -> list[Row]:
+        box_id, image_id = int(finding["box_id"]), int(finding["image_id"])
+        own = NO_CLASS if finding["class_id"] is None else int(finding["class_id"])
+        other = NO_CLASS if finding["suggestion"] is None else int(finding["suggestion"])
+        rows = []
+        twin = evidence.get("box_id")
+        if isinstance(twin, int) and twin >= 0:
+            rows.append(Row("the other box", self._known([twin])))
+        if own != NO_CLASS:
+            rows.append(
+                Row(
+                    "typical of its class" if box_id >= 0 else "typical of the missing class",
+                    self._alike.typical(own, NEIGHBOURS),
+                )
+            )
+        if box_id >= 0:
+            if other != NO_CLASS:  # what it is called and what it may be, one above the other
+                theirs = self._known(evidence.get("suggested_neighbours"))
+                theirs = theirs or self._alike.nearest(box_id, image_id, other, NEIGHBOURS)
+                rows.append(Row("nearest in the suggested class", theirs[:NEIGHBOURS]))
+            near = self._known(evidence.get("own_neighbours"))
+            near = near or self._alike.nearest(box_id, image_id, own, NEIGHBOURS)
+            rows.append(Row("nearest in its class", near[:NEIGHBOURS]))
+        if other != NO_CLASS:
+            rows.append(Row("typical of the suggested class", self._alike.typical(other, NEIGHBOURS)))
+        return [row for row in rows if row.box_ids]
+
+    def _known(self, box_ids: object) -> list[int]:
+        """Those of them that are boxes of this index: evidence is text in a file."""
+        wanted = [i for i in box_ids if isinstance(i, int)][:50] if isinstance(box_ids, list) else []
+        if not wanted:
+            return []
+        marks = ", ".join("?" * len(wanted))
+        found = self._index.sql(f"SELECT box_id FROM boxes WHERE box_id IN ({marks})", wanted)
+        known = set(found["box_id"].to_pylist())
+        return [i for i in wanted if i in known]
+
+    def _others(self, finding: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Other flagged findings of the same box, or of the same photo for a finding about the photo."""
+        same = "f.box_id = ?" if finding["box_id"] >= 0 else "f.box_id < 0 AND f.image_id = ?"
+        number = finding["box_id"] if finding["box_id"] >= 0 else finding["image_id"]
+        found = self._index.sql(
+            f"SELECT f.finding_id, f.issue, f.score, f.reason FROM findings f WHERE {same} "
+            "AND f.finding_id <> ? AND f.flagged ORDER BY f.score DESC LIMIT 8",
+            [number, finding["finding_id"]],
+        ).to_pylist()
+        out = []
+        for row in found:
+            try:
+                decision = self._work.decision(row["finding_id"])
+            except KeyError:
+                continue
+            out.append({**row, "verdict": None if decision is None else decision.verdict})
+        return out
+
+
+def _measures(finding: Mapping[str, Any], evidence: Mapping[str, Any]) -> dict[str, str]:
+    out = {"signal": str(finding["signal"])}
+    for name in ("raw", "suspicion", "confidence", "sharpness", "brightness", "contrast"):
+        value = finding[name]
+        if value is not None and np.isfinite(value):
+            out[name.replace("raw", "raw measure")] = f"{value:.4g}"
+    if finding["w"] is not None and finding["width_px"]:
+        out["box, px"] = (
+            f"{finding['w'] * finding['width_px']:.0f} × {finding['h'] * finding['height_px']:.0f}"
+        )
+    for name, value in evidence.items():
+        if name not in _HIDDEN and isinstance(value, int | float | str | bool):
+            out[str(name)[:60].replace("_", " ")] = str(value)[:300]
+    return out
+
+
+def _object(text: object) -> dict[str, Any]:
+    try:
+        found = json.loads(str(text or "{}"))
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
