@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.review.review_set import build_planned
+from tests.reviewing.review_set import build_planned
 
 from healtheat.building.build import build
 from healtheat.cli import run

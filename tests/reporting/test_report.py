@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.review.review_set import build_planned
+from tests.reviewing.review_set import build_planned
 
 from healtheat.cli import run
 from healtheat.index import Index

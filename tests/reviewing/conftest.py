@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from tests.review.review_set import build_planned
+from tests.reviewing.review_set import build_planned
 
 from healtheat.core.table import write_csv
 from healtheat.index import Index

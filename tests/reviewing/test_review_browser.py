@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.review.conftest import ROOT
+from tests.reviewing.conftest import ROOT
 
 from tests.browser import serious
 

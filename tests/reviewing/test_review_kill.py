@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
-from tests.review.conftest import ROOT
+from tests.reviewing.conftest import ROOT
 
 from healtheat.index import Index
 
@@ -28,7 +28,7 @@ def servers() -> Iterator[subprocess.Popen[str]]:
     """A process that has imported everything and forks a server for each line it reads."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.review.review_set"],
+        [sys.executable, "-m", "tests.reviewing.review_set"],
         cwd=ROOT,
         env=environment,
         stdin=subprocess.PIPE,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.review.test_review_browser import Server, expect, open_page, server, settled
+from tests.reviewing.test_review_browser import Server, expect, open_page, server, settled
 
 from healtheat.view.badges import HEIGHT, WIDTH, badges
 

@@ -5,8 +5,8 @@ import re
 
 import pytest
 from fastapi.testclient import TestClient
-from tests.review.conftest import BASE, PORT
-from tests.review.review_set import REASON
+from tests.reviewing.conftest import BASE, PORT
+from tests.reviewing.review_set import REASON
 
 from healtheat.reviewing.auth import Guard, is_loopback
 from healtheat.reviewing.serve import address, guard_of

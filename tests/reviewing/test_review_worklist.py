@@ -6,7 +6,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.review.conftest import WHO
+from tests.reviewing.conftest import WHO
 
 from healtheat.core.errors import InputError
 from healtheat.core.issues import ISSUES
