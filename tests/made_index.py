@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from healtheat.core.atomic import sha256_file
+from healtheat.core.boxes import ProblemCode
 from healtheat.index import Index
 from healtheat.index.catalog import CatalogWriter
 from healtheat.index.manifest import FileEntry, Manifest, SourceEntry
+from healtheat.index.tables import TABLES
 from healtheat.index.verdicts.log import VerdictLog
 
 
@@ -39,7 +41,7 @@ class MadeIndex(Index):
         bad = {(file, line) for file, line, _ in problems}
         with CatalogWriter(folder / "catalog.duckdb") as catalog:
             for class_id, name in names.items():
-                catalog.add("classes", class_id, name)
+                catalog.add("classes", class_id=class_id, name=name)
             box_ids: dict[tuple[str, int], tuple[int, int]] = {}
             image_ids: dict[str, int] = {}
             for image_id, (path, lines) in enumerate(labels.items()):
@@ -49,30 +51,60 @@ class MadeIndex(Index):
                 status = "unreadable" if path in unreadable else "labelled" if lines else "empty"
                 split = path.split("/")[1] if path.startswith("images/") else ""
                 digest = hashlib.sha256((root / path).read_bytes()).hexdigest()
-                catalog.add("images", image_id, path, path, split, status, label, 10, 10, digest, 0, path)
+                catalog.add(
+                    "images",
+                    image_id=image_id,
+                    path=path,
+                    file=path,
+                    split=split,
+                    status=status,
+                    label_path=label,
+                    width_px=10,
+                    height_px=10,
+                    sha256=digest,
+                    dhash=0,
+                    group_key=path,
+                )
                 for number, line in enumerate(lines):
                     fields = line.split()
                     if (label, number) in bad:
                         continue
                     box_ids[path, number] = (len(box_ids), int(fields[0]))
-                    xywhn = [float(v) for v in fields[1:]]
-                    row = (
-                        len(box_ids) - 1,
-                        image_id,
-                        number,
-                        int(fields[0]),
-                        *xywhn,
-                        None,
-                        f"key{path}{number}",
+                    cx, cy, w, h = (float(v) for v in fields[1:])
+                    catalog.add(
+                        "boxes",
+                        box_id=len(box_ids) - 1,
+                        image_id=image_id,
+                        line=number,
+                        class_id=int(fields[0]),
+                        cx=cx,
+                        cy=cy,
+                        w=w,
+                        h=h,
+                        confidence=None,
+                        crop_key=f"key{path}{number}",
+                        dhash=0,
+                        sharpness=1.0,
+                        brightness=1.0,
+                        contrast=1.0,
                     )
-                    catalog.add("boxes", *row, 0, 1.0, 1.0, 1.0)
             for number, (file, line, reason) in enumerate(problems):
-                catalog.add("problems", number, file, line, reason, None)
+                code = ProblemCode.BAD_LABEL_FILE if line is None else ProblemCode.BAD_LINE
+                catalog.add(
+                    "problems",
+                    problem_id=number,
+                    code=code,
+                    file=file,
+                    line=line,
+                    reason=reason,
+                    image_id=None,
+                )
             for number, given in enumerate(findings):
                 box_id, class_id = box_ids.get(
                     (given["image"], given["line"]), (-1, given.get("class_id", -1))
                 )
                 row = {
+                    **dict.fromkeys(TABLES["findings"]),
                     "run_id": 0,
                     "score": 0.5,
                     "signal": "made",
@@ -86,12 +118,14 @@ class MadeIndex(Index):
                     "image_id": image_ids[given["image"]],
                     "class_id": class_id,
                 }
-                row.setdefault("suspicion", row["score"])
-                order = ("finding_id", "run_id", "box_id", "image_id", "line", "class_id", "issue", "score")
-                more = ("suspicion", "signal", "reason", "suggestion", "evidence", "flagged")
-                catalog.add("findings", *(row[name] for name in order + more))
+                if "suspicion" not in given:
+                    row["suspicion"] = row["score"]
+                del row["image"]
+                catalog.add("findings", **row)
             catalog.finish()
-        source = SourceEntry(kind="yolo", root=root.as_posix(), data=(root / "data.yaml").as_posix())
+        source = SourceEntry(
+            kind="yolo", edits="lines", root=root.as_posix(), data=(root / "data.yaml").as_posix()
+        )
         manifest = Manifest.model_construct(source=source, label_files=self.label_files)
         super().__init__(folder, manifest, VerdictLog(folder))
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healtheat.core.boxes import NO_CLASS, Boxes, Problem
+from healtheat.core.boxes import NO_CLASS, Boxes, Problem, ProblemCode
 from healtheat.core.errors import InputError
 from healtheat.core.table import write_csv
 from healtheat.listing import (
@@ -312,7 +312,7 @@ def test_a_line_that_stands_there_twice_hides_no_missing_box(tmp_path: Path) -> 
 
 
 def test_a_label_file_that_is_gone_leaves_the_class_unknown(tmp_path: Path) -> None:
-    problem = Problem("a.txt", 3, "x 7 lies outside 0 to 1")
+    problem = Problem(ProblemCode.BAD_LINE, "a.txt", 3, "x 7 lies outside 0 to 1")
     assert broken_classes([problem], tmp_path / "a.txt") == (NO_CLASS,)
     (tmp_path / "a.txt").write_text("0 0 0 0 0\n", encoding="utf-8")
     assert broken_classes([problem], tmp_path / "a.txt") == (NO_CLASS,)
@@ -365,7 +365,7 @@ def test_the_signal_abstains_where_a_name_says_nothing() -> None:
 
 def test_the_signal_does_not_miss_boxes_of_lines_it_cannot_read() -> None:
     path = f"K-000001-000002{SETUP}.png"
-    problem = Problem("labels/x.txt", 1, "x 7 lies outside 0 to 1", path)
+    problem = Problem(ProblemCode.BAD_LINE, "labels/x.txt", 1, "x 7 lies outside 0 to 1", path)
     samples = photos_of([path], [(0, 0)], {0: "a", 1: "b"}, problems=[problem])
     assert len(Contents().measure(samples)[1].score) == 0
 

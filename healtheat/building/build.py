@@ -128,7 +128,12 @@ def build(
             created_at=clock.started_at,
             healtheat_version=__version__,
             libraries=_libraries(),
-            source=SourceEntry(kind=source.kind, root=_posix(source.root), data=_posix(source.data)),
+            source=SourceEntry(
+                kind=source.kind,
+                edits=source.edits,
+                root=_posix(source.root),
+                data=_posix(source.data),
+            ),
             encoder=encoder.spec.model_dump(mode="json"),
             crop_policy=policy.model_dump(mode="json"),
             fingerprint=mark,
@@ -144,7 +149,17 @@ def build(
         clock.lap("score")
         with CatalogWriter(staging / CATALOG_NAME) as catalog:
             chosen = json.dumps(settings, ensure_ascii=False, sort_keys=True)
-            catalog.add("runs", 0, "build", None, clock.started_at, clock.total(), "ok", None, chosen)
+            catalog.add(
+                "runs",
+                run_id=0,
+                kind="build",
+                signal=None,
+                started_at=clock.started_at,
+                seconds=clock.total(),
+                status="ok",
+                error=None,
+                settings=chosen,
+            )
             add_tables(catalog, tables)
             catalog.finish()
         scored = summary(tables, clock.seconds["score"])
@@ -190,7 +205,9 @@ def _write_words(catalog: CatalogWriter, encoder: Encoder) -> None:
     for question in QUESTIONS:
         for place, (answer, weights) in enumerate(encoder.text_weights(question).items()):
             for number, weight in enumerate(weights.tolist()):
-                catalog.add("words", question, answer, place, number, weight)
+                catalog.add(
+                    "words", question=question, answer=answer, place=place, number=number, weight=weight
+                )
 
 
 def _write_one(path: Path, found: list[tuple[int, str]], pool: VectorPool, dim: int) -> None:

@@ -24,6 +24,8 @@ from healtheat.sources.base import LabelFile, LabelledImage, Source
 from healtheat.sources.groups import group_key
 
 _PROBLEMS_SHOWN = 10
+_PLACE = ("cx", "cy", "w", "h")
+_MEASURES = CROP_MEASURES.names or ()
 
 
 class Batcher:
@@ -114,7 +116,7 @@ class Intake:
         self._batcher.finish()
         self._write_problems()
         for class_id, name in sorted(self._source.names.items()):
-            self._catalog.add("classes", class_id, name)
+            self._catalog.add("classes", class_id=class_id, name=name)
 
     def counts(self) -> Counts:
         """Rows of the catalog so far; nothing is scored yet."""
@@ -161,8 +163,7 @@ class Intake:
             if count < _PROBLEMS_SHOWN
             else (f"at least {count} problems")
         )
-        mend = "mend them or build without --strict"
-        return InputError(f"{found}: {shown}; {mend}")
+        return InputError(f"{found}: {shown}; fix them or build without --strict")
 
     def _photo(self, photo: Photo) -> None:
         record, image_id = photo.record, self.images
@@ -170,7 +171,7 @@ class Intake:
         if photo.reason is not None:
             lost = len(record.boxes)
             reason = photo.reason + (f" (its {lost} labelled boxes are not in the index)" if lost else "")
-            self._problem(Problem(record.path, None, reason, record.path))
+            self._problem(Problem(photo.code, record.path, None, reason, record.path))
         self._image_row(photo, image_id)
         if photo.reason is not None or (self._strict and self.problems):
             return  # under strict, nothing is embedded any more once it is clear that the build fails
@@ -182,17 +183,23 @@ class Intake:
             confidence = float(boxes.confidence[row])
             self._catalog.add(
                 "boxes",
-                self.boxes + row,
-                image_id,
-                int(boxes.line[row]),
-                int(boxes.class_id[row]),
-                *boxes.xywhn[row].tolist(),
-                None if np.isnan(confidence) else confidence,
-                key.hex(),
-                *self._batcher.measures(key).item(),
+                box_id=self.boxes + row,
+                image_id=image_id,
+                line=int(boxes.line[row]),
+                class_id=int(boxes.class_id[row]),
+                **dict(zip(_PLACE, boxes.xywhn[row].tolist(), strict=True)),
+                confidence=None if np.isnan(confidence) else confidence,
+                crop_key=key.hex(),
+                **dict(zip(_MEASURES, self._batcher.measures(key).item(), strict=True)),
             )
         for tile, key in zip(photo.tiles.tolist(), photo.tile_keys, strict=True):
-            self._catalog.add("background", self.background, image_id, *tile, key.hex())
+            self._catalog.add(
+                "background",
+                tile_id=self.background,
+                image_id=image_id,
+                **dict(zip(_PLACE, tile, strict=True)),
+                crop_key=key.hex(),
+            )
             self.background += 1
         self.boxes += len(boxes)
         self._progress("embed", self.boxes, None)
@@ -206,17 +213,17 @@ class Intake:
             file = record.file.absolute().as_posix()
         self._catalog.add(
             "images",
-            image_id,
-            record.path,
-            file,
-            record.split,
-            record.status if readable else "unreadable",
-            record.label_path,
-            photo.facts.width_px,
-            photo.facts.height_px,
-            photo.sha256,
-            photo.facts.dhash if readable else None,
-            group_key(record.path, self._group_rule),
+            image_id=image_id,
+            path=record.path,
+            file=file,
+            split=record.split,
+            status=record.status if readable else "unreadable",
+            label_path=record.label_path,
+            width_px=photo.facts.width_px,
+            height_px=photo.facts.height_px,
+            sha256=photo.sha256,
+            dhash=photo.facts.dhash if readable else None,
+            group_key=group_key(record.path, self._group_rule),
         )
 
     def _write_problems(self) -> None:
@@ -224,7 +231,15 @@ class Intake:
         image_ids = dict(rows)
         for number, problem in enumerate(self.problems):
             image_id = image_ids.get(problem.image)
-            self._catalog.add("problems", number, problem.file, problem.line, problem.reason, image_id)
+            self._catalog.add(
+                "problems",
+                problem_id=number,
+                code=problem.code,
+                file=problem.file,
+                line=problem.line,
+                reason=problem.reason,
+                image_id=image_id,
+            )
 
 
 def _ready(item: LabelFile | Problem | Future[Photo]) -> LabelFile | Problem | Photo:

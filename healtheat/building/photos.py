@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from healtheat.core.boxes import ProblemCode
 from healtheat.core.errors import ImageError
 from healtheat.core.text import Unreadable, read_small
 from healtheat.crops import (
@@ -55,6 +56,7 @@ class Photo:
 
     record: LabelledImage
     reason: str | None = None
+    code: ProblemCode = ProblemCode.UNREADABLE_IMAGE  # of the problem, where there is a reason
     sha256: str = ""
     facts: ImageFacts = field(default_factory=lambda: ImageFacts(0, 0, 0))
     keys: list[bytes] = field(default_factory=list)
@@ -79,10 +81,11 @@ def read_photo(record: LabelledImage, plan: Plan, pool: VectorPool) -> Photo:
         photo.facts = known
         size_px = (known.width_px, known.height_px)
         if record.size_px is not None and record.size_px != size_px:
-            raise ImageError(
-                f"the labels speak of a photo of {record.size_px[0]}×{record.size_px[1]} pixels, "
+            reason = (
+                f"the labels speak of an image of {record.size_px[0]}×{record.size_px[1]} pixels, "
                 f"this one has {size_px[0]}×{size_px[1]}"
             )
+            return Photo(record, reason=reason, code=ProblemCode.SIZE_CONFLICT)
         photo.keys = crop_keys(photo.sha256, record.boxes.xywhn, plan.fingerprint)
         photo.tiles = _tiles(record, size_px, photo.sha256, plan)
         photo.tile_keys = crop_keys(photo.sha256, photo.tiles, plan.fingerprint, kind="tile")

@@ -14,9 +14,8 @@ from healtheat.cleanup.lists import write_lists
 from healtheat.cleanup.plan import ApplyPlan, Edit, Photo
 from healtheat.core.atomic import sync_file, sync_folder
 from healtheat.core.errors import InputError
-from healtheat.core.paths import yolo_label_path
+from healtheat.core.paths import is_folder, yolo_label_path
 from healtheat.core.progress import Progress, silent
-from healtheat.sources.files import is_folder
 
 LISTS_FOLDER = "healtheat-apply"
 _NOT_COPIED = (

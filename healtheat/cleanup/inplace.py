@@ -11,8 +11,8 @@ from healtheat.cleanup.lists import write_lists
 from healtheat.cleanup.plan import ApplyPlan
 from healtheat.cleanup.run import Run, Step, create, inside, one_at_a_time, pending
 from healtheat.core.errors import InputError
+from healtheat.core.paths import relative
 from healtheat.core.progress import Progress, silent
-from healtheat.sources.files import relative
 
 
 def apply_in_place(plan: ApplyPlan, *, progress: Progress = silent) -> Run:

@@ -13,10 +13,10 @@ from healtheat.cleanup.check import Box, check_yolo, locate_coco
 from healtheat.cleanup.decide import Decisions, Drop, HeldBack, Relabel, Removal, decide
 from healtheat.cleanup.edits import without_annotations, without_lines
 from healtheat.core.errors import InputError
+from healtheat.core.paths import is_file, is_folder, relative
 from healtheat.findings.query import Filters
 from healtheat.index import Index
 from healtheat.index.target import Places
-from healtheat.sources.files import is_file, is_folder, relative
 from healtheat.sources.yolo.data_yaml import load_data_yaml
 from healtheat.sources.yolo.image_list import listed_images
 

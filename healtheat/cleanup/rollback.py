@@ -8,8 +8,8 @@ from pathlib import Path
 from healtheat.cleanup.files import caches, hash_of, partial_of, put, quarantine, remove
 from healtheat.cleanup.run import REPLACED, Run, Step, one_at_a_time, runs
 from healtheat.core.errors import InputError
+from healtheat.core.paths import relative
 from healtheat.core.progress import Progress, silent
-from healtheat.sources.files import relative
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from healtheat.core.atomic import canonical_json, sync_file, sync_folder
 from healtheat.core.errors import InputError
+from healtheat.core.paths import contained
 from healtheat.index.target import QUARANTINE
-from healtheat.sources.files import contained
 
 HOME = Path(QUARANTINE) / "applied"
 PLAN, JOURNAL, ORIGINALS, REPLACED = "plan.json", "journal.jsonl", "originals", "replaced"

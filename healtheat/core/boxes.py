@@ -4,22 +4,80 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 NO_CLASS = -1  # "no class suggested"; real class ids are never negative
-LEAK = "(a leak)"  # in the reason of a problem: a photo is in two splits
+
+
+class ProblemCode(StrEnum):
+    """What kind of problem it is, for programs; the reason is for people. `words` names the kind."""
+
+    BAD_LINE = "bad_line"
+    UNKNOWN_CLASS = "unknown_class"
+    REPEATED_LINE = "repeated_line"
+    BAD_LABEL_FILE = "bad_label_file"
+    SHARED_LABEL_FILE = "shared_label_file"
+    LABEL_WITHOUT_IMAGE = "label_without_image"
+    BAD_ENTRY = "bad_entry"
+    CLASS_NAME_CONFLICT = "class_name_conflict"
+    LOST_BOXES = "lost_boxes"
+    BAD_DETECTION = "bad_detection"
+    UNREADABLE_IMAGE = "unreadable_image"
+    MISSING_IMAGE = "missing_image"
+    AMBIGUOUS_IMAGE = "ambiguous_image"
+    REPEATED_IMAGE = "repeated_image"
+    LEAK = "leak"
+    SIZE_CONFLICT = "size_conflict"
+    UNTRAINED_FORMAT = "untrained_format"
+    BAD_PATH = "bad_path"
+    NOT_LISTED = "not_listed"
+    NAME_OFF_RULE = "name_off_rule"
+    CODE_WITHOUT_CLASS = "code_without_class"
+
+    @property
+    def words(self) -> str:
+        """The kind in a few words, for headings and tables."""
+        return _WORDS[self]
+
+
+_WORDS: dict[ProblemCode, str] = {
+    ProblemCode.BAD_LINE: "label line or annotation that is no box",
+    ProblemCode.UNKNOWN_CLASS: "class id that has no name",
+    ProblemCode.REPEATED_LINE: "exact duplicate of another label line",
+    ProblemCode.BAD_LABEL_FILE: "label file that cannot be read",
+    ProblemCode.SHARED_LABEL_FILE: "label file of two images",
+    ProblemCode.LABEL_WITHOUT_IMAGE: "label file without an image",
+    ProblemCode.BAD_ENTRY: "image or category of a COCO file that cannot be used",
+    ProblemCode.CLASS_NAME_CONFLICT: "class with two names",
+    ProblemCode.LOST_BOXES: "boxes left out because their image cannot be used",
+    ProblemCode.BAD_DETECTION: "detection that is no box",
+    ProblemCode.UNREADABLE_IMAGE: "image that cannot be read",
+    ProblemCode.MISSING_IMAGE: "image not found",
+    ProblemCode.AMBIGUOUS_IMAGE: "image name that several files have",
+    ProblemCode.REPEATED_IMAGE: "image given twice",
+    ProblemCode.LEAK: "image in two splits",
+    ProblemCode.SIZE_CONFLICT: "image of another size than the labels say",
+    ProblemCode.UNTRAINED_FORMAT: "image format that YOLO does not train on",
+    ProblemCode.BAD_PATH: "file or folder that cannot be used",
+    ProblemCode.NOT_LISTED: "further problems, counted but not listed",
+    ProblemCode.NAME_OFF_RULE: "image name that does not follow the contents rule",
+    ProblemCode.CODE_WITHOUT_CLASS: "code in an image name that has no class",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A line or file that could not be read. Never repaired, never silently dropped.
 
-    `file` is relative to the dataset's root (POSIX); `line` is 0-based, None for the whole file.
+    `file` is relative to the dataset's root (POSIX); `line` is 0-based, None for the whole file. Programs
+    decide by `code`; `reason` is for people.
     """
 
+    code: ProblemCode
     file: str
     line: int | None
     reason: str
@@ -27,8 +85,13 @@ class Problem:
 
     @property
     def is_leak(self) -> bool:
-        """A photo in two splits: it was read, and no label of it is wrong for that."""
-        return LEAK in self.reason
+        """An image in two splits: it was read, and no label of it is wrong for that."""
+        return self.code == ProblemCode.LEAK
+
+    @property
+    def is_lost_line(self) -> bool:
+        """A label line that gave no box. A repeated line gave one: the first of its kind is there."""
+        return self.line is not None and self.code in (ProblemCode.BAD_LINE, ProblemCode.UNKNOWN_CLASS)
 
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line + 1}"
@@ -121,7 +184,7 @@ class Boxes(_Table):
 
 @dataclass(frozen=True, slots=True)
 class Images(_Table):
-    """n photos."""
+    """n images."""
 
     image_id: NDArray[np.int64]  # (n,) running number in source order
     path: NDArray[np.object_]  # (n,) str, relative to the dataset's root, POSIX
@@ -130,33 +193,13 @@ class Images(_Table):
     width_px: NDArray[np.int64]  # (n,) after EXIF rotation; 0 where unreadable
     height_px: NDArray[np.int64]  # (n,)
     sha256: NDArray[np.object_]  # (n,) str, of the file's bytes; "" where unreadable
-    group_key: NDArray[np.object_]  # (n,) str: photos of one source share it
+    group_key: NDArray[np.object_]  # (n,) str: images of one source share it
 
     def __post_init__(self) -> None:
         for name in ("image_id", "width_px", "height_px"):
             self._check(name, np.int64)
         for name in ("path", "split", "status", "sha256", "group_key"):
             self._check(name, object)
-
-
-def iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, m) intersection over union of (n, 4) and (m, 4) boxes given as left, top, right, bottom."""
-    return overlaps(a, b)[0]
-
-
-def overlaps(
-    a: NDArray[np.float64], b: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """`iou`, and (n, m) which share of the smaller of two boxes lies in the other."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    inter = np.prod(np.clip(high - low, 0, None), axis=2)
-    area_a, area_b = np.prod(a[:, 2:] - a[:, :2], axis=1)[:, None], np.prod(b[:, 2:] - b[:, :2], axis=1)[None]
-
-    def over(whole: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(np.divide(inter, whole, out=np.zeros_like(inter), where=whole > 0))
-
-    return over(area_a + area_b - inter), over(np.minimum(area_a, area_b))
 
 
 def rows_of(image_id: NDArray[Any], images: int) -> list[NDArray[np.int64]]:

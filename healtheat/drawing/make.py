@@ -20,6 +20,7 @@ import PIL
 import yaml
 
 from healtheat.core.errors import InputError
+from healtheat.core.paths import yolo_label_path
 from healtheat.core.progress import Progress, silent
 from healtheat.drawing.photo import Photo, recompress, render
 from healtheat.drawing.plan import MIN_PHOTOS, plan_scenes
@@ -121,12 +122,12 @@ def _write(
         label, found = label_file(scene, noisy_lines(scene, boxes, plan, products))
         truth += found
         if scene.labelled:
-            _label_path(root, image).write_bytes(label)
+            yolo_label_path(root / image).write_bytes(label)
         copy = plan.copies.get(scene.index)
         if copy:  # every second copy was saved again, so that its bytes differ
             again = data if list(plan.copies).index(scene.index) % 2 == 0 else recompress(data)
             (root / copy).write_bytes(again)
-            _label_path(root, copy).write_bytes(label)
+            yolo_label_path(root / copy).write_bytes(label)
             truth.append(Truth("duplicate_photo", copy, -1, twin=image))
         progress("draw", done, len(scenes))
     names = {p.class_id: p.name for p in sorted(products, key=lambda p: p.code)}
@@ -140,10 +141,6 @@ def _write(
     truth.sort(key=lambda t: (t.image, t.line, t.kind))
     write_truth(root / "truth.csv", truth)
     (root / "README.txt").write_text(readme(seed, truth), encoding="utf-8", newline="\n")
-
-
-def _label_path(root: Path, image: str) -> Path:
-    return (root / image.replace("images/", "labels/", 1)).with_suffix(".txt")
 
 
 def _render(scenes: Sequence[Any], workers: int | None) -> Iterator[Photo]:

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.core.boxes import iou
+from healtheat.core.overlap import iou
 
 MIN_IOU = 0.5
 MAX_BOXES_PER_PHOTO = 2000  # overlaps are a matrix a photo; a photo with more boxes is left out of the flow

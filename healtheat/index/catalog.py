@@ -24,7 +24,7 @@ class CatalogWriter:
     def __init__(self, path: Path) -> None:
         self._connection = duckdb.connect(str(path))
         self._connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
-        self._rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in TABLES}
+        self._rows: dict[str, list[dict[str, Any]]] = {table: [] for table in TABLES}
         for table, columns in TABLES.items():
             inside = ", ".join(f"{name} {kind}" for name, kind in columns.items())
             self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({inside})")
@@ -35,8 +35,11 @@ class CatalogWriter:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def add(self, table: str, *row: Any) -> None:
-        """One row, in the order of the table's columns."""
+    def add(self, table: str, /, **row: Any) -> None:
+        """One row by column name. Raises ValueError unless exactly the table's columns are given."""
+        if row.keys() != TABLES[table].keys():
+            odd = sorted(row.keys() ^ TABLES[table].keys())
+            raise ValueError(f"{table}: expected columns {list(TABLES[table])}, missing or unknown: {odd}")
         rows = self._rows[table]
         rows.append(row)
         if len(rows) >= _ROWS_A_WRITE:
@@ -65,10 +68,11 @@ class CatalogWriter:
     def _write(self, table: str) -> None:
         rows, self._rows[table] = self._rows[table], []
         if rows:
-            names = TABLES[table]
-            columns = zip(*rows, strict=True)
-            arrays = [pa.array(c, ARROW[kind]) for c, kind in zip(columns, names.values(), strict=True)]
-            self._insert(table, pa.Table.from_arrays(arrays, names=list(names)))
+            columns = {
+                name: pa.array([row[name] for row in rows], ARROW[kind])
+                for name, kind in TABLES[table].items()
+            }
+            self._insert(table, pa.table(columns))
 
     def _insert(self, table: str, rows: pa.Table) -> None:
         columns = ", ".join(TABLES[table])

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
 
@@ -49,9 +49,10 @@ class FileEntry(_Part):
 
 
 class SourceEntry(_Part):
-    """Where the boxes came from. `root` and `data` are absolute POSIX paths."""
+    """Where the boxes came from. `root` and `data` are absolute POSIX paths; `edits` as in `Source`."""
 
     kind: str
+    edits: Literal["lines", "annotations", "none"]
     root: str
     data: str
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from healtheat.core.boxes import NO_CLASS, Boxes, Images, Problem
+from healtheat.core.boxes import NO_CLASS, Boxes, Images, Problem, ProblemCode
 from healtheat.core.errors import BadIndex, IndexBusy, InputError
 from healtheat.core.text import Unreadable, read_small
 from healtheat.crops import CROP_MEASURES
@@ -110,10 +110,13 @@ class Index:
     def problems(self) -> list[Problem]:
         """All problems, in the order they were met."""
         rows = self.sql(
-            "SELECT p.file, p.line, p.reason, coalesce(i.path, '') AS image FROM problems p "
+            "SELECT p.code, p.file, p.line, p.reason, coalesce(i.path, '') AS image FROM problems p "
             "LEFT JOIN images i USING (image_id) ORDER BY problem_id"
         )
-        return [Problem(**row) for row in rows.to_pylist()]
+        try:
+            return [Problem(**{**row, "code": ProblemCode(row["code"])}) for row in rows.to_pylist()]
+        except ValueError as error:
+            raise BadIndex(f"{CATALOG_NAME}: problems: {error}; build the index again") from None
 
     def vectors(self, box_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """(n, d) unit vectors in the order of `box_ids`. Raises KeyError for a box that is not here."""

@@ -37,7 +37,14 @@ TABLES: dict[str, dict[str, str]] = {
         "contrast": "FLOAT",
     },
     "classes": {"class_id": _ID, "name": _TEXT},
-    "problems": {"problem_id": _ID, "file": _TEXT, "line": _ID, "reason": _TEXT, "image_id": _ID},
+    "problems": {
+        "problem_id": _ID,
+        "code": _TEXT,
+        "file": _TEXT,
+        "line": _ID,
+        "reason": _TEXT,
+        "image_id": _ID,
+    },
     "background": {
         "tile_id": _ID,
         "image_id": _ID,

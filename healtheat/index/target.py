@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Self
 
 from healtheat.core.errors import InputError
+from healtheat.core.paths import is_folder, normal
 from healtheat.index.manifest import CATALOG_NAME, MANIFEST_NAME, VECTORS_FOLDER
 from healtheat.index.staging import STAGING_FOLDER
 from healtheat.index.store import Index
 from healtheat.index.verdicts.log import HEAD_NAME, LOG_NAME
-from healtheat.sources.files import is_folder, normal
 
 QUARANTINE = ".healtheat"  # in the data set: the originals of a cleanup in place
 
@@ -37,15 +37,15 @@ class Places:
         root, data = Path(source.root), Path(source.data)
         images = index.sql("select file, label_path from images")
         in_folders = {*images["file"].to_pylist()}
-        if source.kind == "yolo":  # elsewhere a label file is a JSON or weights, which may lie anywhere
+        if source.edits == "lines":  # elsewhere a label file is a JSON or weights, which may lie anywhere
             in_folders |= {path for path in images["label_path"].to_pylist() if path}
         folders = {_resolved(root / QUARANTINE)}
-        if source.kind == "coco" and is_folder(data):
+        if source.edits == "annotations" and is_folder(data):
             folders.add(_resolved(data))  # every JSON in it is read
         for name in {os.path.dirname(path) for path in in_folders}:  # noqa: PTH120 (a call a file)
             folder = normal(root / name)
             folders.add(_resolved(folder))  # its own: folders above it may lead there by a link
-            if source.kind == "yolo":
+            if source.edits == "lines":
                 folders.add(_resolved(_outermost(folder, root)))
         files = {os.path.join(root, path) for path in (*in_folders, *index.manifest.label_files, str(data))}  # noqa: PTH118
         return cls(_resolved(index.path), frozenset(files), frozenset(folders))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from healtheat.core.boxes import NO_CLASS, Problem
+from healtheat.core.boxes import NO_CLASS, Problem, ProblemCode
 from healtheat.core.errors import InputError
 from healtheat.core.text import shown
 from healtheat.listing.classes import ClassMap, class_map
@@ -129,11 +129,13 @@ def check(labels: LabelSet, what: Listing) -> ContentsReport:
     for place, image in enumerate(labels.images):
         listed = what.listed[place]
         if listed is None:
-            problems.append(Problem(image, None, f"the name does not follow the rule {what.rule}", image))
+            why = f"the name does not follow the rule {what.rule}"
+            problems.append(Problem(ProblemCode.NAME_OFF_RULE, image, None, why, image))
             continue
         photos += 1
         for code in what.unknown[place]:
-            no_class.append(Problem(image, None, f"the name lists {code}, which has no class", image))
+            why = f"the name lists {code}, which has no class"
+            no_class.append(Problem(ProblemCode.CODE_WITHOUT_CLASS, image, None, why, image))
             unknown_codes[code] += 1
         found = compare(
             listed,

@@ -12,18 +12,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from healtheat.core.overlap import iou
 from healtheat.signals.base import Samples, Scores, Signal
-
-
-def iou(xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, n) intersection over union of n boxes, 0 on the diagonal."""
-    low = np.maximum(xyxy[:, None, :2], xyxy[None, :, :2])
-    high = np.minimum(xyxy[:, None, 2:], xyxy[None, :, 2:])
-    both = np.clip(high - low, 0, None).prod(axis=2)
-    area = np.clip(xyxy[:, 2:] - xyxy[:, :2], 0, None).prod(axis=1)
-    out = both / np.maximum(area[:, None] + area[None, :] - both, 1e-12)
-    np.fill_diagonal(out, 0)
-    return np.asarray(out)
 
 
 def hamming(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -82,7 +72,8 @@ class Duplicate(Signal):
         for rows in np.split(order, cuts):
             if len(rows) < 2:
                 continue
-            overlap = iou(corners[rows])
+            overlap = iou(corners[rows], corners[rows])
+            np.fill_diagonal(overlap, 0)
             for i, j in zip(*np.nonzero(overlap >= self.iou_limit), strict=True):
                 a, b, value = int(rows[i]), int(rows[j]), float(overlap[i, j])
                 differ = class_id[a] != class_id[b]

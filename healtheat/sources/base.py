@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from healtheat.core.boxes import Boxes, Problem
 
@@ -40,6 +40,10 @@ class LabelledImage:
 
 Record = LabelledImage | LabelFile | Problem
 
+# How label files may be edited: a line of a text file per box, an entry of the list `annotations` of a JSON
+# per box, or not at all (the format has no such files, or nothing here knows how to write them).
+Edits = Literal["lines", "annotations", "none"]
+
 
 class Source(Protocol):
     """Where labelled boxes come from. Opened by `open_source`; opening never reads a photo.
@@ -50,7 +54,12 @@ class Source(Protocol):
 
     @property
     def kind(self) -> str:
-        """ "yolo", "coco" or "detector"."""
+        """The format's name, for people: "yolo", "coco", "detector", …"""
+        ...
+
+    @property
+    def edits(self) -> Edits:
+        """Whether and how the files named by `label_path` may be edited to drop boxes."""
         ...
 
     @property

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from healtheat.core.boxes import NO_CLASS, Boxes, Problem
+from healtheat.core.boxes import NO_CLASS, Boxes, Problem, ProblemCode
+from healtheat.core.paths import is_any_image, yolo_image_folder, yolo_label_path
 from healtheat.core.text import Unreadable, bad_name, read_small, shown
 from healtheat.sources import open_source
 from healtheat.sources.base import LabelledImage
@@ -18,9 +19,7 @@ from healtheat.sources.coco.file import load_coco
 from healtheat.sources.yolo.labels import MAX_LABEL_BYTES, read_labels
 from healtheat.sources.yolo.line import BadLine, class_id
 
-IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-DATASET_SUFFIXES = IMAGE_SUFFIXES | {".yaml", ".yml", ".json"}
-REPEATED = "exact duplicate of"  # in the reason of a line that stands there twice
+DATASET_SUFFIXES = {".yaml", ".yml", ".json"}
 CLASS_LISTS = {"classes.txt"}  # what LabelImg leaves beside the label files
 
 
@@ -86,7 +85,7 @@ def _label_files(folder: Path) -> list[Path]:
         folders.sort()
         for file in sorted(files):
             suffix = PurePosixPath(file).suffix.lower()
-            if suffix in DATASET_SUFFIXES:
+            if suffix in DATASET_SUFFIXES or is_any_image(file):
                 return []
             if suffix == ".txt" and file.lower() not in CLASS_LISTS:
                 found.append(Path(where, file))
@@ -105,7 +104,7 @@ def _read_folder(
     for file in files:
         label_path = file.relative_to(folder).as_posix()
         if (bad := bad_name(label_path)) is not None:
-            problems.append(Problem(shown(label_path), None, bad))
+            problems.append(Problem(ProblemCode.BAD_PATH, shown(label_path), None, bad))
             continue
         boxes, more = read_labels(file, None, file=label_path)
         problems += more
@@ -125,7 +124,7 @@ def broken_classes(problems: Sequence[Problem], label_file: Path | None = None) 
 
     A repeated line is none of them: its box is there. The class is read from `label_file` where one is given.
     """
-    numbers = [p.line for p in problems if p.line is not None and REPEATED not in p.reason]
+    numbers = [p.line for p in problems if p.line is not None and p.is_lost_line]
     if not numbers or label_file is None:
         return (NO_CLASS,) * len(numbers)
     try:
@@ -144,31 +143,31 @@ def _class_of(line: bytes) -> int:
 
 
 class _ImageFinder:
-    """The photo of a label file by YOLO's convention: `labels` in its path becomes `images`."""
+    """The image of a label file: the one that YOLO's rule leads from to that label file."""
 
     def __init__(self) -> None:
-        self._seen: dict[Path, dict[str, str]] = {}
+        self._seen: dict[Path, dict[Path, Path]] = {}
 
     def __call__(self, label: Path) -> str | None:
-        """Path of the photo relative to the folder that holds `images`; None where there is none."""
-        parts = label.absolute().parts
-        if "labels" not in parts:
+        """Path of the image relative to the folder that holds `images`; None where there is none."""
+        label = label.absolute()
+        folder = yolo_image_folder(label)
+        if folder is None:
             return None
-        at = len(parts) - 1 - parts[::-1].index("labels")
-        root = Path(*parts[:at])
-        images = root.joinpath("images", *parts[at + 1 : -1])
-        if images not in self._seen:
-            self._seen[images] = _photos(images)
-        name = self._seen[images].get(label.stem)
-        return None if name is None else (images / name).relative_to(root).as_posix()
+        if folder not in self._seen:
+            self._seen[folder] = {yolo_label_path(image): image for image in _images(folder)}
+        image = self._seen[folder].get(label)
+        if image is None:
+            return None
+        at = len(image.parts) - 1 - image.parts[::-1].index("images")
+        return PurePosixPath(*image.parts[at:]).as_posix()
 
 
-def _photos(folder: Path) -> dict[str, str]:
+def _images(folder: Path) -> list[Path]:
     try:
-        names = sorted(entry.name for entry in folder.iterdir())
+        return sorted(path for path in folder.iterdir() if is_any_image(path.name))
     except OSError:
-        return {}
-    return {PurePosixPath(n).stem: n for n in names if PurePosixPath(n).suffix.lower() in IMAGE_SUFFIXES}
+        return []
 
 
 def _read_coco(data: Path) -> LabelSet:
@@ -215,6 +214,8 @@ def _read_source(data: Path) -> LabelSet:
     broken: dict[int, tuple[int, ...]] = {}
     for place, (path, _) in enumerate(photos):
         if path in of_image:
-            file = source.root / label_paths[place] if source.kind == "yolo" and label_paths[place] else None
+            file = (
+                source.root / label_paths[place] if source.edits == "lines" and label_paths[place] else None
+            )
             broken[place] = broken_classes(of_image[path], file)
     return replace(labels, label_paths=tuple(label_paths), statuses=tuple(statuses), broken=broken)

@@ -8,10 +8,11 @@ from itertools import islice
 from pathlib import Path
 
 from healtheat.core.errors import InputError
+from healtheat.core.paths import is_file, is_folder, is_image
 from healtheat.sources.base import Source
 from healtheat.sources.coco.source import CocoSource
 from healtheat.sources.detector.source import DetectorSettings, DetectorSource
-from healtheat.sources.files import is_file, is_folder, is_image, walk
+from healtheat.sources.files import walk
 from healtheat.sources.yolo.source import YoloSource
 
 KINDS = ("auto", "yolo", "coco", "detector")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.reviewing.review_set import build_planned
 
 from healtheat.building.build import build
 from healtheat.cli import run
@@ -19,6 +18,7 @@ from healtheat.index.target import Places
 from healtheat.signals.geometry import Geometry
 from healtheat.sources import open_source
 from tests.index.small_set import FakeEncoder
+from tests.reviewing.review_set import build_planned
 
 LABEL, PHOTO = "자료/train/labels/사진 01.txt", "자료/train/images/사진 01.png"
 TABLES = [["--format", name] for name in ("csv", "json", "jsonl", "parquet")]

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from made_index import MadeIndex
 
 from healtheat.core.errors import InputError
+from healtheat.core.paths import yolo_label_path
 from healtheat.exporting.yolo import CleanupPlan, Drop, deciding, listable, plan_cleanup
-from healtheat.exporting.yolo_write import write_cleanup, yolo_label_path
+from healtheat.exporting.yolo_write import write_cleanup
 from healtheat.findings.query import Filters
 
 NAMES = {3: "타이레놀", 7: "advil", 40: "advil: gel"}

@@ -13,7 +13,7 @@ from PIL import Image
 
 from healtheat.building.build import build
 from healtheat.building.intake import Intake
-from healtheat.core.boxes import Boxes, Problem
+from healtheat.core.boxes import Boxes, Problem, ProblemCode
 from healtheat.core.errors import InputError
 from healtheat.crops import CropPolicy, cut, open_image
 from healtheat.index import Index, cache
@@ -218,6 +218,7 @@ class _Claims:
     """A source whose labels claim the size of the photos."""
 
     kind = "coco"
+    edits = "annotations"
 
     def __init__(self, root: Path, sizes: Sequence[tuple[int, int]]) -> None:
         self.root = self.data = root
@@ -225,7 +226,7 @@ class _Claims:
         self._sizes = sizes
 
     def read(self) -> Iterator[LabelledImage | Problem]:
-        yield Problem("labels.json", None, "said before any photo", "b.png")
+        yield Problem(ProblemCode.BAD_ENTRY, "labels.json", None, "said before any photo", "b.png")
         for name, size in zip(("a.png", "b.png"), self._sizes, strict=True):
             boxes = Boxes.of([0], [5], [[0.5, 0.5, 0.2, 0.2]], [0.75])
             yield LabelledImage(name, self.root / name, "train", "labelled", "labels.json", boxes, size)

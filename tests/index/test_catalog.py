@@ -20,8 +20,8 @@ def path(tmp_path: Path) -> Path:
     folder = tmp_path / "it's 색인"
     folder.mkdir()
     with CatalogWriter(folder / "catalog.duckdb") as writer:
-        writer.add("classes", 7, "타이레놀정500mg")
-        writer.add("classes", 3, "<script>alert(1)</script>'; DROP TABLE classes; --")
+        writer.add("classes", class_id=7, name="타이레놀정500mg")
+        writer.add("classes", class_id=3, name="<script>alert(1)</script>'; DROP TABLE classes; --")
         writer.finish()
     return folder / "catalog.duckdb"
 
@@ -106,7 +106,7 @@ def test_two_catalogs_of_one_path_are_told_apart_after_a_replacement(path: Path)
     before = Catalog(path)
     new = path.with_name("new.duckdb")
     with CatalogWriter(new) as writer:
-        writer.add("classes", 1, "new")
+        writer.add("classes", class_id=1, name="new")
         writer.finish()
     before_rows = before.sql("SELECT count(*) AS n FROM classes")["n"][0].as_py()
     before.close()  # Windows replaces no open file
@@ -130,13 +130,23 @@ def test_tables_are_filled_by_column_name(tmp_path: Path) -> None:
     catalog.close()
 
 
+def test_a_row_with_a_wrong_or_missing_column_is_refused(tmp_path: Path) -> None:
+    with CatalogWriter(tmp_path / "catalog.duckdb") as writer:
+        with pytest.raises(ValueError, match=r"classes: expected columns .*: \['name'\]"):
+            writer.add("classes", class_id=1)
+        with pytest.raises(ValueError, match=r"classes: expected columns .*: \['title'\]"):
+            writer.add("classes", class_id=1, name="a", title="b")
+        writer.add("classes", name="b", class_id=2)  # the order of names does not matter
+        assert writer.sql("SELECT * FROM classes") == [(2, "b")]
+
+
 def test_every_table_takes_null_and_the_largest_numbers(tmp_path: Path) -> None:
     path = tmp_path / "catalog.duckdb"
     with CatalogWriter(path) as writer:
         for table, columns in TABLES.items():
-            writer.add(table, *[None] * len(columns))
+            writer.add(table, **dict.fromkeys(columns))
         largest = 2**64 - 1
-        writer.add("images", 2**62, *[""] * 5, 0, 0, "", largest, "")
+        writer.add("images", **{**dict.fromkeys(TABLES["images"]), "image_id": 2**62, "dhash": largest})
         writer.finish()
     catalog = Catalog(path)
     found = catalog.sql("SELECT dhash FROM images WHERE image_id IS NOT NULL")["dhash"].to_pylist()

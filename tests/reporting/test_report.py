@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.reviewing.review_set import build_planned
 
 from healtheat.cli import run
 from healtheat.index import Index
@@ -16,6 +15,7 @@ from healtheat.reporting import collect, write_report
 from healtheat.reporting import page as report_page
 from healtheat.reporting import worst as report_worst
 from tests.browser import serious
+from tests.reviewing.review_set import build_planned
 
 VOID = {"meta", "img", "rect", "br"}
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from tests.reviewing.review_set import build_planned
 
 from healtheat.core.table import write_csv
 from healtheat.index import Index
 from healtheat.reviewing.app import create_app
 from healtheat.reviewing.auth import Guard
 from healtheat.view.state import Review
+from tests.reviewing.review_set import build_planned
 
 ROOT = Path(__file__).resolve().parents[2]
 PORT = 8765

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.reviewing.test_review_browser import (
     WAIT_MS,
     Server,

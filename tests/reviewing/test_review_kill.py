@@ -13,9 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
-from tests.reviewing.conftest import ROOT
 
 from healtheat.index import Index
+from tests.reviewing.conftest import ROOT
 
 KILLS = 20
 

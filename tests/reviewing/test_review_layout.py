@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.reviewing.test_review_browser import Server, expect, open_page, server, settled
 
 from healtheat.view.badges import HEIGHT, WIDTH, badges
+from tests.reviewing.test_review_browser import Server, expect, open_page, server, settled
 
 __all__ = ["server"]  # a fixture
 

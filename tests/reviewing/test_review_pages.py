@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
-from tests.reviewing.conftest import BASE, WHO
-from tests.reviewing.review_set import NAMES, PHOTOS
 
 from healtheat.view.state import Review
 from healtheat.view.views import View
+from tests.reviewing.conftest import BASE, WHO
+from tests.reviewing.review_set import NAMES, PHOTOS
 
 JSON = {"Accept": "application/json"}
 

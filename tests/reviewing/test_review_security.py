@@ -5,12 +5,12 @@ import re
 
 import pytest
 from fastapi.testclient import TestClient
-from tests.reviewing.conftest import BASE, PORT
-from tests.reviewing.review_set import REASON
 
 from healtheat.reviewing.auth import Guard, is_loopback
 from healtheat.reviewing.serve import address, guard_of
 from healtheat.view.state import Review
+from tests.reviewing.conftest import BASE, PORT
+from tests.reviewing.review_set import REASON
 
 PATHS = [
     "/",

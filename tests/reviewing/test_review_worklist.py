@@ -6,13 +6,13 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.reviewing.conftest import WHO
 
 from healtheat.core.errors import InputError
 from healtheat.core.issues import ISSUES
 from healtheat.index import Index
 from healtheat.view.state import Review
 from healtheat.view.views import EVERY, SORTS, STATES, View
+from tests.reviewing.conftest import WHO
 
 KEYS = {
     "suspicion": lambda f: (-f["suspicion"], -f["score"], f["finding_id"]),

@@ -9,7 +9,7 @@ import pytest
 from detections import CLASS_IDS, Made, made
 from synthetic_samples import clusters
 
-from healtheat.core.boxes import Problem
+from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.core.errors import InputError
 from healtheat.findings.flag import find
 from healtheat.findings.run import run_signals
@@ -155,7 +155,7 @@ def test_a_broken_prediction_line_keeps_its_photo_from_being_called_spurious(
 def test_an_unreadable_label_line_is_no_missing_box(data: Made) -> None:
     image = int(found(data, "missing_box")[0]["image_id"])  # type: ignore[call-overload]
     path = data.samples.images.path[image]
-    problem = Problem("labels/x.txt", 3, "y is nan, not a finite number", path)
+    problem = Problem(ProblemCode.BAD_LINE, "labels/x.txt", 3, "y is nan, not a finite number", path)
     samples = Samples(**{**vars_of(data.samples), "problems": [problem]})
     missing = next(s for s in Agreement(str(data.folder)).measure(samples) if s.issue == "missing_box")
     assert image not in missing.image_id

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from synthetic_samples import clusters
 
-from healtheat.core.boxes import Problem
+from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.embedding import QUESTIONS
 from healtheat.findings.flag import FINDINGS_SCHEMA, find
 from healtheat.findings.run import run_signals
@@ -139,9 +139,14 @@ def test_a_crash_is_recorded_and_the_rest_goes_on() -> None:
 
 def test_problems_end_in_the_queue() -> None:
     samples = clusters()
-    problem = Problem("labels/a.txt", 3, "box outside [0, 1]")
+    problem = Problem(ProblemCode.BAD_LINE, "labels/a.txt", 3, "box outside [0, 1]")
     samples = Samples.of(
-        [0, 1], np.eye(2), problems=[problem, Problem("b.jpg", None, "truncated", "images/000001.jpg")]
+        [0, 1],
+        np.eye(2),
+        problems=[
+            problem,
+            Problem(ProblemCode.UNREADABLE_IMAGE, "b.jpg", None, "truncated", "images/000001.jpg"),
+        ],
     )
     rows = [
         r for r in find(run_signals(samples, SIGNALS)[0], samples).to_pylist() if r["issue"] == "unreadable"

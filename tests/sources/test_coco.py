@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healtheat.core.errors import InputError
+from healtheat.core.paths import contained
 from healtheat.sources import open_source
 from healtheat.sources.coco import merge as coco_merge
 from healtheat.sources.coco.source import split_of_file
-from healtheat.sources.files import contained
 
 from .conftest import Read, Tree
 
@@ -146,7 +146,7 @@ def test_bad_files_of_a_folder_are_problems_and_the_rest_goes_on(tree):
     assert reasons["cut.json"][0] == 1 and "not a readable COCO JSON" in reasons["cut.json"][1]
     assert reasons["notes.json"][0] == 0 and "the list 'images' is missing" in reasons["notes.json"][1]
     assert "found a list" in reasons["list.json"][1]
-    assert reasons["lost.json"] == (None, "images: photo lost.png not found; its 1 boxes are left out")
+    assert reasons["lost.json"] == (None, "images: image lost.png not found; its 1 boxes are left out")
     assert "leaves the image folder" in reasons["escape.json"][1]
 
 
@@ -187,7 +187,7 @@ def test_a_name_that_two_photos_share_is_not_guessed(tree):
     tree.put("z/b.jpg")
     tree.put("l/1.json", coco([(1, "a.jpg"), (2, "b.jpg"), (3, "y/a.jpg")], [(1, 0, [1, 1, 5, 5])]))
     read = Read(open_source(tree.root))
-    assert "2 photos are called a.jpg: " in read.problems[0].reason
+    assert "2 images are called a.jpg: " in read.problems[0].reason
     assert {i.path: i.status for i in read.images.values()} == {
         "x/a.jpg": "unlabelled", "y/a.jpg": "empty", "z/b.jpg": "empty",
     }  # fmt: skip

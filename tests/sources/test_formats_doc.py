@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
+from healtheat.core.paths import IMAGE_SUFFIXES
 from healtheat.sources.coco import file as coco_file
-from healtheat.sources.files import IMAGE_SUFFIXES
 from healtheat.sources.yolo import data_yaml
 from healtheat.sources.yolo import labels as yolo_labels
 

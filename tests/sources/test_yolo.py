@@ -4,13 +4,12 @@ import hashlib
 import os
 import random
 import sys
-from pathlib import Path
 
 import pytest
 
 from healtheat.core.errors import InputError
 from healtheat.sources import open_source
-from healtheat.sources.yolo.source import YoloSource, label_path_of
+from healtheat.sources.yolo.source import YoloSource
 
 from .conftest import Read
 
@@ -55,24 +54,6 @@ def test_reading_twice_gives_the_same_and_order_is_that_of_names(tree):
     first, second = Read(source), Read(source)
     assert list(first.images) == list(second.images)
     assert list(first.images)[:4] == [f"images/train/{i}.jpg" for i in (0, 1, 10, 11)]
-
-
-@pytest.mark.parametrize(
-    ("image", "label"),
-    [
-        ("/d/images/train/a.jpg", "/d/labels/train/a.txt"),
-        ("/images/images/a.b.jpg", "/images/labels/a.b.txt"),
-        ("/d/train/images/a.jpg", "/d/train/labels/a.txt"),
-        ("/d/photos/a.jpg", "/d/photos/a.txt"),
-        ("/d/images.old/a.jpg", "/d/images.old/a.txt"),
-        ("/d/x/images.jpg", "/d/x/images.txt"),
-    ],
-)
-def test_label_paths_are_those_of_ultralytics(image, label):
-    assert label_path_of(Path(image)).as_posix() == label
-    if os.sep == "/":
-        utils = pytest.importorskip("ultralytics.data.utils", reason="ultralytics is not installed")
-        assert utils.img2label_paths([image]) == [label]
 
 
 def test_bad_lines_carry_file_line_and_image(tree):

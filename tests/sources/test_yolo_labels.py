@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from healtheat.sources.yolo import labels as yolo_labels
+from healtheat.sources.yolo.labels import read_labels
 from healtheat.sources.yolo.line import BadLine, parse_line
-from healtheat.sources.yolo.source import read_labels
 
 unit = st.floats(0, 1)
 size = st.floats(1e-6, 1)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from healtheat.core.boxes import iou, overlaps
+from healtheat.core.overlap import iou, overlaps
 
 Floats = NDArray[np.float64]
 

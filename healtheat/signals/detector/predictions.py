@@ -16,8 +16,9 @@ import numpy as np
 
 from healtheat.core.boxes import Boxes
 from healtheat.core.errors import InputError
+from healtheat.core.paths import relative
 from healtheat.core.text import shown
-from healtheat.sources.files import relative, walk
+from healtheat.sources.files import walk
 from healtheat.sources.yolo.labels import read_labels
 
 MAX_FILES = 5_000_000

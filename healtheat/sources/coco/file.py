@@ -10,17 +10,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.core.boxes import Boxes, Problem
+from healtheat.core.boxes import Boxes, Problem, ProblemCode
 from healtheat.core.errors import InputError
+from healtheat.core.paths import contained, is_file
 from healtheat.core.text import is_unicode, shown
 from healtheat.sources.coco import fields
 from healtheat.sources.coco.fields import BadItem
 from healtheat.sources.coco.json_stream import BadJson, JsonObject
-from healtheat.sources.files import contained, is_file
 
 MAX_JSON_BYTES = 2 * 2**30
 MAX_PROBLEMS = 10_000  # a file; beyond it they are counted, not listed
 _LOST = -2  # an image that is listed but cannot be used
+
+
+class BadFile(InputError):
+    """A file that is no usable COCO JSON as a whole. `line` is 0-based, None if unknown."""
+
+    def __init__(self, path: Path, line: int | None, reason: str) -> None:
+        super().__init__(f"{path}{'' if line is None else f':{line + 1}'}: {reason}")
+        self.line = line
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +67,12 @@ class CocoFile:
 def load_coco(path: Path, *, file: str | None = None) -> CocoFile:
     """The content of the COCO file `path`; photos are not needed. `file` is the name that problems carry.
 
-    Boxes are shares of the claimed image size. A bad image, category or annotation is a problem; InputError
-    ("FILE:LINE: what. mend") if the file as a whole is no COCO JSON or larger than 2 GiB. Memory
+    Boxes are shares of the claimed image size. A bad image, category or annotation is a problem; BadFile
+    ("FILE:LINE: what; fix") if the file as a whole is no COCO JSON or larger than 2 GiB. Memory
     grows by some hundred bytes a box, not with the size of segmentations.
     """
     if not is_file(path):
-        raise InputError(f"{path}: not found, or not a file; give a COCO JSON file")
+        raise BadFile(path, None, "not found, or not a file; give a COCO JSON file")
     reading = _Reading(path.as_posix() if file is None else file)
     try:
         with path.open("rb") as opened:
@@ -71,16 +80,17 @@ def load_coco(path: Path, *, file: str | None = None) -> CocoFile:
             for key, index, item in document:
                 reading.take(key, index, item)
     except BadJson as error:
-        raise InputError(
-            f"{path}:{error.line + 1}: not a readable COCO JSON: {error}; export the file again"
-        ) from None
+        reason = f"not a readable COCO JSON: {error}; export the file again"
+        raise BadFile(path, error.line, reason) from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise BadFile(path, None, f"cannot be read ({error.strerror})") from None
     for key in ("images", "annotations", "categories"):
         if key not in document.keys:
-            raise InputError(
-                f"{path}:1: not a COCO file: the list '{key}' is missing; "
-                "a COCO file is an object with the lists images, annotations and categories"
+            raise BadFile(
+                path,
+                0,
+                f"not a COCO file: the list '{key}' is missing; "
+                "a COCO file is an object with the lists images, annotations and categories",
             )
     return reading.finish(document.sha256, document.size)
 
@@ -121,13 +131,15 @@ class _Reading:
                 raise BadItem("not an object {…}")
             read(index, item)
         except BadItem as error:
-            line = index if key == "annotations" else None
-            self.problem(line, f"{key}[{index}]: {error}")
+            line, code = None, ProblemCode.BAD_ENTRY
+            if key == "annotations":
+                line, code = index, ProblemCode.BAD_LINE
+            self.problem(code, line, f"{key}[{index}]: {error}")
 
-    def problem(self, line: int | None, reason: str, image: str = "") -> None:
+    def problem(self, code: ProblemCode, line: int | None, reason: str, image: str = "") -> None:
         """Keep a problem, or count it if there are too many."""
         if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(Problem(self.file, line, reason, image))
+            self.problems.append(Problem(code, self.file, line, reason, image))
         else:
             self.skipped += 1
 
@@ -207,9 +219,11 @@ class _Reading:
         line = column["line"]
         for row in np.flatnonzero((image != _LOST) & (~good | (twin >= 0))):
             name = self.images[image[row]].file_name if image[row] >= 0 else ""
+            code = ProblemCode.BAD_LINE
             if image[row] < 0:
                 reason = "image_id is that of no image"
             elif not known[row]:
+                code = ProblemCode.UNKNOWN_CLASS
                 reason = f"category_id {column['class_id'][row]} is absent from categories"
             elif flat[row]:
                 reason = "bbox has zero area"
@@ -218,12 +232,14 @@ class _Reading:
                     f"bbox lies outside or is larger than its image of {_by(self.images[image[row]].size_px)}"
                 )
             else:
+                code = ProblemCode.REPEATED_LINE
                 reason = f"exact duplicate of annotations[{line[twin[row]]}]"
-            self.problem(int(line[row]), f"annotations[{line[row]}]: {reason}", name)
+            self.problem(code, int(line[row]), f"annotations[{line[row]}]: {reason}", name)
         lost = np.bincount(column["image"][image == _LOST].astype(np.int64), minlength=1)
         for number in np.flatnonzero(lost):
             name = self.lost.get(int(number), "")
-            self.problem(None, f"{lost[number]} boxes left out: their image cannot be used (see above)", name)
+            reason = f"{lost[number]} boxes left out: their image cannot be used (see above)"
+            self.problem(ProblemCode.LOST_BOXES, None, reason, name)
 
         keep = np.flatnonzero(good & (twin < 0))
         keep = keep[np.lexsort([line[keep], image[keep]])]
@@ -242,7 +258,8 @@ class _Reading:
                 )
         problems = sorted(self.problems, key=lambda p: (p.line is not None, p.line or 0))
         if self.skipped:
-            problems.append(Problem(self.file, None, f"{self.skipped} more problems, not listed"))
+            more = f"{self.skipped} more problems, not listed"
+            problems.append(Problem(ProblemCode.NOT_LISTED, self.file, None, more))
         return CocoFile(
             self.names, self.images, boxes, entries.astype(np.int64), self.annotations, problems, sha256, size
         )

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from healtheat.core.boxes import ProblemCode
+from healtheat.core.paths import contained
 from healtheat.core.text import shown
-from healtheat.sources.files import contained
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """Why a file name leads to no image."""
+
+    code: ProblemCode
+    reason: str
 
 
 class ImageFinder:
@@ -20,12 +30,12 @@ class ImageFinder:
         for photo in photos:
             self._by_name[photo.name].append(photo)
 
-    def find(self, file_name: str, home: Path) -> Path | str:
+    def find(self, file_name: str, home: Path) -> Path | NotFound:
         """The photo's path, or the reason why there is none or more than one."""
         try:
             name = contained(file_name)
         except ValueError as error:
-            return str(error)
+            return NotFound(ProblemCode.BAD_PATH, str(error))
         for folder in (home, *self._roots):
             for place in (folder / name, folder / "images" / name):
                 if place in self._photos:
@@ -35,6 +45,7 @@ class ImageFinder:
         if len(same) == 1:
             return same[0]
         if not same:
-            return f"photo {shown(file_name)} not found"
+            return NotFound(ProblemCode.MISSING_IMAGE, f"image {shown(file_name)} not found")
         two = " and ".join(PurePosixPath(p).as_posix() for p in same[:2])
-        return f"{len(same)} photos are called {shown(file_name)}: {shown(two, 300)}; which is not clear"
+        reason = f"{len(same)} images are called {shown(file_name)}: {shown(two, 300)}; which is not clear"
+        return NotFound(ProblemCode.AMBIGUOUS_IMAGE, reason)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from healtheat.core.boxes import Boxes, Problem
+from healtheat.core.boxes import Boxes, Problem, ProblemCode
+from healtheat.core.paths import relative
 from healtheat.sources.base import LabelledImage
 from healtheat.sources.coco.file import CocoFile
-from healtheat.sources.files import relative
 
 _COMPACT_EVERY = 4096  # files; small arrays cost a kilobyte each, joined ones a hundred bytes a box
 
@@ -117,5 +117,5 @@ class Merge:
                 file, other = int(boxes.box_id[row]), int(boxes.box_id[first])
                 line = int(boxes.line[row]) - claim.first_line[file]
                 reason = f"annotations[{line}]: exact duplicate of a box in {self._files[other]}"
-                problems.append(Problem(self._files[file], line, reason, image))
+                problems.append(Problem(ProblemCode.REPEATED_LINE, self._files[file], line, reason, image))
         return boxes[np.array(keep, np.bool_)], problems

@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from healtheat.core.boxes import Problem
+from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.core.errors import InputError
+from healtheat.core.paths import contained, is_file, is_folder, is_image, normal, relative
 from healtheat.core.text import shown
-from healtheat.sources.base import LabelFile, Record
-from healtheat.sources.coco.file import CocoFile, load_coco
-from healtheat.sources.coco.images import ImageFinder
+from healtheat.sources.base import Edits, LabelFile, Record
+from healtheat.sources.coco.file import BadFile, CocoFile, load_coco
+from healtheat.sources.coco.images import ImageFinder, NotFound
 from healtheat.sources.coco.merge import Merge
-from healtheat.sources.files import contained, is_file, is_folder, is_image, normal, relative, split_of, walk
-
-__all__ = ["CocoFile", "CocoSource", "load_coco"]
+from healtheat.sources.files import split_of, walk
 
 
 class CocoSource:
@@ -29,6 +28,7 @@ class CocoSource:
     """
 
     kind = "coco"
+    edits: Edits = "annotations"
 
     def __init__(self, data: Path, images: Path | None = None) -> None:
         """Raises InputError if `data` or `images` is not there, or one JSON is no COCO file: it is read here.
@@ -76,7 +76,7 @@ class CocoSource:
                 merge.claim(path, number, coco, split_of_file(file))
             else:
                 reason = f"images: photo {shown(image.file_name)} not found{_left_out(coco, number)}"
-                yield Problem(file, None, reason, relative(path, self.root))
+                yield Problem(ProblemCode.MISSING_IMAGE, file, None, reason, relative(path, self.root))
         if not merge.claimed:
             raise InputError(
                 f"{self.data}: none of its photos is in {base}; check the folder and the file names"
@@ -90,7 +90,8 @@ class CocoSource:
         bad: list[Problem] = []
 
         def on_bad(path: Path, reason: str) -> None:
-            bad.append(Problem(shown(relative(path, self.root), 1000), None, reason))
+            where = shown(relative(path, self.root), 1000)
+            bad.append(Problem(ProblemCode.BAD_PATH, where, None, reason))
 
         files = list(walk(self._path, on_bad))
         if self._images is not None and not self._images.is_relative_to(self._path):
@@ -120,27 +121,25 @@ class CocoSource:
         file = relative(path, self.root)
         try:
             coco = load_coco(path, file=file)
-        except InputError as error:
-            reason = str(error).removeprefix(str(path)).removeprefix(":")
-            line, _, rest = reason.partition(":")
-            known = line.isdigit()
-            yield Problem(file, int(line) - 1 if known else None, (rest if known else reason).strip())
+        except BadFile as error:
+            yield Problem(ProblemCode.BAD_LABEL_FILE, file, error.line, error.reason)
             return
         yield LabelFile(file, coco.sha256, coco.size)
         path_of: dict[str, str] = {}
         for ident, name in coco.names.items():
             if self.names.setdefault(ident, name) != name:
                 other = shown(self.names[ident])
-                yield Problem(file, None, f"category {ident} is called {shown(name)} here, {other} before")
+                reason = f"category {ident} is called {shown(name)} here, {other} before"
+                yield Problem(ProblemCode.CLASS_NAME_CONFLICT, file, None, reason)
         for number, image in enumerate(coco.images):
             found = finder.find(image.file_name, path.parent)
-            if isinstance(found, str):
-                reason = f"images: {found}{_left_out(coco, number)}"
-                yield Problem(file, None, reason, image.file_name)
+            if isinstance(found, NotFound):
+                reason = f"images: {found.reason}{_left_out(coco, number)}"
+                yield Problem(found.code, file, None, reason, image.file_name)
                 continue
             path_of[image.file_name] = relative(found, self.root)
             if conflict := merge.claim(found, number, coco, split_of_file(file)):
-                yield Problem(file, None, conflict, relative(found, self.root))
+                yield Problem(ProblemCode.SIZE_CONFLICT, file, None, conflict, relative(found, self.root))
         merge.add(coco.boxes, file)
         for problem in coco.problems:
             yield replace(problem, image=path_of.get(problem.image, problem.image))

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from healtheat.core.boxes import Boxes, Problem
+from healtheat.core.boxes import Boxes, Problem, ProblemCode
 from healtheat.core.errors import InputError
+from healtheat.core.paths import is_file, is_folder, is_image, normal, relative
 from healtheat.core.text import is_unicode, shown
-from healtheat.sources.base import LabelFile, LabelledImage, Record
+from healtheat.sources.base import Edits, LabelFile, LabelledImage, Record
 from healtheat.sources.detector.process import DetectorProcess
-from healtheat.sources.files import is_file, is_folder, is_image, normal, relative, split_of, walk
+from healtheat.sources.files import split_of, walk
 from healtheat.sources.yolo.line import MAX_CLASS_ID
 
 WEIGHTS_SUFFIXES = (".pt", ".onnx")
@@ -57,6 +58,7 @@ class DetectorSource:
     """
 
     kind = "detector"
+    edits: Edits = "none"
 
     def __init__(
         self,
@@ -94,7 +96,8 @@ class DetectorSource:
         bad: list[Problem] = []
 
         def on_bad(path: Path, reason: str) -> None:
-            bad.append(Problem(shown(relative(path, self.root), 1000), None, reason))
+            where = shown(relative(path, self.root), 1000)
+            bad.append(Problem(ProblemCode.BAD_PATH, where, None, reason))
 
         photos = (path for path in walk(self.root, on_bad) if is_image(path.name))
         batch = list(islice(photos, self.settings.batch))
@@ -115,14 +118,16 @@ class DetectorSource:
         image = relative(path, self.root)
         split = split_of(image.split("/")[:-1])
         if isinstance(found, str):
-            yield Problem(image, None, f"the detector cannot read the photo: {shown(found, 200)}", image)
+            reason = f"the detector cannot read the image: {shown(found, 200)}"
+            yield Problem(ProblemCode.UNREADABLE_IMAGE, image, None, reason, image)
             yield LabelledImage(image, path, split, "unlabelled", "", Boxes.of([], [], []))
             return
         rows = np.array(found, np.float64).reshape(-1, 6)  # class, x, y, w, h, confidence
         good = np.isfinite(rows).all(1) & (rows[:, 1:] >= 0).all(1) & (rows[:, 1:] <= 1).all(1)
         good &= (rows[:, 3:5] > 0).all(1) & np.isin(rows[:, 0], list(self.names))
         for line in np.flatnonzero(~good):
-            yield Problem(image, None, f"detection {line + 1} is no box: {rows[line].tolist()}", image)
+            reason = f"detection {line + 1} is no box: {rows[line].tolist()}"
+            yield Problem(ProblemCode.BAD_DETECTION, image, None, reason, image)
         boxes = Boxes.of(np.flatnonzero(good), rows[good, 0], rows[good, 1:5], rows[good, 5])
         yield LabelledImage(image, path, split, "labelled" if len(rows) else "empty", "", boxes)
 

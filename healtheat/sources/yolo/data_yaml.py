@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 import yaml
 
 from healtheat.core.errors import InputError
+from healtheat.core.paths import is_file, is_folder, normal
 from healtheat.core.text import Content, Unreadable, is_unicode, read_small, shown
-from healtheat.sources.files import is_file, is_folder, normal
 from healtheat.sources.yolo.line import MAX_CLASS_ID
 
 MAX_YAML_BYTES = 2**20  # tens of thousands of classes; parsing needs some hundred times as much

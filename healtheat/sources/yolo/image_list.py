@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from healtheat.core.boxes import Problem
+from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.core.errors import InputError
+from healtheat.core.paths import is_file, is_image, normal
 from healtheat.core.text import Content, Unreadable, bad_name, read_small, shown
-from healtheat.sources.files import is_file, is_image, normal
 
 MAX_LIST_BYTES = 256 * 2**20
 MAX_PATH_CHARS = 4096
@@ -45,27 +45,36 @@ def listed_images(path: Path, root: Path, file: str) -> ImageList:
         if isinstance(found, Path):
             images.append((found, number))
         elif len(problems) < MAX_PROBLEMS:
-            problems.append(Problem(file, number, found))
+            problems.append(Problem(found.code, file, number, found.reason))
         else:
             skipped += 1
     if skipped:
-        problems.append(Problem(file, None, f"{skipped} more bad lines, not listed"))
+        more = f"{skipped} more bad lines, not listed"
+        problems.append(Problem(ProblemCode.NOT_LISTED, file, None, more))
     return ImageList(sorted(images, key=lambda entry: (entry[0].as_posix(), entry[1])), problems, content)
 
 
-def _find(raw: bytes, home: Path, root: Path) -> Path | str:
+@dataclass(frozen=True, slots=True)
+class _Unusable:
+    """Why a line names no image."""
+
+    code: ProblemCode
+    reason: str
+
+
+def _find(raw: bytes, home: Path, root: Path) -> Path | _Unusable:
     """The image a line names, or why it names none."""
     try:
         text = raw[: MAX_PATH_CHARS + 4].decode("utf-8")
     except UnicodeDecodeError:
-        return "bytes that are not UTF-8 text, or a path that is too long"
+        return _Unusable(ProblemCode.BAD_PATH, "bytes that are not UTF-8 text, or a path that is too long")
     if len(text) > MAX_PATH_CHARS:
-        return f"path longer than {MAX_PATH_CHARS} characters"
+        return _Unusable(ProblemCode.BAD_PATH, f"path longer than {MAX_PATH_CHARS} characters")
     if bad_name(text):
-        return "path holds a control character"
+        return _Unusable(ProblemCode.BAD_PATH, "path holds a control character")
     if not is_image(text):
-        return f"{shown(text)} has no extension of an image"
+        return _Unusable(ProblemCode.BAD_PATH, f"{shown(text)} has no extension of an image")
     for place in (normal(home / text), normal(root / text)):
         if is_file(place):
             return place
-    return f"image {shown(text)} not found"
+    return _Unusable(ProblemCode.MISSING_IMAGE, f"image {shown(text)} not found")

@@ -6,7 +6,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
-from healtheat.core.boxes import Boxes, Problem
+from healtheat.core.boxes import Boxes, Problem, ProblemCode
 from healtheat.core.text import Content, Unreadable, read_small
 from healtheat.sources.yolo.line import BadLine, Row, parse_line
 
@@ -37,7 +37,7 @@ def read_labels(
     try:
         content = read_small(path, MAX_LABEL_BYTES)
     except Unreadable as error:
-        return Boxes.of([], [], []), [Problem(file, None, f"label file {error}")]
+        return Boxes.of([], [], []), [Problem(ProblemCode.BAD_LABEL_FILE, file, None, f"label file {error}")]
     labels = parse_labels(content, names, file=file)
     return labels.boxes, labels.problems
 
@@ -46,9 +46,9 @@ def parse_labels(content: Content, names: Container[int] | None, *, file: str, i
     """The boxes and problems of a label file's content; `file` and `image` are what problems name."""
     data = content.data
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return _nothing(Problem(file, None, "UTF-16 text; save the file as UTF-8", image))
+        return _nothing(file, "UTF-16 text; save the file as UTF-8", image)
     if b"\0" in data:
-        return _nothing(Problem(file, None, "binary data, not a label file", image))
+        return _nothing(file, "binary data, not a label file", image)
 
     lines: list[int] = []
     rows: list[Row] = []
@@ -64,19 +64,22 @@ def parse_labels(content: Content, names: Container[int] | None, *, file: str, i
             row = _parse_raw(text)
             key = b" ".join(text.split())
             if (first := first_seen.setdefault(key, number)) != number:
-                raise BadLine(f"exact duplicate of line {first + 1}")
+                raise BadLine(f"exact duplicate of line {first + 1}", ProblemCode.REPEATED_LINE)
             if names is not None and row.class_id not in names:
-                raise BadLine(f"class id {row.class_id} is absent from the class names")
+                raise BadLine(
+                    f"class id {row.class_id} is absent from the class names", ProblemCode.UNKNOWN_CLASS
+                )
         except BadLine as error:
             if len(problems) < MAX_PROBLEMS:
-                problems.append(Problem(file, number, str(error), image))
+                problems.append(Problem(error.code, file, number, str(error), image))
             else:
                 skipped += 1
             continue
         lines.append(number)
         rows.append(row)
     if skipped:
-        problems.append(Problem(file, None, f"{skipped} more bad lines, not listed", image))
+        more = f"{skipped} more bad lines, not listed"
+        problems.append(Problem(ProblemCode.NOT_LISTED, file, None, more, image))
     boxes = Boxes.of(lines, [r.class_id for r in rows], [r.xywhn for r in rows], [r.confidence for r in rows])
     return Labels(boxes, problems, blank)
 
@@ -92,5 +95,6 @@ def _parse_raw(text: bytes) -> Row:
         raise BadLine("bytes that are not UTF-8 text") from None
 
 
-def _nothing(problem: Problem) -> Labels:
+def _nothing(file: str, reason: str, image: str) -> Labels:
+    problem = Problem(ProblemCode.BAD_LABEL_FILE, file, None, reason, image)
     return Labels(Boxes.of([], [], []), [problem], blank=False)

@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from healtheat.core.boxes import ProblemCode
 from healtheat.core.text import shown
 
 MAX_CLASS_ID = 2**31 - 1
@@ -16,7 +17,11 @@ _INTEGER = re.compile(r"[0-9]{1,10}")
 
 
 class BadLine(ValueError):
-    """A label line that is no box; the message is the reason."""
+    """A label line that is no box; the message is the reason, `code` the kind."""
+
+    def __init__(self, reason: str, code: ProblemCode = ProblemCode.BAD_LINE) -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +78,8 @@ def parse_polygon(fields: list[str]) -> Row:
 def class_id(field: str) -> int:
     """The class id, an integer from 0 up exactly as written. Raises BadLine."""
     if not _INTEGER.fullmatch(field):
-        mend = f"; write {field.split('.')[0]}" if re.fullmatch(r"[0-9]{1,10}\.0*", field) else ""
-        raise BadLine(f"class id {shown(field)!r} is not an integer from 0 up{mend}")
+        fix = f"; write {field.split('.')[0]}" if re.fullmatch(r"[0-9]{1,10}\.0*", field) else ""
+        raise BadLine(f"class id {shown(field)!r} is not an integer from 0 up{fix}")
     if (value := int(field)) > MAX_CLASS_ID:
         raise BadLine(f"class id {value} is larger than {MAX_CLASS_ID}")
     return value

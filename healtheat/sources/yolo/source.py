@@ -6,38 +6,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from healtheat.core.boxes import LEAK, Boxes, Problem
+from healtheat.core.boxes import Boxes, Problem, ProblemCode
 from healtheat.core.errors import InputError
-from healtheat.core.text import Content, Missing, Unreadable, read_small, shown
-from healtheat.sources.base import LabelFile, LabelledImage, Record
-from healtheat.sources.files import (
+from healtheat.core.paths import (
     IMAGE_SUFFIXES,
-    OTHER_IMAGE_SUFFIXES,
+    is_any_image,
     is_folder,
     is_image,
     normal,
     relative,
-    split_of,
-    walk,
+    yolo_label_path,
 )
+from healtheat.core.text import Content, Missing, Unreadable, read_small, shown
+from healtheat.sources.base import Edits, LabelFile, LabelledImage, Record
+from healtheat.sources.files import split_of, walk
 from healtheat.sources.yolo.data_yaml import Split, load_data_yaml
 from healtheat.sources.yolo.image_list import listed_images
-from healtheat.sources.yolo.labels import MAX_LABEL_BYTES, parse_labels, read_labels
-
-__all__ = ["YoloSource", "label_path_of", "read_labels"]
+from healtheat.sources.yolo.labels import MAX_LABEL_BYTES, parse_labels
 
 # Labelling tools leave the class names beside the labels.
 NOT_LABELS = frozenset({"classes.txt"})
-
-
-def label_path_of(image: Path) -> Path:
-    """Where Ultralytics looks for the labels of `image`: its last folder `images` replaced by `labels`."""
-    parts = list(image.parts)
-    for i in range(len(parts) - 2, 0, -1):
-        if parts[i] == "images":
-            parts[i] = "labels"
-            break
-    return Path(*parts).with_name(image.name.rpartition(".")[0] + ".txt")
 
 
 class YoloSource:
@@ -48,6 +36,7 @@ class YoloSource:
     """
 
     kind = "yolo"
+    edits: Edits = "lines"
 
     def __init__(self, data: Path) -> None:
         """Check data.yaml and the folders it names. Raises InputError; reads no label file and no photo."""
@@ -82,15 +71,15 @@ class YoloSource:
 
     def _read_split(self, split: Split, state: _State) -> Iterator[Record]:
         if is_folder(split.path):
-            state.label_folders.add(label_path_of(split.path / "x.x").parent)
+            state.label_folders.add(yolo_label_path(split.path / "x.x").parent)
             for path in self._walk(split.path, state):
                 if isinstance(path, Problem):
                     yield path
                 elif is_image(path.name):
                     yield from self._read_image(path, split, state, relative(path, self.root), None)
-                elif path.suffix.lower() in OTHER_IMAGE_SUFFIXES:
+                elif is_any_image(path.name):
                     reason = f"YOLO does not train on {path.suffix} files; convert it to PNG"
-                    yield Problem(relative(path, self.root), None, reason)
+                    yield Problem(ProblemCode.UNTRAINED_FORMAT, relative(path, self.root), None, reason)
             return
         file = relative(split.path, self.root)
         listed = listed_images(split.path, self.root, file)
@@ -107,18 +96,19 @@ class YoloSource:
         image = relative(path, self.root)
         name = split_of(path.relative_to(split.path).parts[:-1]) if split.name is None else split.name
         if (earlier := state.split_of_image.get(str(path))) is not None:
-            leak = f"image is in split {earlier} too {LEAK}; kept there, not in {name}"
-            reason = "image is given twice; kept once" if earlier == name else leak
-            yield Problem(named_by, line, reason if named_by == image else f"{image}: {reason}", image)
+            code, reason = ProblemCode.REPEATED_IMAGE, "image is given twice; kept once"
+            if earlier != name:
+                code = ProblemCode.LEAK
+                reason = f"image is in split {earlier} too (a leak); kept there, not in {name}"
+            yield Problem(code, named_by, line, reason if named_by == image else f"{image}: {reason}", image)
             return
         state.split_of_image[str(path)] = name
 
-        label = label_path_of(path)
+        label = yolo_label_path(path)
         label_path = relative(label, self.root)
         if (sharer := state.image_of_label.setdefault(str(label), image)) != image:
-            yield Problem(
-                label_path, None, f"label file of two images, {sharer} and {image}; both kept", image
-            )
+            reason = f"label file of two images, {sharer} and {image}; both kept"
+            yield Problem(ProblemCode.SHARED_LABEL_FILE, label_path, None, reason, image)
         elif line is None:
             state.label_folders.add(label.parent)
         try:
@@ -127,7 +117,7 @@ class YoloSource:
             yield LabelledImage(image, path, name, "unlabelled", "", Boxes.of([], [], []))
             return
         except Unreadable as error:
-            yield Problem(label_path, None, f"label file {error}", image)
+            yield Problem(ProblemCode.BAD_LABEL_FILE, label_path, None, f"label file {error}", image)
             yield LabelledImage(image, path, name, "labelled", label_path, Boxes.of([], [], []))
             return
         labels = parse_labels(content, self.names if self._yaml else None, file=label_path, image=image)
@@ -151,7 +141,8 @@ class YoloSource:
                     continue
                 is_label = path.suffix.lower() == ".txt" and path.name not in NOT_LABELS
                 if is_label and str(path) not in state.image_of_label and str(path) not in state.lists:
-                    yield Problem(relative(path, self.root), None, "label file without an image")
+                    code = ProblemCode.LABEL_WITHOUT_IMAGE
+                    yield Problem(code, relative(path, self.root), None, "label file without an image")
 
     def _walk(self, folder: Path, state: _State) -> Iterator[Path | Problem]:
         """Files below `folder`, and what cannot be walked, each told once."""
@@ -160,7 +151,8 @@ class YoloSource:
         def on_bad(path: Path, reason: str) -> None:
             if str(path) not in state.bad_paths:
                 state.bad_paths.add(str(path))
-                bad.append(Problem(shown(relative(path, self.root), 1000), None, reason))
+                where = shown(relative(path, self.root), 1000)
+                bad.append(Problem(ProblemCode.BAD_PATH, where, None, reason))
 
         for path in walk(folder, on_bad):
             yield from bad
