@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from healtheat.core.boxes import Boxes, Problem
+from healtheat.sources.detector.settings import DetectorSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class LabelFile:
 
 @dataclass(frozen=True, slots=True)
 class LabelledImage:
-    """One photo and its boxes. `(path, line)` is unique for every box of a source.
+    """One image and its boxes. `(path, line)` is unique for every box of a source.
 
     `boxes` are not numbered (`box_id` and `image_id` are -1). All of them come from `label_path`, unless
     `box_label_path` is given: then it names the file of every box, and `line` counts the annotations of this
@@ -46,7 +47,7 @@ Edits = Literal["lines", "annotations", "none"]
 
 
 class Source(Protocol):
-    """Where labelled boxes come from. Opened by `open_source`; opening never reads a photo.
+    """Where labelled boxes come from. Opened by `open_source`; opening never reads an image.
 
     `read` streams in a deterministic order and reads every file once. `names` may be sparse and is complete
     once `read` is exhausted (COCO files tell their categories while they are read).
@@ -80,3 +81,25 @@ class Source(Protocol):
     def read(self) -> Iterator[Record]:
         """Every label file, image and problem, once."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """What may be said of a data set besides its place; None where it was not said."""
+
+    images: Path | None = None  # the folder of the images, where labels lie elsewhere
+    weights: Path | None = None  # of a detector
+    detector: DetectorSettings | None = None
+    scratch: Path | None = None  # where temporary files may be written
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFormat:
+    """A format that `open_source` knows: how it is recognised and opened. Listed in `open.FORMATS`."""
+
+    kind: str  # as in Source.kind
+    given: str  # what the user gives, for messages: "a data.yaml"
+    recognises: Callable[[Path], bool]  # whether an existing file or folder is of this format
+    open: Callable[[Path, SourceOptions], Source]  # raises InputError
+    needs: frozenset[str] = frozenset()  # of `images` and `weights`: the options it cannot do without
+    takes: frozenset[str] = frozenset()  # of the same: those it can use

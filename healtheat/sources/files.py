@@ -5,11 +5,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from healtheat.core.text import bad_name
 
 OnBad = Callable[[Path, str], None]
+
+
+_LOOK_AT = 20_000  # files; enough to see what a folder holds
+
+
+def first_files(folder: Path) -> list[Path]:
+    """The first 20,000 files below `folder`, to see what it holds; nothing is reported."""
+    return list(islice(walk(folder, lambda path, reason: None), _LOOK_AT))
 
 
 def walk(folder: Path, on_bad: OnBad) -> Iterator[Path]:

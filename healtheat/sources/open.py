@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 from healtheat.core.errors import InputError
-from healtheat.core.paths import is_file, is_folder, is_image
-from healtheat.sources.base import Source
-from healtheat.sources.coco.source import CocoSource
-from healtheat.sources.detector.source import DetectorSettings, DetectorSource
-from healtheat.sources.files import walk
-from healtheat.sources.yolo.source import YoloSource
+from healtheat.core.paths import is_any_image, is_file, is_folder
+from healtheat.sources.base import LabelFormat, Source, SourceOptions
+from healtheat.sources.coco.source import COCO
+from healtheat.sources.detector.settings import DetectorSettings
+from healtheat.sources.detector.source import DETECTOR
+from healtheat.sources.files import first_files
+from healtheat.sources.yolo.source import YOLO
 
-KINDS = ("auto", "yolo", "coco", "detector")
-_MENTION = "give a data.yaml, a COCO .json, a folder of COCO JSON files, or a folder with images/ and labels/"
-_LOOK_AT = 20_000  # files; enough to see what a folder holds
+# Every format there is; one that needs no option is recognised in this order.
+FORMATS = (YOLO, COCO, DETECTOR)
+KINDS = ("auto", *(known.kind for known in FORMATS))
+_GIVE = "give " + ", or ".join(known.given for known in FORMATS)
 
 
 def open_source(
@@ -29,88 +30,73 @@ def open_source(
     detector: DetectorSettings | None = None,
     scratch: Path | None = None,
 ) -> Source:
-    """The source that `data` is: a YOLO data.yaml or folder, a COCO JSON or folder, or photos to detect on.
+    """The source that `data` is: a YOLO data.yaml or folder, a COCO JSON or folder, or images to detect on.
 
-    `kind` forces one of "yolo", "coco" and "detector". `images` is the folder of the photos of COCO files
-    that do not lie beside them. `weights` are those of a YOLO detector, whose boxes become the labels of the
-    folder `data` (**a `.pt` file runs code when it is loaded**, see DetectorSource); `detector` says how it
-    is run and `scratch` where it may write. Raises InputError with the mend if it is none of these.
+    `kind` forces one of `KINDS`. `images` is the folder of the images of COCO files that do not lie beside
+    them. `weights` are those of a YOLO detector, whose boxes become the labels of the folder `data` (**a
+    `.pt` file runs code when it is loaded**, see DetectorSource); `detector` says how it is run and `scratch`
+    where it may write. Raises InputError, which says what to give instead, if it is none of these.
     """
     data = Path(data)
     if kind not in KINDS:
         raise InputError(f"kind {kind!r} is unknown; choose one of {', '.join(KINDS)}")
-    if weights is not None and kind not in ("auto", "detector"):
-        raise InputError(f"{weights}: weights are only for the kind detector, not {kind}")
-    if kind == "detector" and weights is None:
-        raise InputError(f"{data}: the kind detector needs weights; give a .pt or .onnx file")
-    if not is_file(data) and not is_folder(data):
-        raise InputError(f"{data}: not found{_did_you_mean(data)}; {_MENTION}")
-    if weights is not None:
-        if images is not None:
-            raise InputError(f"{data}: the photos of a detector are the folder itself; leave the other out")
-        return DetectorSource(data, Path(weights), detector, scratch=scratch)
+    options = SourceOptions(
+        images=None if images is None else Path(images),
+        weights=None if weights is None else Path(weights),
+        detector=detector,
+        scratch=scratch,
+    )
+    told = frozenset(name for name in ("images", "weights") if getattr(options, name) is not None)
     if kind == "auto":
-        kind = _kind_of(data)
-    if kind == "coco":
-        return CocoSource(data, None if images is None else Path(images))
-    if images is not None:
+        _check_there(data)
+        chosen = _recognised(data, told)
+        _check_options(chosen, data, told)
+    else:
+        chosen = next(known for known in FORMATS if known.kind == kind)
+        _check_options(chosen, data, told)
+        _check_there(data)
+    return chosen.open(data, options)
+
+
+def _recognised(data: Path, told: frozenset[str]) -> LabelFormat:
+    """The format of `data`; one that cannot do without an option that was given comes first."""
+    wanted = [known for known in FORMATS if known.needs and known.needs <= told]
+    for known in wanted or [known for known in FORMATS if not known.needs]:
+        if known.recognises(data):
+            return known
+    raise InputError(f"{data}: {_what_it_is(data, [known.given for known in wanted])}")
+
+
+def _check_options(chosen: LabelFormat, data: Path, told: frozenset[str]) -> None:
+    for name in sorted(chosen.needs - told):
+        raise InputError(f"{data}: the kind {chosen.kind} needs {name}: give {chosen.given}")
+    for name in sorted(told - chosen.takes):
+        kinds = " or ".join(known.kind for known in FORMATS if name in known.takes)
         raise InputError(
-            f"{data}: a folder of photos can only be named for COCO files; data.yaml names its own"
+            f"{data}: {name} are only for the kind {kinds}, not for {chosen.kind}; leave them out"
         )
-    return YoloSource(_yaml_in(data) if is_folder(data) else data)
 
 
-def _kind_of(data: Path) -> str:
-    if is_file(data):
-        suffix = data.suffix.lower()
-        if suffix in (".yaml", ".yml"):
-            return "yolo"
-        if suffix == ".json":
-            return "coco"
-        raise InputError(f"{data}: a {suffix or 'nameless'} file is no data set; {_MENTION}")
+def _check_there(data: Path) -> None:
+    if not is_file(data) and not is_folder(data):
+        raise InputError(f"{data}: not found{_did_you_mean(data)}; {_GIVE}")
+
+
+def _what_it_is(data: Path, wanted: list[str]) -> str:
+    """Why `data` is none of the formats, and what to do."""
+    if wanted:
+        return f"not what the options ask for; give {', or '.join(wanted)}"
     if not is_folder(data):
-        raise InputError(f"{data}: neither a file nor a folder; {_MENTION}")
-    if _yamls(data) or _is_yolo_folder(data):
-        return "yolo"
-    suffixes = {path.suffix.lower() for path in islice(_files(data), _LOOK_AT)}
-    if ".json" in suffixes:
-        return "coco"
-    raise InputError(f"{data}: {_what_is_missing(suffixes)}; {_MENTION}")
-
-
-def _what_is_missing(suffixes: set[str]) -> str:
-    has_images = any(is_image("x" + suffix) for suffix in suffixes)
-    if has_images:
-        return "photos without labels; label them with a detector by giving its weights"
-    if ".txt" in suffixes:
-        return "label files without photos; 'healtheat contents' reads label files alone"
-    return "neither photos nor labels in this folder"
-
-
-def _yamls(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in (".yaml", ".yml") and is_file(p))
-
-
-def _is_yolo_folder(folder: Path) -> bool:
-    return is_folder(folder / "images") and is_folder(folder / "labels")
-
-
-def _yaml_in(folder: Path) -> Path:
-    """The data.yaml of a folder: the file of that name, or its only YAML; else the folder itself."""
-    found = _yamls(folder)
-    named = [path for path in found if path.stem.lower() == "data"]
-    if len(named) == 1 or len(found) == 1:
-        return (named or found)[0]
-    if found:
-        listed = ", ".join(path.name for path in found[:5])
-        raise InputError(f"{folder}: has several YAML files ({listed}); give the one to read")
-    if not _is_yolo_folder(folder):
-        raise InputError(f"{folder}: has no data.yaml and no folders images/ and labels/; {_MENTION}")
-    return folder
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return walk(folder, lambda path, reason: None)
+        return f"a {data.suffix.lower() or 'nameless'} file is no data set; {_GIVE}"
+    files = first_files(data)
+    images, texts = any(is_any_image(f.name) for f in files), any(f.suffix.lower() == ".txt" for f in files)
+    if images and texts:
+        return f"images and text files, but neither data.yaml nor folders images/ and labels/; {_GIVE}"
+    if images:
+        return f"images without labels; label them with a detector by giving its weights; {_GIVE}"
+    if texts:
+        return f"label files without images; 'healtheat contents' reads label files alone; {_GIVE}"
+    return f"neither images nor labels in this folder; {_GIVE}"
 
 
 def _did_you_mean(data: Path) -> str:

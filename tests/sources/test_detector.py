@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from healtheat.core.boxes import ProblemCode
 from healtheat.core.errors import InputError
 from healtheat.sources import DetectorSettings, open_source
 
@@ -126,7 +127,7 @@ def check_same(read: Read, made: Path, weights: str) -> None:
         assert image.status == ("labelled" if rows else "empty") and image.label_path == ""
         classes |= set(ids)
         confidences |= set(np.round(confidence, 3))
-    assert [p.file for p in read.problems if "is no box" in p.reason] == flat
+    assert [p.file for p in read.problems if p.code == ProblemCode.BAD_DETECTION] == flat
     assert len(classes) > 5 and len(confidences) > 20  # else equal means little
 
 
@@ -162,7 +163,7 @@ def test_onnx_gives_the_same_and_photos_that_cannot_be_read_are_problems(made, t
     for name in ("train/3.png", "train/3b.png"):
         image = read.images.pop(name)
         assert (image.status, image.split, len(image.boxes)) == ("unlabelled", "train", 0)
-    unread = [p.file for p in read.problems if "cannot read the photo" in p.reason]
+    unread = [p.file for p in read.problems if p.code == ProblemCode.UNREADABLE_IMAGE]
     assert unread == ["train/3.png", "train/3b.png"]
     check_same(read, made, "tiny.onnx")
     assert source.names[79] == "약 79"
@@ -257,9 +258,9 @@ def test_nothing_is_fetched_and_wrong_input_is_told_at_once(made, tmp_path, monk
         open_source(made / "photos", weights=made / "tiny.pt.json")
     with pytest.raises(InputError, match="not a folder"):
         open_source(made / "tiny.pt", weights=made / "tiny.pt")
-    with pytest.raises(InputError, match="no photo in it"):
+    with pytest.raises(InputError, match="no image in it"):
         Read(open_source(tmp_path, weights=made / "tiny.pt"))
-    with pytest.raises(InputError, match="needs weights"):
+    with pytest.raises(InputError, match="kind detector needs weights"):
         open_source(made / "photos", kind="detector")
     with pytest.raises(InputError, match="weights are only for"):
         open_source(made / "photos", kind="yolo", weights=made / "tiny.pt")

@@ -36,9 +36,10 @@ def test_kinds(tree, files, given, kind):
         ({}, "none/none.yaml", "not found; give a data.yaml"),
         ({"a.zip": ""}, "a.zip", "a .zip file is no data set"),
         ({"a": ""}, "a", "a nameless file is no data set"),
-        ({"a.jpg": ""}, "", "photos without labels; label them with a detector"),
-        ({"labels/a.txt": "0 .5 .5 .1 .1"}, "", "label files without photos; 'healtheat contents'"),
-        ({"a.pdf": ""}, "", "neither photos nor labels"),
+        ({"a.jpg": ""}, "", "images without labels; label them with a detector"),
+        ({"labels/a.txt": "0 .5 .5 .1 .1"}, "", "label files without images; 'healtheat contents'"),
+        ({"a.pdf": ""}, "", "neither images nor labels"),
+        ({"a.heic": "", "a.txt": "0 .5 .5 .1 .1"}, "", "images and text files, but neither data.yaml"),
         ({"a.yaml": "", "b.yaml": ""}, "", r"several YAML files \(a.yaml, b.yaml\)"),
     ],
 )
@@ -55,7 +56,7 @@ def test_wrong_arguments(tree):
     tree.put("images/a.jpg")
     with pytest.raises(InputError, match="kind 'voc' is unknown; choose one of auto, yolo, coco"):
         open_source(path, kind="voc")
-    with pytest.raises(InputError, match="only be named for COCO"):
+    with pytest.raises(InputError, match="images are only for the kind coco, not for yolo"):
         open_source(path, images=tree.root)
     with pytest.raises(InputError, match=r"has no data.yaml"):
         open_source(tree.root / "images", kind="yolo")

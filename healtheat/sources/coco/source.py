@@ -11,15 +11,15 @@ from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.core.errors import InputError
 from healtheat.core.paths import contained, is_file, is_folder, is_image, normal, relative
 from healtheat.core.text import shown
-from healtheat.sources.base import Edits, LabelFile, Record
+from healtheat.sources.base import Edits, LabelFile, LabelFormat, Record, Source, SourceOptions
 from healtheat.sources.coco.file import BadFile, CocoFile, load_coco
 from healtheat.sources.coco.images import ImageFinder, NotFound
 from healtheat.sources.coco.merge import Merge
-from healtheat.sources.files import split_of, walk
+from healtheat.sources.files import first_files, split_of, walk
 
 
 class CocoSource:
-    """COCO labels and their photos.
+    """COCO labels and their images.
 
     `data` is one JSON, or a folder with any number of them at any depth. In a folder, all annotations that
     name the same photo are its boxes, whichever file they stand in, and photos that no file names come out as
@@ -177,3 +177,21 @@ def _base_of(path: Path, coco: CocoFile) -> Path:
         f"{path}: photos not found (the first is {first}; looked beside the file, in images/, in {ending}/); "
         "name the folder of the photos"
     )
+
+
+def _recognises(data: Path) -> bool:
+    files = first_files(data) if is_folder(data) else [data]
+    return any(file.suffix.lower() == ".json" for file in files)
+
+
+def _open(data: Path, options: SourceOptions) -> Source:
+    return CocoSource(data, options.images)
+
+
+COCO = LabelFormat(
+    kind=CocoSource.kind,
+    given="a COCO .json or a folder of COCO JSON files",
+    recognises=_recognises,
+    open=_open,
+    takes=frozenset({"images"}),
+)

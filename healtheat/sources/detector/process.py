@@ -10,26 +10,26 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import healtheat
 from healtheat.core.errors import InputError
 from healtheat.core.text import shown
-
-if TYPE_CHECKING:
-    from healtheat.sources.detector.source import DetectorSettings
+from healtheat.sources.detector.settings import DetectorSettings
 
 _MAX_REPLY_BYTES = 256 * 2**20
 
 
 class DetectorProcess:
-    """Runs `detector_worker` and speaks lines of JSON with it. Use as a context manager."""
+    """Runs `worker` and speaks lines of JSON with it. Use as a context manager."""
 
     def __init__(self, weights: Path, settings: DetectorSettings, scratch: Path | None) -> None:
         self._weights = weights
         self._settings = settings
         if scratch is not None:
             scratch.mkdir(parents=True, exist_ok=True)
+        # Absolute, for the worker runs in this very folder.
+        scratch = None if scratch is None else scratch.absolute()
         self._folder = tempfile.TemporaryDirectory(
             prefix="detector-", dir=scratch, ignore_cleanup_errors=True
         )
@@ -51,7 +51,7 @@ class DetectorProcess:
             s = self._settings
             reply = self._ask(
                 {
-                    "weights": str(self._weights),
+                    "weights": str(self._weights.absolute()),
                     "home": str(home),
                     "conf": s.conf,
                     "iou": s.iou,
@@ -73,11 +73,11 @@ class DetectorProcess:
     ) -> None:
         self._stop()
 
-    def detect(self, photos: Sequence[Path]) -> list[list[list[float]] | str]:
-        """For each photo its rows (class, x, y, w, h, confidence), or why it could not be read."""
-        found = self._ask({"photos": [str(path) for path in photos]}).get("found")
-        if not isinstance(found, list) or len(found) != len(photos):
-            raise InputError(f"{self._weights}: the detector answered for other photos than it was asked for")
+    def detect(self, images: Sequence[Path]) -> list[list[list[float]] | str]:
+        """For each image its rows (class, x, y, w, h, confidence), or why it could not be read."""
+        found = self._ask({"images": [str(path.absolute()) for path in images]}).get("found")
+        if not isinstance(found, list) or len(found) != len(images):
+            raise InputError(f"{self._weights}: the detector answered for other images than it was asked for")
         return found
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,36 +15,17 @@ from healtheat.core.boxes import Boxes, Problem, ProblemCode
 from healtheat.core.errors import InputError
 from healtheat.core.paths import is_file, is_folder, is_image, normal, relative
 from healtheat.core.text import is_unicode, shown
-from healtheat.sources.base import Edits, LabelFile, LabelledImage, Record
+from healtheat.sources.base import Edits, LabelFile, LabelFormat, LabelledImage, Record, Source, SourceOptions
 from healtheat.sources.detector.process import DetectorProcess
+from healtheat.sources.detector.settings import DetectorSettings
 from healtheat.sources.files import split_of, walk
 from healtheat.sources.yolo.line import MAX_CLASS_ID
 
 WEIGHTS_SUFFIXES = (".pt", ".onnx")
 
 
-@dataclass(frozen=True, slots=True)
-class DetectorSettings:
-    """How the detector is run; the words are those of Ultralytics."""
-
-    conf: float = 0.25  # boxes of less confidence are left out
-    iou: float = 0.7  # two boxes of a class that overlap more are one (non-maximum suppression)
-    imgsz: int | None = None  # pixels of the longer side; None: what the weights were trained with
-    device: str | None = None  # "cpu", "0", "mps"; None: a GPU if there is one
-    batch: int = 16
-
-    def __post_init__(self) -> None:
-        for name in ("conf", "iou"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"detector: {name} is {getattr(self, name)}; give a number from 0 to 1")
-        if self.imgsz is not None and not 32 <= self.imgsz <= 8192:
-            raise InputError(f"detector: imgsz is {self.imgsz}; give pixels from 32 to 8192")
-        if not 1 <= self.batch <= 1024:
-            raise InputError(f"detector: batch is {self.batch}; give a number from 1 to 1024")
-
-
 class DetectorSource:
-    """Photos of a folder, labelled by a YOLO detector (`.pt` or `.onnx`) through Ultralytics.
+    """Images of a folder, labelled by a YOLO detector (`.pt` or `.onnx`) through Ultralytics.
 
     **A `.pt` file is a program: loading it runs whatever code its maker put in. Load only weights of people
     you trust, or export them to `.onnx`, which holds data alone.** Ultralytics runs in a process of its own
@@ -53,7 +33,7 @@ class DetectorSource:
     folder for temporary files), removed at the end. That keeps honest weights quiet; it is no cage for
     hostile ones.
 
-    `line` is the rank of a box among those of its photo, by falling confidence. There is no label file:
+    `line` is the rank of a box among those of its image, by falling confidence. There is no label file:
     `label_path` is "", and the weights are the one LabelFile.
     """
 
@@ -75,7 +55,7 @@ class DetectorSource:
         self.settings = settings or DetectorSettings()
         self._scratch = scratch
         if not is_folder(data):
-            raise InputError(f"{data}: not a folder; a detector needs the folder of the photos")
+            raise InputError(f"{data}: not a folder; a detector needs the folder of the images")
         if self.weights.suffix.lower() not in WEIGHTS_SUFFIXES:
             raise InputError(f"{weights}: not weights of a YOLO detector; give a .pt or .onnx file")
         if not is_file(self.weights):  # Ultralytics would go and download a file of that name
@@ -89,9 +69,9 @@ class DetectorSource:
         self.root = normal(data)
 
     def read(self) -> Iterator[Record]:
-        """The weights, then photos sorted by path, detected batch by batch. Raises InputError.
+        """The weights, then images sorted by path, detected batch by batch. Raises InputError.
 
-        A photo that the detector cannot read is a problem, and "unlabelled".
+        An image that the detector cannot read is a problem, and "unlabelled".
         """
         bad: list[Problem] = []
 
@@ -102,7 +82,7 @@ class DetectorSource:
         photos = (path for path in walk(self.root, on_bad) if is_image(path.name))
         batch = list(islice(photos, self.settings.batch))
         if not batch:
-            raise InputError(f"{self.data}: no photo in it; give the folder of the photos")
+            raise InputError(f"{self.data}: no image in it; give the folder of the images")
         yield LabelFile(relative(self.weights, self.root), _sha256(self.weights), self.weights.stat().st_size)
         with DetectorProcess(self.weights, self.settings, self._scratch) as detector:
             self.names.update(_checked_names(detector.names, self.weights))
@@ -150,3 +130,18 @@ def _checked_names(names: Any, weights: Path) -> dict[int, str]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _open(data: Path, options: SourceOptions) -> Source:
+    assert options.weights is not None
+    return DetectorSource(data, options.weights, options.detector, scratch=options.scratch)
+
+
+DETECTOR = LabelFormat(
+    kind=DetectorSource.kind,
+    given="a folder of images together with the weights of a YOLO detector",
+    recognises=lambda data: True,  # weights were given: DetectorSource says what is wrong with `data`
+    open=_open,
+    needs=frozenset({"weights"}),
+    takes=frozenset({"weights"}),
+)

@@ -87,20 +87,20 @@ class Worker:
             self._options["imgsz"] = imgsz
         self.names = {int(ident): str(name) for ident, name in self._model.names.items()}
 
-    def detect(self, photos: list[str]) -> list[list[list[float]] | str]:
-        """Rows (class, x, y, w, h, confidence) of each photo, or why it cannot be read."""
+    def detect(self, images: list[str]) -> list[list[list[float]] | str]:
+        """Rows (class, x, y, w, h, confidence) of each image, or why it cannot be read."""
         imread = import_module("ultralytics.utils.patches").imread
-        found: list[list[list[float]] | str] = ["no pixels could be decoded"] * len(photos)
+        found: list[list[list[float]] | str] = ["no pixels could be decoded"] * len(images)
         by_shape: defaultdict[tuple[int, ...], list[tuple[int, Any]]] = defaultdict(list)
-        for place, photo in enumerate(photos):
+        for place, path in enumerate(images):
             try:
-                image = imread(photo)  # as in training: EXIF orientation applied
+                image = imread(path)  # as in training: EXIF orientation applied
             except Exception as error:  # OpenCV's own class is no part of Python's hierarchy of errors
                 found[place] = str(error).strip().splitlines()[-1][:200]
                 continue
             if image is not None:
                 by_shape[image.shape].append((place, image))
-        # Ultralytics pads a batch of unlike photos in another way than each alone, and detects other boxes.
+        # Ultralytics pads a batch of unlike images in another way than each alone, and detects other boxes.
         for group in by_shape.values():
             results = self._model.predict([image for _, image in group], batch=len(group), **self._options)
             for (place, _), result in zip(group, results, strict=True):
@@ -129,7 +129,7 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
                 worker = Worker(request)
                 reply: dict[str, Any] = {"names": worker.names}
             else:
-                reply = {"found": worker.detect(request["photos"])}
+                reply = {"found": worker.detect(request["images"])}
         except Exception as error:  # whatever it is, the parent tells it
             first = (str(error).strip().splitlines() or [""])[0]
             reply = {"error": f"{type(error).__name__}: {first}"}

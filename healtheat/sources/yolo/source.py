@@ -11,6 +11,7 @@ from healtheat.core.errors import InputError
 from healtheat.core.paths import (
     IMAGE_SUFFIXES,
     is_any_image,
+    is_file,
     is_folder,
     is_image,
     normal,
@@ -18,7 +19,7 @@ from healtheat.core.paths import (
     yolo_label_path,
 )
 from healtheat.core.text import Content, Missing, Unreadable, read_small, shown
-from healtheat.sources.base import Edits, LabelFile, LabelledImage, Record
+from healtheat.sources.base import Edits, LabelFile, LabelFormat, LabelledImage, Record, Source, SourceOptions
 from healtheat.sources.files import split_of, walk
 from healtheat.sources.yolo.data_yaml import Split, load_data_yaml
 from healtheat.sources.yolo.image_list import listed_images
@@ -170,3 +171,45 @@ class _State:
     label_folders: set[Path] = field(default_factory=set)
     lists: set[str] = field(default_factory=set)
     bad_paths: set[str] = field(default_factory=set)
+
+
+def _recognises(data: Path) -> bool:
+    return bool(_yamls(data)) or _has_both_folders(data) if is_folder(data) else _is_yaml(data)
+
+
+def _open(data: Path, options: SourceOptions) -> Source:
+    return YoloSource(_yaml_in(data) if is_folder(data) else data)
+
+
+def _yaml_in(folder: Path) -> Path:
+    """The data.yaml of a folder: the file of that name, or its only YAML; else the folder itself."""
+    found = _yamls(folder)
+    named = [path for path in found if path.stem.lower() == "data"]
+    if len(named) == 1 or len(found) == 1:
+        return (named or found)[0]
+    if found:
+        listed = ", ".join(path.name for path in found[:5])
+        raise InputError(f"{folder}: has several YAML files ({listed}); give the one to read")
+    if not _has_both_folders(folder):
+        raise InputError(f"{folder}: has no data.yaml and no folders images/ and labels/; give {YOLO.given}")
+    return folder
+
+
+def _yamls(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if _is_yaml(path) and is_file(path))
+
+
+def _is_yaml(path: Path) -> bool:
+    return path.suffix.lower() in (".yaml", ".yml")
+
+
+def _has_both_folders(folder: Path) -> bool:
+    return is_folder(folder / "images") and is_folder(folder / "labels")
+
+
+YOLO = LabelFormat(
+    kind=YoloSource.kind,
+    given="a data.yaml or a folder with images/ and labels/",
+    recognises=_recognises,
+    open=_open,
+)
