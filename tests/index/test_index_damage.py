@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from healtheat.core.errors import BadIndex, InputError
 from healtheat.index import Index
 from healtheat.index.manifest import Manifest
-from tests.index.conftest import Build
+from tests.building.conftest import Build
 
 LAST_WORDS = "who: 김약사"
 

@@ -10,7 +10,7 @@ from healtheat.findings.score import rescore, update_findings
 from healtheat.index import Index
 from healtheat.signals.base import Samples, Scores, Signal
 from healtheat.signals.geometry import Geometry
-from tests.index.conftest import Build
+from tests.building.conftest import Build
 from tests.index.small_set import tables
 
 BOXES, TILES = 36, 24

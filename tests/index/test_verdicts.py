@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from healtheat.core.errors import BadIndex, InputError
 from healtheat.index import Index
 from healtheat.index.verdicts.log import HEAD_NAME, LOG_NAME, TORN_NAME, VerdictLog
-from tests.index.conftest import Build
+from tests.building.conftest import Build
 
 ABOUT = {"box_key": "k", "image": "images/사진 1.png", "line": 0, "class_id": 3, "issue": "mislabel"}
 

@@ -13,8 +13,7 @@ from healtheat.core.paths import contained
 from healtheat.sources import open_source
 from healtheat.sources.coco import merge as coco_merge
 from healtheat.sources.coco.source import split_of_file
-
-from .conftest import Read, Tree
+from tests.sources.reading import Read, Tree
 
 
 def coco(images, annotations, categories=((0, "a"), (1899, "보령부스파정 5mg"))):

@@ -10,8 +10,7 @@ import pytest
 from healtheat.core.errors import InputError
 from healtheat.sources import open_source
 from healtheat.sources.yolo.source import YoloSource
-
-from .conftest import Read
+from tests.sources.reading import Read
 
 BOX = "0 .5 .5 .1 .1\n"
 

@@ -14,8 +14,7 @@ import pytest
 from healtheat.core.boxes import ProblemCode
 from healtheat.core.errors import InputError
 from healtheat.sources import DetectorSettings, open_source
-
-from .conftest import Read
+from tests.sources.reading import Read
 
 pytest.importorskip("ultralytics", reason="ultralytics is not installed")
 

@@ -19,7 +19,7 @@ from healtheat.crops import CropPolicy, cut, open_image
 from healtheat.index import Index, cache
 from healtheat.sources.base import LabelledImage
 from healtheat.sources.yolo.source import YoloSource
-from tests.index.conftest import Build
+from tests.building.conftest import Build
 from tests.index.small_set import NAMES, FakeEncoder, tables, write_set
 
 BOXES, TILES = 36, 24

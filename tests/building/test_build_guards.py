@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from healtheat.core.errors import BadIndex, EncoderError, IndexBusy, InputError
 from healtheat.findings.score import rescore
 from healtheat.index import Index
-from tests.index.conftest import Build
+from tests.building.conftest import Build
 from tests.index.small_set import FakeEncoder, tables
 
 BOXES, TILES = 36, 24
