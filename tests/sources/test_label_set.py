@@ -20,7 +20,7 @@ def test_a_folder_with_an_image_of_any_kind_is_not_labels_alone(tree: Tree, suff
     tree.put("a.txt", BOX)
     assert read_label_set(tree.root).images == ("a.txt",)
     tree.put(f"a{suffix.upper()}")
-    with pytest.raises(InputError, match="images and text files, but neither data.yaml nor folders"):
+    with pytest.raises(InputError, match="images and text files, but neither"):
         read_label_set(tree.root)
 
 
@@ -41,7 +41,7 @@ def test_only_a_line_without_a_box_is_a_broken_line(tmp_path: Path) -> None:
     file.write_text("3 1 1 1 1\n4 .5 .5 0 0\n5 .5 .5 .1 .1\n5 .5 .5 .1 .1\n", encoding="utf-8")
     codes = {0: ProblemCode.UNKNOWN_CLASS, 1: ProblemCode.BAD_LINE, 3: ProblemCode.REPEATED_LINE}
     problems = [Problem(code, "a.txt", line, "whatever the words") for line, code in codes.items()]
-    leak = Problem(ProblemCode.LEAK, "train.txt", 1, "exact duplicate of line 1")  # a line of a list, no label
+    leak = Problem(ProblemCode.LEAK, "train.txt", 1, "exact duplicate of line 1")  # of a list
     whole = Problem(ProblemCode.BAD_LABEL_FILE, "a.txt", None, "not read")
     assert broken_classes([*problems, leak, whole], file) == (3, 4)
     assert broken_classes([*problems, leak, whole]) == (NO_CLASS, NO_CLASS)
