@@ -17,7 +17,7 @@ import yaml
 from benchmarks.quality import run_planter
 from healtheat.building.build import build
 from healtheat.cleanup import plan_apply
-from healtheat.core.atomic import write_atomic
+from healtheat.core.atomic import write_file
 from healtheat.embedding import load_encoder
 from healtheat.index import Index
 from healtheat.sources import open_source
@@ -149,4 +149,4 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 def write_json(path: Path, content: object) -> None:
     """Whole or not at all."""
-    write_atomic(path, json.dumps(content, indent=1, ensure_ascii=False).encode())
+    write_file(path, json.dumps(content, indent=1, ensure_ascii=False).encode())

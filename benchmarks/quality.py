@@ -29,7 +29,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from benchmarks.peers import PEERS
 from healtheat.building.build import build
-from healtheat.core.atomic import write_atomic
+from healtheat.core.atomic import write_file
 from healtheat.embedding import DEFAULT, load_encoder
 from healtheat.findings.query import Filters, query
 from healtheat.index import Index
@@ -276,7 +276,7 @@ def main() -> None:
                     done = work / f"rows-{encoder}-{profile}-{seed}.json"
                     if not done.is_file():  # with --work a run that was stopped goes on
                         found = measure(encoder, profile, int(seed), work, not args.no_peers)
-                        write_atomic(done, json.dumps(found).encode())
+                        write_file(done, json.dumps(found).encode())
                     rows += json.loads(done.read_text(encoding="utf-8"))
                     last = [r for r in rows if r["seed"] == int(seed) and r["method"] == RANKING][-1]
                     print(

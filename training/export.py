@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from healtheat.core.atomic import write_atomic
+from healtheat.core.atomic import replacing_file, write_file
 from training.batches import Material
 from training.model import (
     CONFIG,
@@ -102,7 +102,7 @@ def image_onnx(model: Any, subspace: Subspace, path: Path) -> None:
         dynamic_axes={"pixels": {0: "batch"}, "embedding": {0: "batch"}},
         opset_version=17, dynamo=False,
     )  # fmt: skip
-    write_atomic(path, halve(onnx.load(str(temporary))).SerializeToString())
+    write_file(path, halve(onnx.load(str(temporary))).SerializeToString())
     temporary.unlink()
 
 
@@ -145,7 +145,7 @@ def export(
     subspace = fit_on_training_pills(folded, material, RESOLUTION_PX, seed, views)
     image_onnx(folded, subspace, out / "image.onnx")
     questions = json.dumps(question_vectors(folded), ensure_ascii=False, separators=(",", ":"))
-    write_atomic(out / "questions.json", (questions + "\n").encode("utf-8"))
+    write_file(out / "questions.json", (questions + "\n").encode("utf-8"))
     whole = build_model(imagenet=False)
     state = {k: v for k, v in folded.state_dict().items() if not k.startswith("visual.trunk.")}
     whole.load_state_dict(state, strict=False)
@@ -155,11 +155,10 @@ def export(
         for k, v in whole.state_dict().items()
         if "attn_mask" not in k
     }
-    temporary = out / "open_clip_model.safetensors.part"
-    save_file(half, temporary, metadata={"format": "pt"})
-    temporary.chmod(0o644)  # the library writes it readable by its owner alone
-    temporary.replace(out / "open_clip_model.safetensors")
-    write_atomic(out / "open_clip_config.json", (json.dumps(CONFIG, indent=2) + "\n").encode("utf-8"))
+    with replacing_file(out / "open_clip_model.safetensors") as temporary:
+        save_file(half, temporary, metadata={"format": "pt"})
+        temporary.chmod(0o644)  # the library writes it readable by its owner alone
+    write_file(out / "open_clip_config.json", (json.dumps(CONFIG, indent=2) + "\n").encode("utf-8"))
     pre = CONFIG["preprocess_cfg"]
     network = (out / "image.onnx").read_bytes()
     tower_dim = EMBED_DIM + DIM
@@ -176,7 +175,7 @@ def export(
             "licence": "Apache-2.0",
         },
     }  # fmt: skip
-    write_atomic(out / "encoder.json", (json.dumps(spec, indent=2) + "\n").encode("utf-8"))
+    write_file(out / "encoder.json", (json.dumps(spec, indent=2) + "\n").encode("utf-8"))
     names = (
         "image.onnx",
         "questions.json",

@@ -25,6 +25,7 @@ import timm
 import torch
 from onnx import numpy_helper
 
+from healtheat.core.atomic import write_file
 from healtheat.embedding.colour import COLOUR_DIM
 
 OUT = Path(__file__).resolve().parents[1] / "healtheat" / "embedding" / "imagenet"
@@ -138,14 +139,11 @@ def main(out: Path = OUT) -> None:
             "licence": "Apache-2.0",
         },
     }
-    out.mkdir(parents=True, exist_ok=True)
     for name, content in (
         ("image.onnx", data),
         ("encoder.json", (json.dumps(spec, indent=2) + "\n").encode()),
     ):
-        part = out / (name + ".part")
-        part.write_bytes(content)
-        part.replace(out / name)
+        write_file(out / name, content)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.core.atomic import write_atomic
+from healtheat.core.atomic import write_file
 from training.segment import Blob, find_pills
 
 CANVAS_PX = 160
@@ -132,7 +132,7 @@ def prepare(work: Path, root: Path, processes: int = 2) -> dict[str, int]:
     np.save(work / "tiles.npy", np.stack(tiles))
     lines = (json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
     # Last and at once: the file says that all of them are done.
-    write_atomic(work / "pills.jsonl", "".join(lines).encode())
+    write_file(work / "pills.jsonl", "".join(lines).encode())
     return {
         "photos": len(jobs), "photos_with_pills": len({r["photo"] for r in rows}), "pills": len(rows),
         "products": len({r["product"] for r in rows}),

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from healtheat.core.atomic import write_atomic
+from healtheat.core.atomic import replacing_file, write_file
 from training.batches import BatchMaker, Material, choose, load_material, look_alike_groups
 from training.losses import caption_loss, identity_loss
 from training.model import RESOLUTION_PX, build_model, fold_batch_norm
@@ -123,12 +123,8 @@ class Trainer:
         }
 
     def save(self, path: Path) -> None:
-        temporary = path.with_suffix(".part")
-        with temporary.open("wb") as f:
-            torch.save(self.state(), f)
-            f.flush()
-            os.fsync(f.fileno())
-        temporary.replace(path)
+        with replacing_file(path) as temporary, temporary.open("wb") as file:
+            torch.save(self.state(), file)  # a path would put its random name into the archive
 
     def load(self, path: Path) -> None:
         state = torch.load(path, weights_only=True)
@@ -193,7 +189,7 @@ def add_row(curve: Path, row: dict[str, Any]) -> None:
     writer = csv.DictWriter(text, row.keys(), extrasaction="ignore")
     writer.writeheader()
     writer.writerows([*old, row])
-    write_atomic(curve, text.getvalue().encode())
+    write_file(curve, text.getvalue().encode())
 
 
 def train(work: Path, settings: Settings, tell: Callable[[str], None]) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
@@ -12,7 +11,7 @@ import yaml
 
 from healtheat.cleanup.lists import write_lists
 from healtheat.cleanup.plan import ApplyPlan, Edit, Photo
-from healtheat.core.atomic import sync_file, sync_folder
+from healtheat.core.atomic import replacing_folder
 from healtheat.core.errors import InputError
 from healtheat.core.paths import is_folder, yolo_label_path
 from healtheat.core.progress import Progress, silent
@@ -39,28 +38,12 @@ def write_copy(plan: ApplyPlan, to: Path, *, progress: Progress = silent) -> Non
     """
     to = Path(os.path.abspath(to))  # noqa: PTH100 - links stay links
     _check_target(plan, to)
-    staged = to.with_name(f".{to.name}.healtheat-unfinished")
-    if staged.is_dir() and not staged.is_symlink():  # nobody else uses such a name: a run that was killed
-        shutil.rmtree(staged)
-    to.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        staged.mkdir()
-    except FileExistsError:
-        raise InputError(f"{staged}: is in the way; remove it") from None
-    try:
+    with replacing_folder(to) as staged:
         write = _yolo if plan.kind == "yolo" else _coco
         write(plan, staged, to, progress)
         (staged / LISTS_FOLDER).mkdir()
         write_lists(plan, staged / LISTS_FOLDER)
-        for path in staged.rglob("*"):
-            (sync_folder if path.is_dir() else sync_file)(path)
-        if to.exists():
-            to.rmdir()  # empty, as checked
-        staged.replace(to)
-    except BaseException:
-        shutil.rmtree(staged, ignore_errors=True)
-        raise
-    sync_folder(to.parent)
+        _check_target(plan, to)  # somebody may have put something there meanwhile
 
 
 def _check_target(plan: ApplyPlan, to: Path) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from healtheat.core.atomic import sha256_file, sync_folder
+from healtheat.core.atomic import replacing_file, sha256_file, sweep, sync_folder
 from healtheat.core.errors import InputError
 
 _NUMPY = b"\x93NUMPY"  # what Ultralytics' label caches begin with
@@ -23,22 +22,19 @@ def hash_of(file: Path) -> str:
 
 
 def put(file: Path, data: bytes, like: Path, *, times: bool = True) -> None:
-    """Put `data` at `file`, whole or not at all, with the rights of `like`, and its times if `times`."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = partial_of(file)
-    partial.unlink(missing_ok=True)
-    with partial.open("xb") as out:
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
-    (shutil.copystat if times else shutil.copymode)(like, partial)
-    partial.replace(file)
-    sync_folder(file.parent)
+    """Put `data` at `file`, whole or not at all, with the rights of `like`, and its times if `times`.
+
+    The folder may be large, so it is not swept; the cleanup does that once (`sweep_folders`).
+    """
+    with replacing_file(file, swept=True) as staged:
+        staged.write_bytes(data)
+        (shutil.copystat if times else shutil.copymode)(like, staged)
 
 
-def partial_of(file: Path) -> Path:
-    """The name a file has while it is written. A kill may leave it; whoever goes on removes it."""
-    return file.with_name(f".{file.name}.healtheat-partial")
+def sweep_folders(files: Iterable[Path]) -> None:
+    """Remove what a killed cleanup left beside these files."""
+    for folder in {file.parent for file in files}:
+        sweep(folder)
 
 
 def quarantine(file: Path, kept: Path, sha256: str) -> bytes:

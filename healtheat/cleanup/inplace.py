@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from healtheat.cleanup.edits import without_annotations, without_lines
-from healtheat.cleanup.files import caches, hash_of, partial_of, put, quarantine, remove
+from healtheat.cleanup.files import caches, hash_of, put, quarantine, remove, sweep_folders
 from healtheat.cleanup.lists import write_lists
 from healtheat.cleanup.plan import ApplyPlan
 from healtheat.cleanup.run import Run, Step, create, inside, one_at_a_time, pending
@@ -85,10 +85,9 @@ def _work(run: Run, progress: Progress) -> None:
     """Do every step that is not done yet. Safe to repeat from any point."""
     steps = run.plan.steps
     found = [_found(run, step) for step in steps]  # nothing is touched if one of them is not as expected
+    sweep_folders(place for step in steps for place in (run.file(step), run.original(step)))
     for number, (step, now) in enumerate(zip(steps, found, strict=True)):
         file = run.file(step)
-        if file.parent.is_dir():
-            partial_of(file).unlink(missing_ok=True)
         if now == step.before:
             data = quarantine(file, run.original(step), step.before)
             run.note("step", step=number, path=step.path, kind=step.kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from healtheat.cleanup.files import caches, hash_of, partial_of, put, quarantine, remove
+from healtheat.cleanup.files import caches, hash_of, put, quarantine, remove, sweep_folders
 from healtheat.cleanup.run import REPLACED, Run, Step, one_at_a_time, runs
 from healtheat.core.errors import InputError
 from healtheat.core.paths import relative
@@ -63,11 +63,10 @@ def _check(run: Run) -> list[str]:
 
 
 def _restore(run: Run, left: set[str], progress: Progress) -> list[str]:
+    sweep_folders(place for step in run.plan.steps for place in (run.file(step), run.original(step)))
     restored = []
     for number, step in enumerate(reversed(run.plan.steps)):
         file = run.file(step)
-        if file.parent.is_dir():
-            partial_of(file).unlink(missing_ok=True)
         if step.path not in left and hash_of(file) != step.before:
             kept = run.original(step)
             put(file, kept.read_bytes(), kept)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from typing import Annotated, Any, Literal
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from healtheat.core.atomic import canonical_json, sync_file, sync_folder
+from healtheat.core.atomic import canonical_json, replacing_folder, sync_folder
 from healtheat.core.errors import InputError
 from healtheat.core.paths import contained
 from healtheat.index.target import QUARANTINE
@@ -150,24 +149,18 @@ def create(
     """Write the folder of a new run; from here on it is pending. Nothing else is touched yet."""
     home = root / HOME
     home.mkdir(parents=True, exist_ok=True)
-    staged = home / ".new"
-    shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir()
-    write_lists(staged)
     plan = StoredPlan(
         version=1,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         steps=steps,
         label_folders=label_folders,
     )
-    (staged / PLAN).write_bytes(canonical_json(plan.model_dump(mode="json"), indent=1) + b"\n")
-    for path in staged.iterdir():
-        sync_file(path)
-    sync_folder(staged)
     number = max((int(f.name) for f in home.iterdir() if f.name.isdecimal()), default=0) + 1
     folder = home / f"{number:04d}"
-    staged.replace(folder)
-    for path in (home, home.parent, root):
+    with replacing_folder(folder) as staged:
+        write_lists(staged)
+        (staged / PLAN).write_bytes(canonical_json(plan.model_dump(mode="json"), indent=1) + b"\n")
+    for path in (home.parent, root):
         sync_folder(path)
     return Run(root, folder, plan)
 

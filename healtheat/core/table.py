@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from healtheat.core.atomic import sync_file, sync_folder
+from healtheat.core.atomic import replacing_file
 from healtheat.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,7 +66,7 @@ def write_table(
     if to.is_dir() or (to.exists() and not overwrite):
         mend = "give a file" if to.is_dir() else "choose another name or add --overwrite"
         raise InputError(f"{to}: exists already; {mend}")
-    with replacing(to) as staged:
+    with replacing_file(to) as staged:
         if format == "parquet":
             import pyarrow.parquet as pq
 
@@ -89,20 +87,6 @@ def formula_cells(table: pa.Table) -> int:
         for row in _rows(table)
         for value in row.values()
     )
-
-
-@contextlib.contextmanager
-def replacing(to: Path) -> Iterator[Path]:
-    """A temporary name beside `to`; when the block ends well it is synced and takes the place of `to`."""
-    to.parent.mkdir(parents=True, exist_ok=True)
-    staged = to.with_name(f".{to.name}.{os.getpid()}.tmp")
-    try:
-        yield staged
-        sync_file(staged)
-        staged.replace(to)
-        sync_folder(to.parent)
-    finally:
-        staged.unlink(missing_ok=True)
 
 
 class _LineFeed:

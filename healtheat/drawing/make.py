@@ -6,8 +6,6 @@ import hashlib
 import json
 import multiprocessing
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -19,6 +17,7 @@ import numpy as np
 import PIL
 import yaml
 
+from healtheat.core.atomic import replacing_folder
 from healtheat.core.errors import InputError
 from healtheat.core.paths import yolo_label_path
 from healtheat.core.progress import Progress, silent
@@ -78,20 +77,12 @@ def make_demo(
     old = _check_target(out)
     if old and old["settings"] == settings:
         return _describe(out, reused=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", suffix=".partial", dir=out.parent))
-    staging = work / "set"  # mkdtemp's own folder is closed to other users; the set should not be
-    try:
-        staging.mkdir()
+    with replacing_folder(out) as staging:
         _write(staging, seed, photos, products, workers, progress)
         files = {p: _sha256(staging / p) for p in _files(staging)}
         with (staging / MARKER).open("w", encoding="utf-8", newline="\n") as file:
             json.dump({"settings": settings, "files": files}, file, ensure_ascii=False, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        _swap_in(staging, out)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        _check_target(out)  # somebody may have put something there meanwhile
     return _describe(out, reused=False)
 
 
@@ -197,19 +188,6 @@ def _check_target(out: Path) -> dict[str, Any] | None:
         if path not in present or _sha256(out / path) != known[path]:
             raise InputError(f"{out / path}: was changed since the demo set was written; {mend}")
     return marker
-
-
-def _swap_in(staging: Path, out: Path) -> None:
-    """Put the finished folder in its place; an older demo set is set aside beside it first."""
-    aside = staging.with_name("old")
-    if out.exists():
-        out.rename(aside)
-    try:
-        staging.rename(out)
-    except OSError:
-        if aside.exists():
-            aside.rename(out)
-        raise
 
 
 def _describe(out: Path, reused: bool) -> DemoSet:

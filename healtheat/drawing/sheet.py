@@ -9,6 +9,8 @@ from typing import Any
 import yaml
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from healtheat.core.atomic import replacing_file
+
 CELL_PX, CAPTION_PX, GAP_PX = 220, 66, 14
 INK, PAPER, SOFT, MARK = "#1f2328", "#ffffff", "#59636e", "#d1242f"
 # Fonts with Korean letters, where Linux, Windows and macOS keep them.
@@ -137,7 +139,6 @@ def contact_sheet(
         draw.text((x, y + CELL_PX + 23), _fit(draw, label, font, CELL_PX), fill=INK, font=font)
         draw.text((x, y + CELL_PX + 43), _fit(draw, advice, font, CELL_PX), fill=SOFT, font=font)
     out_png = Path(out_png)
-    partial = out_png.with_name(f".{out_png.name}.partial")
-    sheet.save(partial, "PNG", optimize=True)
-    partial.replace(out_png)
+    with replacing_file(out_png) as staged:
+        sheet.save(staged, "PNG", optimize=True)
     return out_png

@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from healtheat.core.atomic import replacing_file
 from healtheat.core.errors import HealtheatError
 from healtheat.core.progress import Progress, silent
-from healtheat.core.table import replacing
 from healtheat.exporting.handoff import HandOff, HandPhoto
 from healtheat.view.projection import project
 
@@ -57,7 +57,7 @@ def write_atlas(
     places = project(index.vectors(ids))
     schema = SCHEMA.append(pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])))
     schema = schema if images else SCHEMA
-    with replacing(to) as staged, pq.ParquetWriter(staged, schema, compression="zstd") as writer:
+    with replacing_file(to) as staged, pq.ParquetWriter(staged, schema, compression="zstd") as writer:
         for start in range(0, max(len(boxes), 1), _ROWS):
             rows, opened = [], _Photo(index)
             for at, (photo, box) in enumerate(boxes[start : start + _ROWS], start):

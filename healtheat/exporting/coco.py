@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from healtheat.core.table import replacing
+from healtheat.core.atomic import replacing_file
 from healtheat.exporting.handoff import HandBox, HandOff, HandPhoto, xyxy_px
 
 
@@ -20,7 +20,7 @@ def write_coco(given: HandOff, to: Path) -> list[Path]:
         {"id": class_id, "name": name or str(class_id), "supercategory": ""}
         for class_id, name in given.names.items()
     ]
-    with replacing(to) as staged, staged.open("w", encoding="utf-8", newline="\n") as file:
+    with replacing_file(to) as staged, staged.open("w", encoding="utf-8", newline="\n") as file:
         file.write('{"info": {"description": "healtheat"}, "licenses": [],\n"categories": ')
         file.write(json.dumps(categories, ensure_ascii=False))
         file.write(',\n"images": [')

@@ -9,7 +9,7 @@ from typing import Any
 from xml.sax.saxutils import XMLGenerator
 from xml.sax.xmlreader import AttributesImpl
 
-from healtheat.core.table import replacing
+from healtheat.core.atomic import replacing_file
 from healtheat.exporting.handoff import ATTRIBUTES, HandOff, HandPhoto, files_of, xyxy_px
 
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")  # XML 1.0, section 2.2
@@ -22,10 +22,10 @@ def write_cvat(given: HandOff, to: Path) -> list[Path]:
     its attributes. Findings about no box become tags of the class they are about.
     """
     _, labels = files_of("cvat", to)
-    with replacing(to) as staged, staged.open("w", encoding="utf-8", newline="\n") as file:
+    with replacing_file(to) as staged, staged.open("w", encoding="utf-8", newline="\n") as file:
         out = _Xml(XMLGenerator(file, "utf-8", short_empty_elements=True))
         out.document(given)
-    with replacing(labels) as staged:
+    with replacing_file(labels) as staged:
         text = json.dumps(_raw_labels(given), ensure_ascii=False, indent=1)
         staged.write_text(text + "\n", encoding="utf-8", newline="\n")
     return [to, labels]

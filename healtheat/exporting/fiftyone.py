@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from healtheat.core.atomic import replacing_file
 from healtheat.core.errors import InputError
-from healtheat.core.table import replacing
 from healtheat.exporting.handoff import HandBox, HandOff, files_of
 
 
@@ -35,7 +35,7 @@ def write_fiftyone(given: HandOff, to: Path, *, overwrite: bool = False) -> list
     }
     places = {key[photo.image_id]: photo.file.absolute().as_posix() for photo in given.photos}
     for path, value in ((data, places), (labels, content)):
-        with replacing(path) as staged:
+        with replacing_file(path) as staged:
             text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1)
             staged.write_text(text + "\n", encoding="utf-8", newline="\n")
     return [labels, data]

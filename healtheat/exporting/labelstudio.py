@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from healtheat.core.table import replacing
+from healtheat.core.atomic import replacing_file
 from healtheat.exporting.handoff import HandBox, HandOff, HandPhoto, files_of
 
 LOCAL_FILES = "/data/local-files/?d="  # what Label Studio serves from its document root
@@ -23,14 +23,14 @@ def write_labelstudio(given: HandOff, to: Path) -> list[Path]:
     line and what was found. Numbers are percent of the photo, as the format wants it.
     """
     _, config = files_of("labelstudio", to)
-    with replacing(to) as staged, staged.open("w", encoding="utf-8", newline="\n") as file:
+    with replacing_file(to) as staged, staged.open("w", encoding="utf-8", newline="\n") as file:
         start = "[\n"
         for photo in given.photos:
             file.write(start + json.dumps(_task(photo, given), ensure_ascii=False, allow_nan=False))
             start = ",\n"
         file.write("\n]\n" if given.photos else "[]\n")
     labels = "\n".join(f"    <Label value={quoteattr(text)}/>" for text in given.labels.values())
-    with replacing(config) as staged:
+    with replacing_file(config) as staged:
         staged.write_text(
             f'<View>\n  <Image name="{TO_NAME}" value="$image" zoom="true"/>\n'
             f'  <RectangleLabels name="{FROM_NAME}" toName="{TO_NAME}">\n{labels}\n'

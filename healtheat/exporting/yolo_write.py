@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path, PurePosixPath
@@ -13,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 import yaml
 
-from healtheat.core.atomic import sync_file, sync_folder
+from healtheat.core.atomic import replacing_folder
 from healtheat.core.errors import InputError
 from healtheat.core.paths import yolo_label_path
 from healtheat.core.table import write_csv
@@ -32,10 +31,7 @@ def write_cleanup(plan: CleanupPlan, to: Path, *, overwrite: bool = False) -> li
     """
     to = Path(os.path.abspath(to))  # noqa: PTH100 - resolve() would follow links, which training does not
     check_target(plan, to, overwrite=overwrite)
-    staged = to.with_name(f".{to.name}.{os.getpid()}.tmp")
-    to.parent.mkdir(parents=True, exist_ok=True)
-    staged.mkdir()
-    try:
+    with replacing_folder(to) as staged:
         listed: dict[str, list[str]] = {}
         for photo in plan.kept:
             file = _edit(photo, plan, staged, to) if photo.drop_lines else photo.file
@@ -49,12 +45,7 @@ def write_cleanup(plan: CleanupPlan, to: Path, *, overwrite: bool = False) -> li
         names.append(_write_csv(staged / "findings.csv", plan.decided_by))
         summary = json.dumps(summarise(plan), ensure_ascii=False, indent=1)
         names.append(_write_lines(staged / SUMMARY, [summary]))
-        for path in staged.rglob("*"):
-            if path.is_file():
-                sync_file(path)
-        _swap(staged, to)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
+        check_target(plan, to, overwrite=overwrite)  # somebody may have put something there meanwhile
     return names
 
 
@@ -136,13 +127,3 @@ def _write_csv(path: Path, table: pa.Table) -> str:
     with path.open("w", encoding="utf-8", newline="") as file:
         write_csv(table, file)
     return path.name
-
-
-def _swap(staged: Path, to: Path) -> None:
-    """Put `staged` in the place of `to`; an earlier cleanup goes only when the new one stands."""
-    old = to.with_name(f".{to.name}.{os.getpid()}.old")
-    if to.exists():
-        to.replace(old)
-    staged.replace(to)
-    sync_folder(to.parent)
-    shutil.rmtree(old, ignore_errors=True)

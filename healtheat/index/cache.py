@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.core.atomic import write_atomic
+from healtheat.core.atomic import write_file
 from healtheat.crops import CROP_MEASURES
 from healtheat.index.keys import KEY_BYTES
 
@@ -110,7 +110,7 @@ class VectorPool:
         self._folder.mkdir(exist_ok=True)
         path = self._folder / f"{self._next:06d}.chunk"
         self._next += 1
-        write_atomic(path, self._pack())
+        write_file(path, self._pack())
         self._images.update(self._new_images)
         self._new_images = {}
         self._new = {}

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from healtheat.core.atomic import sha256_file, sync_file, sync_folder, write_atomic
+from healtheat.core.atomic import is_temporary, sha256_file, sync_file, sync_folder, write_file
 from healtheat.core.errors import BadIndex, IndexBusy, InputError
 from healtheat.index.cache import CACHE_FOLDER
 from healtheat.index.lock import LOCK_NAME, VERDICT_LOCK_NAME, builder_lock
@@ -35,9 +35,9 @@ def foreign_entries(index_path: Path) -> list[str]:
         raise InputError(f"{index_path} is not a folder; give another --index")
     odd = []
     for entry in sorted(index_path.iterdir()):
-        name = entry.name.removesuffix(".tmp")
         plain = not entry.is_symlink()
-        if entry.name in _IGNORED or (plain and name in _OWN_FILES and entry.is_file()):
+        own = entry.name.removesuffix(".tmp") in _OWN_FILES or is_temporary(entry.name)
+        if entry.name in _IGNORED or (plain and own and entry.is_file()):
             continue
         if not (plain and entry.name in _OWN_FOLDERS and entry.is_dir()):
             odd.append(entry.name)
@@ -74,10 +74,10 @@ def file_entry(path: Path) -> FileEntry:
 def commit(index_path: Path, manifest: Manifest) -> None:
     """Make the staged files the index. Files of the manifest that are not staged stay as they are."""
     staging = index_path / STAGING_FOLDER
-    write_atomic(staging / MANIFEST_NAME, manifest.to_bytes())
+    write_file(staging / MANIFEST_NAME, manifest.to_bytes())
     sync_folder(staging / VECTORS_FOLDER)
     sync_folder(staging)
-    write_atomic(staging / READY_NAME, sha256_file(staging / MANIFEST_NAME).encode())
+    write_file(staging / READY_NAME, sha256_file(staging / MANIFEST_NAME).encode())
     roll_forward(index_path)
 
 

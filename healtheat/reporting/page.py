@@ -10,9 +10,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from healtheat.core.atomic import write_file
 from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
-from healtheat.core.table import replacing
 from healtheat.index import Index
 from healtheat.index.target import Places
 from healtheat.reporting.facts import PER_ISSUE, Facts, collect
@@ -54,8 +54,7 @@ def write_report(
     facts = collect(index, title=title, per_issue=per_issue, progress=progress)
     text, lost = bounded(facts, limit_bytes)
     data = text.encode("utf-8", "replace")  # a lone surrogate in a name must not cost the report
-    with replacing(to) as staged:
-        staged.write_bytes(data)
+    write_file(to, data)
     return Written(facts.counts["flags"], len(data), lost)
 
 

@@ -9,7 +9,7 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.core.atomic import write_atomic
+from healtheat.core.atomic import write_file
 from healtheat.index import Index
 from healtheat.index.cache import CACHE_FOLDER
 from healtheat.view.projection import project
@@ -36,7 +36,7 @@ def places(index: Index, box_ids: NDArray[np.int64]) -> NDArray[np.uint16]:
     np.save(data, found, allow_pickle=False)
     with contextlib.suppress(OSError):
         file.parent.mkdir(exist_ok=True)
-        write_atomic(file, data.getvalue())
+        write_file(file, data.getvalue())
         for old in file.parent.glob("map-*.npy*"):  # of earlier builds, or half written
             if old != file:
                 old.unlink()

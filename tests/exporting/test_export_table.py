@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from healtheat.core.atomic import replacing_file
 from healtheat.core.errors import InputError
 from healtheat.core.table import (
     FORMULA_STARTS,
     TABLE_FORMATS,
     formula_cells,
-    replacing,
     write_csv,
     write_json,
     write_jsonl,
@@ -137,7 +137,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     to.write_text("old", encoding="utf-8")
 
     def fail() -> None:
-        with replacing(to) as staged:
+        with replacing_file(to) as staged:
             staged.write_text("half", encoding="utf-8")
             raise OSError("disk full")
 

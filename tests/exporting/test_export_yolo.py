@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_index import MadeIndex
 
+from healtheat.core.atomic import is_temporary
 from healtheat.core.errors import InputError
 from healtheat.core.paths import yolo_label_path
 from healtheat.exporting.yolo import CleanupPlan, Drop, deciding, listable, plan_cleanup
@@ -199,7 +200,7 @@ def test_a_label_file_that_changes_between_plan_and_write(index: MadeIndex, tmp_
     with pytest.raises(InputError, match="changed since the build"):
         write_cleanup(plan, tmp_path / "cleanup")
     assert not (tmp_path / "cleanup").exists()
-    assert not [p for p in tmp_path.iterdir() if p.name.endswith(".tmp")]
+    assert not [p for p in tmp_path.iterdir() if is_temporary(p.name)]
 
 
 def test_where_it_may_be_written(index: MadeIndex, tmp_path: Path) -> None:

@@ -251,9 +251,16 @@ def test_a_link_of_a_stranger_in_place_of_the_log_is_refused(built: Path, tmp_pa
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
-def test_a_link_in_place_of_a_temporary_file_is_not_followed(built: Path, tmp_path: Path) -> None:
+def test_a_link_in_place_of_a_temporary_file_is_not_followed(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "mine").write_bytes(b"mine")
-    (built / "verdicts.head.json.tmp").symlink_to(tmp_path / "mine")
     with Index.open(built) as index:
         index.append_verdict(box_id=3, issue="mislabel", verdict="ok", who="a")
+        (built / ".healtheat-0123456789abcdef.tmp").symlink_to(tmp_path / "mine")
+        tokens = iter(["0123456789abcdef", "fedcba9876543210"])
+        monkeypatch.setattr("secrets.token_hex", lambda n: next(tokens))
+        monkeypatch.setattr("healtheat.core.atomic.sweep", lambda folder: None)  # planted after it ran
+        index.append_verdict(box_id=4, issue="mislabel", verdict="ok", who="a")
+    assert list(tokens) == []
     assert (tmp_path / "mine").read_bytes() == b"mine"

@@ -178,7 +178,7 @@ def test_whole_or_not_at_all(judged: Path, tmp_path: Path, monkeypatch: pytest.M
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(report_page.Path, "write_bytes", broken)
+        patch.setattr("os.fsync", broken)
         assert run(["report", str(judged), "--out", str(out), "--overwrite"]) == 2
     assert [file.name for file in tmp_path.iterdir()] == ["r.html"] and out.read_bytes() == b"mine"
     assert run(["report", str(judged), "--out", str(out), "--overwrite", "--per-issue", "0"]) == 0

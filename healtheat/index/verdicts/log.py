@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import TypeAdapter
 
-from healtheat.core.atomic import canonical_json, sync_folder, write_atomic
+from healtheat.core.atomic import canonical_json, sync_folder, write_file
 from healtheat.core.errors import BadIndex, InputError
 from healtheat.index.lock import verdict_lock
 
@@ -234,7 +234,7 @@ def _chain(previous: str, body: bytes) -> str:
 
 
 def _write_head(path: Path, count: int, check: str) -> None:
-    write_atomic(path, _head(count, check))
+    write_file(path, _head(count, check))
 
 
 def _head(count: int, check: str) -> bytes:
