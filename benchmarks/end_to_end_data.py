@@ -91,7 +91,7 @@ def flagged(dirty: Path, index_dir: Path, encoder: str) -> dict[str, list[tuple[
     """issue → lines that `healtheat apply --flagged` takes out of `dirty`, with default settings."""
     report = build(open_source(dirty / "data.yaml"), index_dir, encoder=load_encoder(encoder))
     if report.failures:
-        raise SystemExit(f"signals crashed: {report.failures}")
+        raise SystemExit(f"signals crashed: {', '.join(map(str, report.failures))}")
     with Index.open(index_dir, verify=False) as index:
         plan = plan_apply(index, flagged=True, drop="boxes")
     by_issue: dict[str, list[tuple[str, int]]] = {}

@@ -123,7 +123,7 @@ def measure(encoder_name: str, profile: str, seed: int, work: Path, peers: bool)
     index_dir = work / f"index-{encoder_name}"  # built again and again: only what is new is embedded
     report = build(open_source(folder / "data.yaml"), index_dir, encoder=load_encoder(encoder_name))
     if report.failures:
-        raise SystemExit(f"signals crashed: {report.failures}")
+        raise SystemExit(f"signals crashed: {', '.join(map(str, report.failures))}")
     rows: list[dict[str, object]] = []
 
     def add(method: str, score: Floats, seconds: float | None) -> None:

@@ -240,7 +240,7 @@ def test_check_names_what_it_cannot_judge() -> None:
     classes = ClassMap({"adv": 0, "mid": 1}, {0: "Advil", 1: "Midol"})
     labels = label_set(photos, {0: "Advil"})
     report = check(labels, listing(labels.images, labels.names, rule, classes))
-    assert report.table.num_rows == 1 and (report.photos, report.photos_with_findings) == (2, 1)
+    assert report.table.num_rows == 1 and (report.images, report.images_with_findings) == (2, 1)
     row = report.table.to_pylist()[0]
     assert (row["image"], row["line"], row["class_id"], row["class_name"]) == ("adv_mid.jpg", -1, 1, "Midol")
     assert [str(p) for p in report.problems] == [

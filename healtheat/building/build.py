@@ -31,6 +31,7 @@ from healtheat.core.progress import Progress, silent
 from healtheat.crops import CropPolicy
 from healtheat.embedding import QUESTIONS, Encoder
 from healtheat.findings.flag import FindingSettings
+from healtheat.findings.outcome import Failure, Flags
 from healtheat.findings.score import add_tables, score, summary
 from healtheat.index import FORMAT_VERSION, Index
 from healtheat.index.cache import CACHE_FOLDER, VectorPool
@@ -63,7 +64,8 @@ class BuildReport:
     reused: int
     findings: int
     flagged: int
-    failures: tuple[str, ...]
+    flags: Flags
+    failures: tuple[Failure, ...]
     seconds: dict[str, float]
     note: str = ""
 
@@ -162,7 +164,7 @@ def build(
             )
             add_tables(catalog, tables)
             catalog.finish()
-        scored = summary(tables, clock.seconds["score"])
+        scored = summary(tables, clock.seconds["score"], index_dir)
         names = [CATALOG_NAME, shard_name(BACKGROUND), *map(shard_name, shards)]
         counts = manifest.counts.model_copy(update={"findings": scored.findings, "flagged": scored.flagged})
         files = {name: file_entry(staging / name) for name in names}
@@ -180,6 +182,7 @@ def build(
         reused=intake.boxes + intake.background - batcher.embedded,
         findings=scored.findings,
         flagged=scored.flagged,
+        flags=scored.flags,
         failures=scored.failures,
         seconds={**clock.seconds, "encoder": batcher.seconds, "total": clock.total()},
         note=note,

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the index they speak of."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -8,16 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from healtheat.commands._terminal import note
-from healtheat.core.errors import InputError
 from healtheat.core.issues import ISSUES
 from healtheat.findings.query import STATUSES, VERDICTS, Filters, class_ids
 
 if TYPE_CHECKING:
-    from healtheat.findings.flag import FindingSettings
     from healtheat.index import Index
-
-INDEX_ROOT = Path("index")
-MANIFEST = "manifest.json"
 
 IndexOption = Annotated[
     Path | None,
@@ -42,11 +37,11 @@ SignalOption = Annotated[
 ]
 SplitOption = Annotated[
     list[str] | None,
-    typer.Option("--split", metavar="NAME", help="Only photos of this split, such as train."),
+    typer.Option("--split", metavar="NAME", help="Only images of this split, such as train."),
 ]
 ImageOption = Annotated[
     list[str] | None,
-    typer.Option("--image", metavar="GLOB", help="Only photos whose path matches, such as '*/K-0019*'."),
+    typer.Option("--image", metavar="GLOB", help="Only images whose path matches, such as '*/K-0019*'."),
 ]
 MinScoreOption = Annotated[
     float | None, typer.Option("--min-score", metavar="X", help="Only scores of at least X, from 0 to 1.")
@@ -56,7 +51,7 @@ ContentsRuleOption = Annotated[
     typer.Option(
         "--contents-rule",
         metavar="auto|aihub|FILE.csv|REGEX",
-        help="How a photo's name lists what is on it, as in `healtheat contents`. auto: AI Hub's names, if "
+        help="How an image's name lists what is on it, as in `healtheat contents`. auto: AI Hub's names, if "
         "nearly all follow them and class ids can be told.",
     ),
 ]
@@ -71,7 +66,7 @@ PredictionsOption = Annotated[
     typer.Option(
         "--predictions",
         metavar="DIR|none",
-        help="What `yolo predict save_txt=True save_conf=True` wrote about these photos, with a model not "
+        help="What `yolo predict save_txt=True save_conf=True` wrote about these images, with a model not "
         "trained on these labels: where it disagrees. none: without any, where some were given before.",
     ),
 ]
@@ -88,7 +83,7 @@ StatusOption = Annotated[
     typer.Option(
         "--status",
         metavar="NAME",
-        help=f"Only findings that have come to this: {', '.join(STATUSES)}. Repeatable.",
+        help=f"Only findings with this status: {', '.join(STATUSES)}. Repeatable.",
     ),
 ]
 FdrOption = Annotated[
@@ -101,41 +96,30 @@ FdrOption = Annotated[
 ]
 BudgetOption = Annotated[
     int | None,
-    typer.Option("--budget", min=0, metavar="N", help="Flag at most the N most suspicious boxes or photos."),
+    typer.Option("--budget", min=0, metavar="N", help="Flag at most the N most suspicious boxes or images."),
 ]
 AllOption = Annotated[
     bool, typer.Option("--all", help="Every judged box, one row for each issue, not only those flagged.")
 ]
 
 
-def open_index(path: Path | None, *, verify: bool = True) -> Index:
-    """The index at `path`, or the one built last under ./index. Raises InputError or BadIndex."""
-    from healtheat.index import Index
+def which_index(path: Path | None) -> Path | None:
+    """`path` as it is; says on stderr which index will be read where none is named and there are several."""
+    if path is None:
+        from healtheat.index.locate import built_indexes
 
-    return Index.open(index_path(path), verify=verify)
-
-
-def index_path(path: Path | None) -> Path:
-    """`path`, or the index built last under ./index. Raises InputError if there is none."""
-    path = path or latest_index(INDEX_ROOT)
-    if not path.is_dir():
-        raise InputError(f"{path}: no such folder; run `healtheat build DATA --index {path}` first")
+        built = built_indexes()
+        if len(built) > 1:
+            note(f"reading {built[-1]}, the last built of {len(built)} (choose with --index)")
     return path
 
 
-def latest_index(root: Path) -> Path:
-    """The folder below `root` with the youngest manifest; says which where there are several."""
-    built = sorted(root.glob(f"*/{MANIFEST}"), key=lambda file: (file.stat().st_mtime_ns, file.name))
-    if not built:
-        raise InputError(f"no index under {root}; run `healtheat build DATA` first, or name one with --index")
-    if len(built) > 1:
-        note(f"reading {built[-1].parent}, the last built of {len(built)} (choose with --index)")
-    return built[-1].parent
+def open_index(path: Path | None) -> Index:
+    """The index at `path`, or the one built last under ./index. Raises InputError or BadIndex."""
+    from healtheat.index import Index
+    from healtheat.index.locate import index_folder
 
-
-def predictions_folder(given: str | None) -> Path | None:
-    """The folder that --predictions names; None for `none` and where it is not given."""
-    return None if given is None or given.lower() == "none" else Path(given)
+    return Index.open(index_folder(which_index(path)))
 
 
 def make_filters(
@@ -163,14 +147,3 @@ def make_filters(
         verdicts=tuple(verdict or ()),
         statuses=tuple(status or ()),
     )
-
-
-def finding_settings(
-    *, thresholds: dict[str, float] | None = None, fdr: float | None = None, budget: int | None = None
-) -> FindingSettings:
-    """How findings are to be flagged. Raises InputError for a rate that is none."""
-    from healtheat.findings.flag import THRESHOLDS, FindingSettings
-
-    if fdr is not None and not 0 < fdr < 1:
-        raise InputError(f"--fdr {fdr}: give a share between 0 and 1, such as 0.1 for one false alarm in ten")
-    return FindingSettings(thresholds=thresholds or dict(THRESHOLDS), fdr=fdr, budget=budget)

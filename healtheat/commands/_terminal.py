@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -38,6 +40,19 @@ def one_line(text: str) -> str:
 def note(text: str) -> None:
     """One line on stderr, for people."""
     print(one_line(text), file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """`value` as indented JSON on stdout; figures that are not defined (NaN) become null."""
+    sys.stdout.write(json.dumps(_finite(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def console(out: IO[str] | None = None) -> Console:

@@ -1,4 +1,4 @@
-"""`healtheat contents`: what the photos' names say about their labels."""
+"""`healtheat contents`: what the images' names say about their labels."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import console, note
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from healtheat.listing import ContentsReport
 
 PROBLEMS_SHOWN = 20
 
@@ -26,7 +29,7 @@ def contents(
         typer.Option(
             "--rule",
             metavar="aihub|FILE.csv|REGEX",
-            help="How a name lists what is on the photo: aihub, a CSV (image,code), or a regular expression "
+            help="How a name lists what is on the image: aihub, a CSV (image,code), or a regular expression "
             "with a group (?P<codes>...) around the list or (?P<code>...) around each code.",
         ),
     ] = "aihub",
@@ -44,9 +47,9 @@ def contents(
         ),
     ] = None,
 ) -> None:
-    """Compare labels with what the photos' names list: missing, superfluous and unexpected boxes.
+    """Compare labels with what the images' names list: missing, superfluous and unexpected boxes.
 
-    No photo is read and no index is needed. Lines are counted from 0 in CSV and JSON, from 1 in the table; a
+    No image is read and no index is needed. Lines are counted from 0 in CSV and JSON, from 1 in the table; a
     missing box has line -1, and class_id is the class that is missing.
 
     \b
@@ -56,35 +59,33 @@ def contents(
       healtheat contents data.yaml --rule contents.csv --fail-over 0
     """
     from healtheat.core.table import TEXT_FORMATS
-    from healtheat.listing import check, listing, open_rule, read_classes
-    from healtheat.sources.label_set import read_label_set
 
-    reader = open_rule(rule)
-    known = read_classes(classes, reader) if classes else None
-    labels = read_label_set(data, names=known.names if known else None, image_suffix=reader.image_suffix)
-    report = check(labels, listing(labels.images, labels.names, reader, known))
+    report = api.contents(data, rule=rule, classes=classes)
     if format == "table":
         _show(report.table, limit)
     else:
         TEXT_FORMATS[format](report.table, sys.stdout)
-    others = report.problems[: len(report.problems) - sum(report.unknown_codes.values())]
-    lines = [str(problem) for problem in others]
+    _note_problems(report)
+    counts = report.counts
+    note(
+        f"{counts.get('missing_box', 0)} missing boxes and {counts.get('unexpected_class', 0)} boxes that "
+        f"the name does not list, on {report.images_with_findings} of {report.images} images; "
+        f"{len(report.problems)} problems"
+    )
+    if fail_over is not None and report.table.num_rows > fail_over:
+        raise typer.Exit(1)
+
+
+def _note_problems(report: ContentsReport) -> None:
+    lines = [str(problem) for problem in report.other_problems]
     lines += [
-        f"code {code} has no class; {n} {'photo lists' if n == 1 else 'photos list'} it"
+        f"code {code} has no class; {n} {'image lists' if n == 1 else 'images list'} it"
         for code, n in sorted(report.unknown_codes.items(), key=lambda item: (-item[1], item[0]))
     ]
     for line in lines[:PROBLEMS_SHOWN]:
         note(line)
     if len(lines) > PROBLEMS_SHOWN:
         note(f"… and {len(lines) - PROBLEMS_SHOWN} more such lines")
-    counts = report.counts
-    note(
-        f"{counts.get('missing_box', 0)} missing boxes and {counts.get('unexpected_class', 0)} boxes that "
-        f"the name does not list, on {report.photos_with_findings} of {report.photos} photos; "
-        f"{len(report.problems)} problems"
-    )
-    if fail_over is not None and report.table.num_rows > fail_over:
-        raise typer.Exit(1)
 
 
 def _show(table: pa.Table, limit: int) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._terminal import console, note
+from healtheat.commands._terminal import console, note, print_json
 
 if TYPE_CHECKING:
     from healtheat.guarding import GuardReport, Shares
@@ -34,8 +34,8 @@ def guard(
         typer.Option(
             "--rule",
             metavar="auto|none|aihub|FILE.csv|REGEX",
-            help="How a photo's name lists what is on it (see `healtheat contents`); auto: AI Hub's names if "
-            "nearly all follow them and class ids can be told.",
+            help="How an image's name lists what is on it (see `healtheat contents`); auto: AI Hub's names "
+            "if nearly all follow them and class ids can be told.",
         ),
     ] = "auto",
     classes: options.ClassesOption = None,
@@ -45,7 +45,7 @@ def guard(
 ) -> None:
     """Say whether a proposed relabelling collapses classes: exit code 1 if so, 0 if not.
 
-    Compares with the present labels (--against), with what the photos' names list, or, where there is
+    Compares with the present labels (--against), with what the images' names list, or, where there is
     neither, looks at the spread over classes alone. Nothing is changed. All figures are printed, so that you
     may disagree.
 
@@ -55,35 +55,16 @@ def guard(
       healtheat guard runs/predict/labels --against data.yaml
       healtheat guard proposed.json --against labels.json --format json
     """
-    import json
-
-    from healtheat.guarding import judge
-    from healtheat.listing import AIHUB, detect, listing, open_rule, read_classes
-    from healtheat.sources.label_set import read_label_set
-
-    reader = AIHUB if rule in ("auto", "none") else open_rule(rule)
-    known = read_classes(classes, reader) if classes else None
-    names = known.names if known else None
-    new = read_label_set(proposed, names=names, image_suffix=reader.image_suffix)
-    old = read_label_set(against, names=names, image_suffix=reader.image_suffix) if against else None
-    what = None
-    if rule == "auto":
-        what = detect(new.images, new.names, known)
-        if what is None and new.images and AIHUB.codes(new.images[0]) is not None:
-            note(
-                "the names look like AI Hub's, but their codes lead to no class: --classes CSV would use them"
-            )
-    elif rule != "none":
-        what = listing(new.images, new.names, reader, known)
-    report = judge(new, old, what.listed if what else None)
-    for labels, path in ((new, proposed), (old, against)):
-        if labels is not None and labels.problems:
-            note(f"{path}: {len(labels.problems)} problems; the first: {labels.problems[0]}")
+    guarded = api.guard(proposed, against=against, rule=rule, classes=classes)
+    if guarded.codes_unused:
+        note("the names look like AI Hub's, but their codes lead to no class: --classes CSV would use them")
+    for path, problems in guarded.problems.items():
+        note(f"{path}: {len(problems)} problems; the first: {problems[0]}")
     if format == "json":
-        sys.stdout.write(json.dumps(report.as_dict(), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+        print_json(guarded.report.as_dict())
     else:
-        _show(report)
-    if report.verdict == "collapse":
+        _show(guarded.report)
+    if guarded.collapse:
         raise typer.Exit(1)
 
 
@@ -106,11 +87,11 @@ def _show(report: GuardReport) -> None:
         figures.add_row(title, *(show(s) for s in spreads.values()))
     if a is not None:
         more = [f"{c.agreement.share:.1%}" if c.agreement else "-"] if c else []
-        figures.add_row("agree with photo names", f"{a.share:.1%}", *more)
-        figures.add_row("photos exactly as named", f"{a.photos_right} of {a.photos}", *(["-"] if c else []))
+        figures.add_row("agree with image names", f"{a.share:.1%}", *more)
+        figures.add_row("images exactly as named", f"{a.photos_right} of {a.photos}", *(["-"] if c else []))
     out.print(figures)
     if c is not None:
-        out.print(f"\n{c.matched} boxes found again on {c.images} photos, {c.changed} with another class")
+        out.print(f"\n{c.matched} boxes found again on {c.images} images, {c.changed} with another class")
         if c.flows:
             flows = Table("boxes", "from", "to", box=None)
             for f in c.flows[:ROWS]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import one_line
 
@@ -28,13 +29,10 @@ def problems(
     """
     from healtheat.core.table import TEXT_FORMATS
 
-    opened = options.open_index(index)
+    rows = api.problems(options.which_index(index))
     if format == "text":
-        for problem in opened.problems():
-            typer.echo(one_line(str(problem)))
+        for row in rows.to_pylist():
+            where = row["file"] if row["line"] is None else f"{row['file']}:{row['line'] + 1}"
+            typer.echo(one_line(f"{where}: {row['reason']}"))
     else:
-        rows = opened.sql(
-            "select p.file, p.line, p.reason, i.path as image from problems p "
-            "left join images i using (image_id) order by problem_id"
-        )
         TEXT_FORMATS[format](rows, sys.stdout)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import console, note, one_line
 
@@ -65,43 +66,43 @@ def query(
       healtheat query --issue duplicate --fail-over 0
     """
     from healtheat.core.table import TEXT_FORMATS
-    from healtheat.findings.query import count, unjudged
-    from healtheat.findings.query import query as find
+    from healtheat.findings.counts import Counts
 
-    opened = options.open_index(index)
-    filters = options.make_filters(
-        opened,
+    if limit is None and format == "table":
+        limit = SHOWN
+    rows = api.query(
+        options.which_index(index),
         issue=issue,
         class_=class_,
-        signal=signal,
         split=split,
         image=image,
+        signal=signal,
         min_score=min_score,
         verdict=verdict,
         status=status,
         all_=all_,
+        sort=sort,
+        limit=limit,
     )
-    if limit is None and format == "table":
-        limit = SHOWN
-    rows = find(opened, filters, sort=sort, limit=limit)
+    counts = Counts.read(rows)
     if format == "table":
-        print_table(rows)
-        total = count(opened, filters)
+        _print_table(rows)
+        total, n = counts.found, counts.unjudged
         if total > rows.num_rows:
             note(f"{rows.num_rows} of {total} shown; --limit {total} shows all, --format csv too")
         elif not total:
             note("nothing found" if all_ else "nothing flagged; --all lists every judged box")
-            if n := unjudged(opened, filters.classes):
+            if n:
                 note(f"{n} boxes of this choice had no class judgement: healtheat trust says why")
     else:
         TEXT_FORMATS[format](rows, sys.stdout)
     sys.stdout.flush()
-    if fail_over is not None and (flagged := count(opened, filters.only_flagged())) > fail_over:
-        note(f"gate: {flagged} flagged, at most {fail_over} allowed")
+    if fail_over is not None and counts.flagged > fail_over:
+        note(f"gate: {counts.flagged} flagged, at most {fail_over} allowed")
         raise typer.Exit(1)
 
 
-def print_table(rows: pa.Table) -> None:
+def _print_table(rows: pa.Table) -> None:
     """Findings for people, on stdout."""
     from rich.table import Table
     from rich.text import Text

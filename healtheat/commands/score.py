@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._summary import exit_if_failed, flagged_issues, print_flagged
+from healtheat.commands._summary import exit_if_failed, print_flags
 from healtheat.commands._terminal import note, progress_bar
 
 
@@ -16,9 +17,9 @@ def score(
     """Run the signals again over an index.
 
     Vectors, boxes and verdicts stay as they are; nothing is embedded. Useful after an update of healtheat,
-    or where a signal failed. Findings are flagged, and what photo names and predictions say is read, as at
-    the last scoring, unless --contents-rule, --classes or --predictions is given. `healtheat flag` applies
-    other thresholds without running any signal.
+    or where a signal failed. Findings are flagged, and image names and predictions are read, as at the last
+    scoring, unless --contents-rule, --classes or --predictions is given. `healtheat flag` applies other
+    thresholds without running any signal.
 
     \b
     Examples:
@@ -27,28 +28,15 @@ def score(
       healtheat score --contents-rule aihub --classes classes.csv
       healtheat score --predictions runs/detect/predict/labels
     """
-    from healtheat.findings.flag import FindingSettings
-    from healtheat.findings.score import rescore
-    from healtheat.index import Index
-    from healtheat.signals import SIGNALS
-    from healtheat.signals.agreement import Agreement, predictions_of, with_predictions
-    from healtheat.signals.contents import contents_of, with_contents
-
-    folder = options.index_path(index)
-    with Index.open(folder) as opened:
-        flagging = FindingSettings.model_validate(opened.manifest.settings["findings"])
-        if contents_rule is None and classes is None:
-            signals = with_contents(SIGNALS, *contents_of(opened))
-        else:
-            signals = with_contents(SIGNALS, contents_rule or "auto", classes)
-        given = predictions_of(opened) if predictions is None else options.predictions_folder(predictions)
-        signals = with_predictions(signals, given)
-        for signal in signals:
-            if isinstance(signal, Agreement):
-                photos = [str(path) for path in opened.images().path]
-                joined = signal.joined(photos)
-                note(f"predictions for {joined.photos} of {len(photos)} photos in {given}")
     with progress_bar() as progress:
-        report = rescore(folder, signals=signals, findings=flagging, progress=progress)
-    print_flagged(flagged_issues(folder), folder)
+        report = api.score(
+            options.which_index(index),
+            contents_rule=contents_rule,
+            classes=classes,
+            predictions=predictions,
+            progress=progress,
+        )
+    if (used := report.predictions) is not None:
+        note(f"predictions for {used.matched} of {used.images} images in {used.folder}")
+    print_flags(report.flags, report.index)
     exit_if_failed(report.failures)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._terminal import console, note, progress_bar
+from healtheat.commands._terminal import console, note, print_json, progress_bar
 
 if TYPE_CHECKING:
     from healtheat.planting import Estimate, SelftestReport
@@ -59,55 +58,39 @@ def selftest(
     """Plant errors in a copy of your data, in memory, and say how many would be found.
 
     Kinds: flips (another class), confuse (a class that looks alike), boxes (off the object, or the whole
-    photo), spurious (a box on background), duplicate (boxed twice), missing (no box; found by photo names).
+    image), spurious (a box on background), duplicate (boxed twice), missing (no box; found by image names).
     Errors that your data had before count as false alarms, so the true precision is at least what is printed.
-    Photos and labels are only read.
+    Images and labels are only read.
 
     \b
     Examples:
       healtheat selftest
       healtheat selftest --kind flips --kind confuse --rate 0.02 --budget 100
     """
-    from healtheat.planting import IndexCrops, encoder_of
-    from healtheat.planting import selftest as run
-    from healtheat.signals import samples_from
-
-    with options.open_index(index) as opened, progress_bar() as progress:
-        maker = IndexCrops(opened, encoder_of(opened)) if crops else None
-        report = run(
-            samples_from(opened),
-            maker,
-            kinds=tuple(kind or ()),
+    with progress_bar() as progress:
+        report = api.selftest(
+            options.which_index(index),
+            kind=kind,
             rate=rate,
             plantings=plantings,
             budget=budget,
-            max_crops=crops,
+            crops=crops,
             seed=seed,
             progress=progress,
         )
     if format == "json":
-        sys.stdout.write(json.dumps(_plain(asdict(report)), ensure_ascii=False, indent=2) + "\n")
+        print_json(asdict(report))
     else:
         _show(report)
-    if format == "table":
         note("what was wrong before counts as a false alarm: true figures are at least these")
     for name, why in report.skipped.items():
         note(f"{name}: not tested: {why}")
-    if maker is not None and maker.unread:
-        note(f"{maker.unread} times a photo was gone, changed or unreadable")
+    if report.unread:
+        note(f"{report.unread} times an image was gone, changed or unreadable")
     for failure in report.failures:
         note(f"signal crashed: {failure}")
     if report.failures:
         raise typer.Exit(1)
-
-
-def _plain(value: Any) -> Any:
-    """NaN has no place in JSON."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _show(report: SelftestReport) -> None:

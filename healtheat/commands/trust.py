@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._terminal import console, note
+from healtheat.commands._terminal import console, note, print_json
 
 if TYPE_CHECKING:
-    from healtheat.signals.evidence.trust import Trust
+    from healtheat.signals.evidence.trust import TrustReport
 
 PAIRS = 20
 
@@ -27,7 +26,7 @@ def trust(
 ) -> None:
     """Say which classes this encoder can tell apart on this data, and which look alike to it.
 
-    For each class: how often a model that never saw a photo's source puts its boxes into the class they are
+    For each class: how often a model that never saw an image's source puts its boxes into the class they are
     labelled with, with a 90 % interval; every source counts once. Then the pairs that are mixed up, and the
     look-alike groups they make. Do not believe label findings between classes that are mixed up.
 
@@ -36,31 +35,27 @@ def trust(
       healtheat trust
       healtheat trust --format json
     """
-    from healtheat.signals import samples_from
-    from healtheat.signals.evidence.trust import trust as measure
-
-    with options.open_index(index) as opened:
-        result = measure(samples_from(opened))
-        names = dict(opened.names)
+    report = api.trust(options.which_index(index))
     if format == "json":
-        sys.stdout.write(json.dumps(_plain(result, names), ensure_ascii=False, indent=2) + "\n")
+        print_json(_plain(report))
     else:
-        _show(result, names)
+        _show(report)
 
 
-def _plain(result: Trust, names: dict[int, str]) -> dict[str, Any]:
+def _plain(report: TrustReport) -> dict[str, Any]:
+    names = report.names
     return {
-        "classes": [{**asdict(c), "name": names.get(c.class_id, "")} for c in result.classes],
+        "classes": [{**asdict(c), "name": names.get(c.class_id, "")} for c in report.classes],
         "pairs": [
             {**asdict(p), "name_a": names.get(p.class_a, ""), "name_b": names.get(p.class_b, "")}
-            for p in result.pairs()
+            for p in report.pairs
         ],
-        "look_alikes": [list(group) for group in result.look_alikes()],
-        "likely_look_alikes": [list(group) for group in result.look_alikes(likely=True)],
+        "look_alikes": report.look_alikes,
+        "likely_look_alikes": report.likely_look_alikes,
     }
 
 
-def _show(result: Trust, names: dict[int, str]) -> None:
+def _show(report: TrustReport) -> None:
     from rich.table import Table
 
     from healtheat.signals.evidence.trust import VERDICTS
@@ -68,12 +63,12 @@ def _show(result: Trust, names: dict[int, str]) -> None:
     out = console()
 
     def named(class_id: int) -> str:
-        return f"{class_id} {names.get(class_id, '')}".strip()
+        return f"{class_id} {report.names.get(class_id, '')}".strip()
 
     classes = Table(
         "class", "boxes", "sources", "agreement", "90 % interval", "verdict", "mixed up with", box=None
     )
-    for c in sorted(result.classes, key=lambda c: (c.agreement, c.class_id)):
+    for c in sorted(report.classes, key=lambda c: (c.agreement, c.class_id)):
         shown = "-" if math.isnan(c.agreement) else f"{c.agreement:.2f}"
         interval = f"{c.low:.2f} to {c.high:.2f}"
         mixed = ", ".join(named(k) for k in c.mixed_with)
@@ -81,7 +76,7 @@ def _show(result: Trust, names: dict[int, str]) -> None:
             named(c.class_id), str(c.boxes), str(c.sources), shown, interval, VERDICTS[c.verdict], mixed
         )
     out.print(classes)
-    pairs = list(result.pairs())
+    pairs = report.pairs
     if pairs:
         table = Table(
             "pair", "agreement", "90 % interval", "first as second", "second as first", "verdict", box=None
@@ -100,8 +95,8 @@ def _show(result: Trust, names: dict[int, str]) -> None:
         if len(pairs) > PAIRS:
             note(f"{len(pairs) - PAIRS} more pairs (--format json lists them all)")
     for title, groups in (
-        ("look-alikes", result.look_alikes()),
-        ("likely look-alikes (pairs that cannot be said included)", result.look_alikes(likely=True)),
+        ("look-alikes", report.look_alikes),
+        ("likely look-alikes (pairs that cannot be said included)", report.likely_look_alikes),
     ):
         out.print(f"\n{title}" + ("" if groups else ": none"))
         for group in groups:

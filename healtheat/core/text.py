@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,16 @@ def shown(text: str, limit: int = MAX_SHOWN) -> str:
     """`text` for a one-line message: control characters and unpaired surrogates escaped, cut to `limit`."""
     short = text if len(text) <= limit else text[: limit - 1] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in short)
+
+
+def did_you_mean(text: str, known: Iterable[str], most: int = 3) -> str:
+    """`; did you mean 'one', 'other'?` with the names of `known` that are spelled most alike; "" if none is.
+
+    >>> did_you_mean("trian", ["train", "val"])
+    "; did you mean 'train'?"
+    """
+    close = difflib.get_close_matches(text, list(known), most)
+    return f"; did you mean {', '.join(map(repr, close))}?" if close else ""
 
 
 def is_unicode(text: str) -> bool:

@@ -5,8 +5,10 @@ from healtheat.embedding.prompts import QUESTIONS
 from healtheat.embedding.registry import (
     DEFAULT,
     EncoderInfo,
+    encoder_table,
     list_encoders,
     load_encoder,
+    parse_views,
 )
 from healtheat.embedding.spec import EncoderSpec
 
@@ -16,6 +18,8 @@ __all__ = [
     "Encoder",
     "EncoderInfo",
     "EncoderSpec",
+    "encoder_table",
     "list_encoders",
     "load_encoder",
+    "parse_views",
 ]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from healtheat.core.errors import EncoderError
+import pyarrow as pa
+
+from healtheat.core.errors import EncoderError, InputError
 from healtheat.core.progress import Progress, silent
+from healtheat.core.text import did_you_mean, shown
 from healtheat.embedding.base import Encoder
 from healtheat.embedding.files import NETWORK_FILE, SPEC_FILE, read_spec
 from healtheat.embedding.hub import CONFIG, WEIGHTS
@@ -34,6 +37,7 @@ class EncoderInfo:
     resolution_px: int | None
     size_bytes: int | None  # of the weights
     note: str
+    usable: bool = True  # False where it cannot be loaded; `note` says why
     crops_per_s: float | None = None  # with its own policy, all views included
 
 
@@ -72,8 +76,9 @@ def load_encoder(
     if "/" in name or name.startswith(("hf-hub:", "local-dir:")):
         return OpenClipEncoder.load(name, device=device, precision=precision, threads=threads, **policy)
     raise EncoderError(
-        f"unknown encoder {name!r}: expected default, {', '.join(embedded())}, onnx-dir:FOLDER "
-        "or an open_clip name (MODEL/PRETRAINED, hf-hub:USER/REPO, local-dir:FOLDER)"
+        f"unknown encoder {shown(name)!r}: expected default, {', '.join(embedded())}, onnx-dir:FOLDER or an "
+        "open_clip name (MODEL/PRETRAINED, hf-hub:USER/REPO, local-dir:FOLDER)"
+        + did_you_mean(name, ("default", *embedded()))
     )
 
 
@@ -117,6 +122,41 @@ def list_encoders(
     return measured
 
 
+ENCODER_COLUMNS = pa.schema(
+    [
+        ("name", pa.string()),
+        ("kind", pa.string()),
+        ("dim", pa.int64()),
+        ("resolution_px", pa.int64()),
+        ("size_bytes", pa.int64()),
+        ("note", pa.string()),
+        ("usable", pa.bool_()),
+        ("crops_per_s", pa.float64()),
+    ]
+)
+
+
+def encoder_table(infos: Sequence[EncoderInfo]) -> pa.Table:
+    """One row per encoder: the fields of EncoderInfo as columns."""
+    return pa.Table.from_pylist([asdict(info) for info in infos], schema=ENCODER_COLUMNS)
+
+
+def parse_views(views: str | Sequence[float] | None) -> tuple[float, ...] | None:
+    """Rotations in degrees, also from a text such as "0,90,180,270". Raises InputError for another text.
+
+    >>> parse_views("0,90")
+    (0.0, 90.0)
+    """
+    if views is None:
+        return None
+    try:
+        return tuple(float(part) for part in (views.split(",") if isinstance(views, str) else views))
+    except ValueError:
+        raise InputError(
+            f"--views {views!r}: give degrees with commas between, such as 0,90,180,270"
+        ) from None
+
+
 def _in_folder(folder: Path, clip: bool) -> list[EncoderInfo]:
     """The folder itself and those in it that hold an encoder, by name."""
     if not folder.is_dir():
@@ -129,21 +169,23 @@ def _in_folder(folder: Path, clip: bool) -> list[EncoderInfo]:
                 spec = read_spec(place / SPEC_FILE)
                 infos.append(EncoderInfo(name, "onnx", spec.dim, spec.resolution_px, size, ""))
             except EncoderError as error:
-                infos.append(EncoderInfo(name, "onnx", None, None, size, f"cannot be loaded: {error}"))
+                why = f"cannot be loaded: {error}"
+                infos.append(EncoderInfo(name, "onnx", None, None, size, why, usable=False))
         if (place / CONFIG).is_file():
             weights = next((place / file for file in WEIGHTS if (place / file).is_file()), None)
             size_bytes = weights.stat().st_size if weights else None
             note = "" if clip else "needs the extra clip"
-            infos.append(EncoderInfo(f"local-dir:{place}", "open_clip", None, None, size_bytes, note))
+            name = f"local-dir:{place}"
+            infos.append(EncoderInfo(name, "open_clip", None, None, size_bytes, note, usable=clip))
     return infos
 
 
 def _measured(info: EncoderInfo, threads: int | None) -> EncoderInfo:
-    if info.note.startswith(("cannot", "needs")):
+    if not info.usable:
         return info
     try:
         encoder = load_encoder(info.name, threads=threads)
         rate = crops_per_s(encoder, MEASURE_S)
     except (EncoderError, MemoryError) as error:
-        return replace(info, note=f"cannot be loaded: {error}")
+        return replace(info, note=f"cannot be loaded: {error}", usable=False)
     return replace(info, dim=encoder.spec.dim, resolution_px=encoder.spec.resolution_px, crops_per_s=rate)

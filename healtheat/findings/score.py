@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from healtheat.core.progress import Progress, silent
 from healtheat.findings.flag import FindingSettings, find
+from healtheat.findings.outcome import Failure, Flags, failures_of
 from healtheat.findings.run import run_signals
 from healtheat.index import Index
 from healtheat.index.catalog import CatalogWriter
@@ -24,12 +25,27 @@ from healtheat.signals import SIGNALS, Signal, samples_from
 
 @dataclass(frozen=True, slots=True)
 class ScoreReport:
-    """What scoring gave. `failures` names each signal that crashed and why."""
+    """What scoring the index in the folder `index` gave. `failures`: the signals that crashed, and why.
 
+    `predictions` says how far the predictions of a detector fit the images, None where none were given.
+    """
+
+    index: Path
     findings: int
     flagged: int
-    failures: tuple[str, ...]
+    flags: Flags
+    failures: tuple[Failure, ...]
     seconds: float
+    predictions: PredictionsUsed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionsUsed:
+    """Predictions in `folder` were read for `matched` of `images` images."""
+
+    folder: Path
+    matched: int
+    images: int
 
 
 def score(
@@ -49,14 +65,19 @@ def rescore(
     *,
     signals: Sequence[Signal] = SIGNALS,
     findings: FindingSettings | None = None,
+    predictions: PredictionsUsed | None = None,
     progress: Progress = silent,
 ) -> ScoreReport:
-    """Run the signals again over a built index. Vectors, boxes and verdicts stay as they are."""
+    """Run the signals again over a built index. Vectors, boxes and verdicts stay as they are.
+
+    `predictions` goes into the report.
+    """
 
     def tables(index: Index) -> dict[str, pa.Table]:
         return score(index, signals, findings, progress)
 
-    return _replace(index_dir, tables, {**_settings(findings), "signals": [s.name for s in signals]})
+    report = _replace(index_dir, tables, {**_settings(findings), "signals": [s.name for s in signals]})
+    return replace(report, predictions=predictions)
 
 
 def update_findings(index_dir: Path, findings: FindingSettings) -> ScoreReport:
@@ -75,13 +96,17 @@ def add_tables(catalog: CatalogWriter, tables: dict[str, pa.Table]) -> None:
         catalog.add_table(name, rows)
 
 
-def summary(tables: dict[str, pa.Table], seconds: float) -> ScoreReport:
-    """Figures of tables of `score`."""
-    flagged = sum(tables["findings"]["flagged"].to_pylist())
-    failures = [
-        f"{run['signal']}: {run['error']}" for run in tables["runs"].to_pylist() if run["status"] != "ok"
-    ]
-    return ScoreReport(len(tables["findings"]), flagged, tuple(failures), seconds)
+def summary(tables: dict[str, pa.Table], seconds: float, index_dir: Path) -> ScoreReport:
+    """Figures of tables of `score`, for the index in `index_dir`."""
+    flags = Flags.of(tables)
+    return ScoreReport(
+        index=index_dir,
+        findings=len(tables["findings"]),
+        flagged=sum(flags.issues.values()),
+        flags=flags,
+        failures=failures_of(tables["runs"]),
+        seconds=seconds,
+    )
 
 
 def _settings(findings: FindingSettings | None) -> dict[str, Any]:
@@ -102,7 +127,7 @@ def _replace(
                 catalog.add_table("runs", index.sql("SELECT * FROM runs WHERE kind = 'build'"))
             add_tables(catalog, tables)
             catalog.finish()
-        report = summary(tables, time.perf_counter() - started)
+        report = summary(tables, time.perf_counter() - started, index_dir)
         counts = old.counts.model_copy(update={"findings": report.findings, "flagged": report.flagged})
         commit(index_dir, _changed(old, staging, counts=counts, settings={**old.settings, **settings}))
     return report

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,14 @@ from healtheat.index.staging import foreign_entries
 
 if TYPE_CHECKING:
     from healtheat.index.store import Index
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What is wrong with the index in the folder `index`: one line each in `damage`, () if nothing is."""
+
+    index: Path
+    damage: tuple[str, ...]
 
 
 def damage(path: Path, manifest: Manifest) -> list[str]:

@@ -4,6 +4,7 @@ from healtheat.listing.check import COLUMNS, ContentsReport, Listing, check, det
 from healtheat.listing.classes import ClassMap, class_map, read_classes
 from healtheat.listing.match import Mismatch, compare, reason
 from healtheat.listing.rule import AIHUB, PatternRule, Rule, TableRule, open_rule
+from healtheat.listing.run import contents
 
 __all__ = [
     "AIHUB",
@@ -18,6 +19,7 @@ __all__ = [
     "check",
     "class_map",
     "compare",
+    "contents",
     "detect",
     "listing",
     "open_rule",

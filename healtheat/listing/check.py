@@ -1,4 +1,4 @@
-"""Labels against the names of their photos: findings, without a pixel or an embedding."""
+"""Labels against the names of their images: findings, without a pixel or an embedding."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from healtheat.listing.match import Mismatch, compare, reason
 from healtheat.listing.rule import AIHUB, Rule
 from healtheat.sources.label_set import LabelSet
 
-MIN_FIT = 0.95  # of the photos' names, before a rule nobody asked for is believed
+MIN_FIT = 0.95  # of the images' names, before a rule nobody asked for is believed
 
 COLUMNS = pa.schema(
     [
@@ -39,9 +39,9 @@ COLUMNS = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What the names of photos list: class id → how often, None where a name does not follow the rule.
+    """What the names of images list: class id → how often, None where a name does not follow the rule.
 
-    `unknown`: for each photo the codes it lists that have no class. `names`: class id → name.
+    `unknown`: for each image the codes it lists that have no class. `names`: class id → name.
     """
 
     rule: str
@@ -52,16 +52,21 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class ContentsReport:
-    """`table` has one row a finding (COLUMNS), in photo order. `photos` are those whose name was read.
+    """`table` has one row a finding (COLUMNS), in image order. `images` are those whose name was read.
 
-    `unknown_codes`: code without a class → photos whose names list it; their problems come last.
+    `unknown_codes`: code without a class → images whose names list it; their problems come last.
     """
 
     table: pa.Table
     problems: tuple[Problem, ...]
-    photos: int
-    photos_with_findings: int
+    images: int
+    images_with_findings: int
     unknown_codes: Mapping[str, int]
+
+    @property
+    def other_problems(self) -> tuple[Problem, ...]:
+        """The problems but for those of `unknown_codes`."""
+        return self.problems[: len(self.problems) - sum(self.unknown_codes.values())]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -72,7 +77,7 @@ class ContentsReport:
 def listing(
     images: Sequence[str], names: Mapping[int, str], rule: Rule, classes: ClassMap | None = None
 ) -> Listing:
-    """What the photos' names list by `rule`.
+    """What the images' names list by `rule`.
 
     InputError where no name follows the rule, or no way leads from its codes to class ids.
     """
@@ -113,7 +118,7 @@ def detect(
 
 
 def check(labels: LabelSet, what: Listing) -> ContentsReport:
-    """Missing boxes, boxes too many and unexpected classes on every photo whose name could be read.
+    """Missing boxes, boxes too many and unexpected classes on every image whose name could be read.
 
     Names that do not follow the rule, and codes without a class, become problems.
     """
@@ -125,14 +130,14 @@ def check(labels: LabelSet, what: Listing) -> ContentsReport:
     for row, place in enumerate(labels.boxes.image_id.tolist()):
         rows[place].append(row)
     class_ids, lines = labels.boxes.class_id.tolist(), labels.boxes.line.tolist()
-    photos = affected = 0
+    images = affected = 0
     for place, image in enumerate(labels.images):
         listed = what.listed[place]
         if listed is None:
             why = f"the name does not follow the rule {what.rule}"
             problems.append(Problem(ProblemCode.NAME_OFF_RULE, image, None, why, image))
             continue
-        photos += 1
+        images += 1
         for code in what.unknown[place]:
             why = f"the name lists {code}, which has no class"
             no_class.append(Problem(ProblemCode.CODE_WITHOUT_CLASS, image, None, why, image))
@@ -154,7 +159,7 @@ def check(labels: LabelSet, what: Listing) -> ContentsReport:
             columns["line"].append(line)
             columns["label_file"].append(label_path)
     return ContentsReport(
-        pa.table(columns, schema=COLUMNS), tuple(problems + no_class), photos, affected, unknown_codes
+        pa.table(columns, schema=COLUMNS), tuple(problems + no_class), images, affected, unknown_codes
     )
 
 

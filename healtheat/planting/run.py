@@ -65,7 +65,10 @@ class KindResult:
 
 @dataclass(frozen=True, slots=True)
 class SelftestReport:
-    """`skipped`: kind → why it could not be tested. `failures`: signals that crashed, and why."""
+    """`skipped`: kind → why it could not be tested. `failures`: signals that crashed, and why.
+
+    `unread`: how often an image was gone, changed or unreadable when a new crop was wanted of it.
+    """
 
     boxes: int
     classes: int
@@ -74,6 +77,7 @@ class SelftestReport:
     results: tuple[KindResult, ...]
     skipped: dict[str, str]
     failures: tuple[str, ...]
+    unread: int = 0
 
 
 @dataclass(frozen=True, slots=True)

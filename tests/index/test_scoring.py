@@ -26,7 +26,8 @@ class _Crashing(Signal):
 
 def test_a_crashed_signal_is_told_and_the_others_count(build_small: Build, index_path: Path) -> None:
     report = build_small(signals=(_Crashing(), Geometry()))
-    assert report.failures == ("crashing: RuntimeError: a bug",)
+    assert [str(failure) for failure in report.failures] == ["crashing: RuntimeError: a bug"]
+    assert report.failures[0].fault == "crash"
     assert report.findings > 0
     with Index.open(index_path) as index:
         runs = index.sql("SELECT kind, signal, status FROM runs ORDER BY run_id").to_pylist()

@@ -7,7 +7,7 @@ class, whatever number of boxes it has. Wrong labels lower the agreement as well
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -183,6 +183,33 @@ class Trust:
     def can_tell(self, class_code: NDArray[np.int64], other_code: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(n,) whether each pair of positions in `class_ids` is not known to be mixed up."""
         return np.asarray(self.pair_verdict[class_code, other_code] != "mixed")
+
+
+@dataclass(frozen=True, slots=True)
+class TrustReport:
+    """The figures of `Trust` as rows: classes, the pairs that are not told apart, the groups they make.
+
+    `pairs`: mixed up or undecided, the least told apart first. `look_alikes`: groups of class ids joined by
+    pairs that are mixed up; `likely_look_alikes` also by pairs that are undecided but below the limit.
+    `names`: class id → name.
+    """
+
+    classes: tuple[ClassTrust, ...]
+    pairs: tuple[PairTrust, ...]
+    look_alikes: tuple[tuple[int, ...], ...]
+    likely_look_alikes: tuple[tuple[int, ...], ...]
+    names: Mapping[int, str]
+
+    @classmethod
+    def of(cls, measured: Trust, names: Mapping[int, str]) -> TrustReport:
+        """The rows of `measured`."""
+        return cls(
+            classes=measured.classes,
+            pairs=tuple(measured.pairs()),
+            look_alikes=tuple(measured.look_alikes()),
+            likely_look_alikes=tuple(measured.look_alikes(likely=True)),
+            names=dict(names),
+        )
 
 
 def trust(samples: Samples, log_p: Floats | None = None, *, apart: float = APART) -> Trust:

@@ -1,0 +1,316 @@
+"""The public functions: one per command, of the same word, with the command's own defaults.
+
+Paths are given as text or `os.PathLike`. Where an index is expected, an opened `Index` is fine too, and None
+is the index built last under ./index, as on the command line. Names that Python itself uses end with an
+underscore: `class_`, `all_`. Results are plain: Arrow tables with typed columns, or frozen dataclasses of
+figures. Nothing is printed; `progress` is called back as `(stage, done, total)`. Whatever cannot be used
+raises a `HealtheatError` whose message names the file or the word and says what to do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from healtheat.core.progress import Progress, silent
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from healtheat.building.build import BuildReport
+    from healtheat.drawing.run import DemoReport
+    from healtheat.embedding import Encoder
+    from healtheat.findings.query import Filters
+    from healtheat.findings.score import ScoreReport
+    from healtheat.findings.words import ClassWords, Words
+    from healtheat.guarding import Guarded
+    from healtheat.index.locate import IndexLike
+    from healtheat.index.verify import VerifyReport
+    from healtheat.listing import ContentsReport
+    from healtheat.planting import SelftestReport
+    from healtheat.signals.evidence.trust import TrustReport
+
+PathLike = str | os.PathLike[str]
+Sort = Literal["suspicion", "score", "image", "class", "issue", "box"]
+
+
+def build(
+    data: PathLike,
+    *,
+    index: PathLike | None = None,
+    encoder: str | Encoder = "default",
+    weights: PathLike | None = None,
+    conf: float = 0.25,
+    images: PathLike | None = None,
+    views: str | Sequence[float] | None = None,
+    padding: float | None = None,
+    group_by: str = "auto",
+    contents_rule: str | None = "auto",
+    classes: PathLike | None = None,
+    predictions: PathLike | None = None,
+    fdr: float | None = None,
+    budget: int | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    strict: bool = False,
+    progress: Progress = silent,
+) -> BuildReport:
+    """Read, crop, embed, index and score the data set `data`; what did not change is not embedded again.
+
+    The index goes to ./index/NAME, after the data set, unless `index` is given. `encoder` is a name (see
+    `encoders`) or a loaded encoder; `views` are rotations in degrees, `padding` a share of the box's side.
+    Raises InputError, EncoderError, IndexBusy or BadIndex.
+    """
+    from healtheat.building.build import build as run
+    from healtheat.building.open_data import open_data
+    from healtheat.embedding import load_encoder, parse_views
+    from healtheat.findings.choose import choose_signals, finding_settings
+
+    signals = choose_signals(contents_rule, _path(classes), predictions)
+    flagging = finding_settings(fdr=fdr, budget=budget)
+    source, folder = open_data(
+        Path(data), index=_path(index), images=_path(images), weights=_path(weights), conf=conf
+    )
+    if isinstance(encoder, str):
+        encoder = load_encoder(encoder, views=parse_views(views), device=device)
+    policy = encoder.spec.crop_policy()
+    if padding is not None:
+        policy = policy.model_copy(update={"padding": padding})
+    return run(
+        source,
+        folder,
+        encoder=encoder,
+        crop_policy=policy,
+        group_rule=group_by,
+        signals=signals,
+        findings=flagging,
+        strict=strict,
+        threads=threads,
+        progress=progress,
+    )
+
+
+def query(
+    index: IndexLike = None,
+    filters: Filters | None = None,
+    *,
+    issue: Words = None,
+    class_: ClassWords = None,
+    split: Words = None,
+    image: Words = None,
+    signal: Words = None,
+    min_score: float | None = None,
+    verdict: Words = None,
+    status: Words = None,
+    all_: bool = False,
+    sort: Sort | None = None,
+    limit: int | None = None,
+) -> pa.Table:
+    """Suspicious samples, most suspicious first: the columns of `healtheat query --format csv`, typed.
+
+    Either `filters` or the words of the command say which; `all_` lists every judged box. The metadata of the
+    table's schema holds how many findings pass without `limit` (`findings.counts.Counts`). Raises InputError
+    for a value that the index does not have, or BadIndex.
+    """
+    from healtheat.findings.counts import Counts
+    from healtheat.findings.query import query as run
+    from healtheat.findings.words import FilterWords
+    from healtheat.index.locate import opened
+
+    asked = FilterWords(
+        issue=issue,
+        class_=class_,
+        split=split,
+        image=image,
+        signal=signal,
+        min_score=min_score,
+        verdict=verdict,
+        status=status,
+        all_=all_,
+    )
+    with opened(index) as own:
+        chosen = asked.filters(own, filters)
+        return Counts.of(own, chosen).added_to(run(own, chosen, sort=sort, limit=limit))
+
+
+def problems(index: IndexLike = None) -> pa.Table:
+    """Lines and files that could not be read, in the order they were met: file, line, reason, image.
+
+    Lines are counted from 0, null for a whole file.
+    """
+    from healtheat.index.locate import opened
+
+    with opened(index) as own:
+        return own.problem_rows()
+
+
+def flag(
+    index: IndexLike = None,
+    *,
+    threshold: Mapping[str, float] | Iterable[str] | None = None,
+    fdr: float | None = None,
+    budget: int | None = None,
+) -> ScoreReport:
+    """Flag findings by other thresholds; scores stay, no signal runs again.
+
+    `threshold` is {"mislabel": 0.8}, or texts such as "mislabel=0.8"; issues without one take their default.
+    Raises InputError, BadIndex or IndexBusy.
+    """
+    from healtheat.findings.choose import finding_settings
+    from healtheat.findings.score import update_findings
+    from healtheat.index.locate import index_folder
+
+    settings = finding_settings(threshold, fdr, budget)
+    return update_findings(index_folder(index), settings)
+
+
+def score(
+    index: IndexLike = None,
+    *,
+    contents_rule: str | None = None,
+    classes: PathLike | None = None,
+    predictions: PathLike | None = None,
+    progress: Progress = silent,
+) -> ScoreReport:
+    """Run the signals again over an index; what is not given stays as at the last scoring.
+
+    Raises InputError, BadIndex or IndexBusy.
+    """
+    from healtheat.findings.choose import score_again
+    from healtheat.index.locate import index_folder
+
+    return score_again(
+        index_folder(index),
+        contents_rule=contents_rule,
+        classes=_path(classes),
+        predictions=predictions,
+        progress=progress,
+    )
+
+
+def contents(data: PathLike, *, rule: str = "aihub", classes: PathLike | None = None) -> ContentsReport:
+    """Compare labels with what the names of the images list; no image is read and no index is needed.
+
+    The report's `table` has one row per missing, superfluous or unexpected box. Raises InputError.
+    """
+    from healtheat.listing import contents as run
+
+    return run(Path(data), rule=rule, classes=_path(classes))
+
+
+def guard(
+    proposed: PathLike,
+    *,
+    against: PathLike | None = None,
+    rule: str = "auto",
+    classes: PathLike | None = None,
+) -> Guarded:
+    """Say whether the proposed labels collapse classes; `collapse` of the result is the answer.
+
+    Raises InputError where something cannot be read or there is nothing to judge.
+    """
+    from healtheat.guarding import guard as run
+
+    return run(Path(proposed), _path(against), rule=rule, classes=_path(classes))
+
+
+def trust(index: IndexLike = None) -> TrustReport:
+    """Which classes the encoder of an index can tell apart on its data, and which look alike to it."""
+    from healtheat.index.locate import opened
+    from healtheat.signals import samples_from
+    from healtheat.signals.evidence.trust import TrustReport
+    from healtheat.signals.evidence.trust import trust as measure
+
+    with opened(index) as own:
+        return TrustReport.of(measure(samples_from(own)), own.names)
+
+
+def selftest(
+    index: IndexLike = None,
+    *,
+    kind: Words = None,
+    rate: float = 0.05,
+    plantings: int = 3,
+    budget: int | None = None,
+    crops: int = 200,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> SelftestReport:
+    """Plant errors in a copy of the data, in memory, and measure how many are found.
+
+    Raises InputError, BadIndex, or EncoderError where new crops are wanted and the encoder cannot be had.
+    """
+    from healtheat.findings.words import words
+    from healtheat.index.locate import opened
+    from healtheat.planting import selftest_index
+
+    with opened(index) as own:
+        return selftest_index(
+            own,
+            kinds=words(kind),
+            rate=rate,
+            plantings=plantings,
+            budget=budget,
+            crops=crops,
+            seed=seed,
+            progress=progress,
+        )
+
+
+def verify(index: IndexLike = None) -> VerifyReport:
+    """Check every file of an index against its hash; damage is in the report, not raised.
+
+    Raises InputError where there is no such folder.
+    """
+    from healtheat.index.locate import index_folder, verify_folder
+
+    return verify_folder(index_folder(index))
+
+
+def encoders(
+    folders: PathLike | Sequence[PathLike] | None = None,
+    *,
+    no_speed: bool = False,
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> pa.Table:
+    """The encoders that work here without a network: name, kind, dim, resolution_px, size_bytes, note,
+    usable, crops_per_s. Speed is measured, some seconds each, unless `no_speed`. Raises EncoderError.
+    """
+    from healtheat.embedding import encoder_table, list_encoders
+
+    if isinstance(folders, str | os.PathLike):
+        folders = [folders]
+    paths = [Path(folder) for folder in folders or ()]
+    found = list_encoders(folders=paths, measure=not no_speed, threads=threads, progress=progress)
+    return encoder_table(found)
+
+
+def demo(
+    *,
+    out: PathLike = "data/demo",
+    index: PathLike = "index/demo",
+    lists: PathLike = "data/demo-lists",
+    images: int = 300,
+    seed: int = 0,
+    encoder: str | Encoder = "default",
+    progress: Progress = silent,
+) -> DemoReport:
+    """Do the whole job on generated images with known errors, and compare what was found with them.
+
+    Raises InputError where one of the folders holds something else.
+    """
+    from healtheat.drawing.run import demo as run
+    from healtheat.embedding import load_encoder
+
+    if isinstance(encoder, str):
+        encoder = load_encoder(encoder)
+    return run(
+        Path(out), Path(index), Path(lists), encoder=encoder, images=images, seed=seed, progress=progress
+    )
+
+
+def _path(given: PathLike | None) -> Path | None:
+    return None if given is None else Path(given)

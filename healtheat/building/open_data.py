@@ -1,0 +1,32 @@
+"""What a build starts from: the source that was named, and the folder its index goes to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from healtheat.index.cache import CACHE_FOLDER
+from healtheat.index.locate import default_folder
+from healtheat.sources import DetectorSettings, open_source
+from healtheat.sources.base import Source
+
+
+def open_data(
+    data: Path,
+    *,
+    index: Path | None = None,
+    images: Path | None = None,
+    weights: Path | None = None,
+    conf: float = 0.25,
+) -> tuple[Source, Path]:
+    """The source of `data` and the folder of its index, ./index/NAME unless `index` is given.
+
+    With `weights` (of a YOLO detector) `data` is a folder of images and boxes of at least `conf` become the
+    labels. Raises InputError.
+    """
+    if weights is None:
+        source = open_source(data, images=images)
+        return source, index or default_folder(data, source.data)
+    folder = index or default_folder(data, data)
+    scratch = folder / CACHE_FOLDER  # the detector may write here and nowhere else
+    settings = DetectorSettings(conf=conf)
+    return open_source(data, images=images, weights=weights, detector=settings, scratch=scratch), folder

@@ -1,0 +1,113 @@
+"""How the signals run and findings are flagged: from what a user names, or as at the last scoring."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from healtheat.core.errors import InputError
+from healtheat.core.progress import Progress, silent
+from healtheat.findings.flag import THRESHOLDS, FindingSettings
+from healtheat.findings.score import PredictionsUsed, ScoreReport, rescore
+from healtheat.index import Index
+from healtheat.signals import SIGNALS, Signal
+from healtheat.signals.agreement import Agreement, predictions_of, with_predictions
+from healtheat.signals.contents import contents_of, with_contents
+
+Threshold = Mapping[str, float] | Iterable[str] | None  # {"mislabel": 0.8}, or texts such as "mislabel=0.8"
+
+
+def choose_signals(
+    contents_rule: str | None = "auto",
+    classes: Path | None = None,
+    predictions: str | os.PathLike[str] | None = None,
+) -> tuple[Signal, ...]:
+    """All signals, set up with these rules for image names and these predictions of a detector.
+
+    Raises InputError where a rule, a class file or the predictions cannot be used.
+    """
+    signals = with_contents(SIGNALS, contents_rule or "auto", classes)
+    return with_predictions(signals, _folder(predictions))
+
+
+def score_again(
+    index_dir: Path,
+    *,
+    contents_rule: str | None = None,
+    classes: Path | None = None,
+    predictions: str | os.PathLike[str] | None = None,
+    progress: Progress = silent,
+) -> ScoreReport:
+    """Run the signals again over the index in `index_dir`; what is None stays as at the last scoring.
+
+    `predictions` "none" leaves them out where some were given before. Findings are flagged as before.
+    Raises InputError, BadIndex or IndexBusy.
+    """
+    with Index.open(index_dir) as index:
+        flagging = FindingSettings.model_validate(index.manifest.settings["findings"])
+        if contents_rule is None and classes is None:
+            signals = with_contents(SIGNALS, *contents_of(index))
+        else:
+            signals = with_contents(SIGNALS, contents_rule or "auto", classes)
+        folder = predictions_of(index) if predictions is None else _folder(predictions)
+        signals = with_predictions(signals, folder)
+        used = _used(signals, index)
+    return rescore(index_dir, signals=signals, findings=flagging, predictions=used, progress=progress)
+
+
+def finding_settings(
+    threshold: Threshold = None, fdr: float | None = None, budget: int | None = None
+) -> FindingSettings:
+    """How findings are to be flagged; issues without a threshold keep their default.
+
+    Raises InputError for an unknown issue, a threshold outside 0 to 1, or a rate that is none.
+    """
+    given = _thresholds(threshold)
+    if fdr is not None and given:
+        raise InputError("--fdr sets the thresholds itself; leave out --threshold or --fdr")
+    if fdr is not None and not 0 < fdr < 1:
+        raise InputError(f"--fdr {fdr}: give a share between 0 and 1, such as 0.1 for one false alarm in ten")
+    if budget is not None and budget < 0:
+        raise InputError(f"--budget {budget}: give a number of boxes, 0 or more")
+    return FindingSettings(thresholds={**THRESHOLDS, **given}, fdr=fdr, budget=budget)
+
+
+def _thresholds(threshold: Threshold) -> dict[str, float]:
+    if isinstance(threshold, str):
+        threshold = [threshold]
+    if isinstance(threshold, Mapping):
+        threshold = [f"{issue}={value}" for issue, value in threshold.items()]
+    found: dict[str, float] = {}
+    for text in threshold or ():
+        issue, _, value = text.partition("=")
+        if issue not in THRESHOLDS:
+            raise InputError(f"--threshold {text!r}: no such issue; choose from {', '.join(THRESHOLDS)}")
+        found[issue] = _share(text, value)
+    return found
+
+
+def _share(text: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise InputError(f"--threshold {text!r}: give a number from 0 to 1, such as mislabel=0.8")
+    return number
+
+
+def _folder(predictions: str | os.PathLike[str] | None) -> Path | None:
+    """The folder that `predictions` names; None for the word none and where nothing is given."""
+    if predictions is None or os.fspath(predictions).lower() == "none":
+        return None
+    return Path(predictions)
+
+
+def _used(signals: Iterable[Signal], index: Index) -> PredictionsUsed | None:
+    for signal in signals:
+        if isinstance(signal, Agreement):
+            images = [str(path) for path in index.images().path]
+            matched = signal.joined(images).photos
+            return PredictionsUsed(Path(signal.predictions), matched, len(images))
+    return None

@@ -1,0 +1,41 @@
+"""How many findings pass the filters of a query, kept in the metadata of its table."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+
+import pyarrow as pa
+
+from healtheat.findings.query import Catalog, Filters, count, unjudged
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """`found` findings pass the filters of a query, whatever its limit.
+
+    `flagged` of them are flagged and nobody has cleared them. `unjudged`: boxes of the classes asked for
+    whose class could not be judged.
+    """
+
+    found: int
+    flagged: int
+    unjudged: int
+
+    @classmethod
+    def of(cls, index: Catalog, filters: Filters) -> Counts:
+        """The figures of `filters` over `index`."""
+        return cls(
+            found=count(index, filters),
+            flagged=count(index, filters.only_flagged()),
+            unjudged=unjudged(index, filters.classes),
+        )
+
+    def added_to(self, rows: pa.Table) -> pa.Table:
+        """`rows` with these figures in the schema's metadata."""
+        return rows.replace_schema_metadata({name: str(value) for name, value in asdict(self).items()})
+
+    @classmethod
+    def read(cls, rows: pa.Table) -> Counts:
+        """The figures out of the metadata of a table that `healtheat.query` returned."""
+        given = rows.schema.metadata
+        return cls(**{field.name: int(given[field.name.encode()]) for field in fields(cls)})

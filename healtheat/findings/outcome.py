@@ -1,0 +1,88 @@
+"""What a scoring came to, in figures: flags by issue, what was withheld, what could not be judged, faults."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A signal that crashed: its name, the exception in one line, and whose fault it was.
+
+    `fault` is "input" where the data or a setting cannot be used, "crash" for anything else.
+    """
+
+    signal: str
+    error: str
+    fault: str
+
+    def __str__(self) -> str:
+        return f"{self.signal}: {self.error}"
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """Figures of the findings.
+
+    `issues`: issue → flagged findings, most first. `withheld`: findings without a flag because their score
+    should not be believed. `unjudged`: reason → boxes whose class the label signal could not judge, most
+    first. `places`: flagged boxes, and images with a flag of their own; `errors`: how many of them hold an
+    error if scores are probabilities.
+    """
+
+    issues: Mapping[str, int]
+    withheld: int
+    unjudged: Mapping[str, int]
+    places: int
+    errors: float
+
+    @classmethod
+    def of(cls, tables: Mapping[str, pa.Table]) -> Flags:
+        """The figures of the tables `findings` and `scores`."""
+        findings = tables["findings"]
+        flagged = findings.filter(findings["flagged"])
+        best: dict[tuple[int, int], float] = {}
+        for box, image, score in zip(
+            *(flagged[name].to_pylist() for name in ("box_id", "image_id", "score")), strict=True
+        ):
+            place = (box, image if box < 0 else -1)
+            best[place] = max(best.get(place, 0.0), score)
+        return cls(
+            issues=_counts(flagged["issue"]),
+            withheld=_withheld(findings.filter(pc.invert(findings["flagged"]))),
+            unjudged=_counts(_abstained(tables["scores"])),
+            places=len(best),
+            errors=sum(best.values()),
+        )
+
+
+def failures_of(runs: pa.Table) -> tuple[Failure, ...]:
+    """The signals that crashed, out of the table `runs`."""
+    return tuple(
+        Failure(run["signal"], run["error"], _fault(run)) for run in runs.to_pylist() if run["status"] != "ok"
+    )
+
+
+def _abstained(scores: pa.Table) -> pa.ChunkedArray:
+    label = scores.filter(pc.equal(scores["signal"], "label"))
+    return label["abstain"].drop_null()
+
+
+def _counts(values: pa.ChunkedArray) -> dict[str, int]:
+    """Value → how often it occurs, most frequent first, by value where that ties."""
+    found = Counter(values.to_pylist())
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _withheld(findings: pa.Table) -> int:
+    return sum("withheld" in json.loads(text or "{}") for text in findings["evidence"].to_pylist())
+
+
+def _fault(run: Mapping[str, str]) -> str:
+    return "input" if run["error"].startswith("InputError: ") else "crash"
