@@ -136,7 +136,7 @@ def query(
 
 
 def problems(index: IndexLike = None) -> pa.Table:
-    """Lines and files that could not be read, in the order they were met: file, line, reason, image.
+    """Lines and files that could not be read, in the order they were met: file, line, reason, image, code.
 
     Lines are counted from 0, null for a whole file.
     """

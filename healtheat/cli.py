@@ -25,7 +25,6 @@ TRACEBACK = "HEALTHEAT_TRACEBACK"  # set to 1 to see where an unexpected error c
 app = typer.Typer(
     name="healtheat",
     add_completion=False,
-    no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="Find wrong labels in object-detection data. Class ids are never changed.",
@@ -41,13 +40,16 @@ def _version(show: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _app(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(USAGE)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -59,7 +61,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted; the same command goes on where this one stopped", INTERRUPTED)
+        return _fail("interrupted; the same command continues where this one stopped", INTERRUPTED)
     except (BrokenPipeError, SystemExit):  # Typer ends the process on a broken pipe, and on nothing else
         return _close_pipe()
     except HealtheatError as error:

@@ -79,6 +79,17 @@ def test_help_lists_every_command(capsys: Capture) -> None:
     assert re.findall(r"^  (\w+)  ", text.partition("Commands:")[2], re.M) == [*map(command_name, COMMANDS)]
 
 
+def test_without_arguments_it_shows_its_help(tmp_path: Path) -> None:
+    process = healtheat_process(cwd=tmp_path)
+    out, err = process.communicate()
+    lines = out.decode("utf-8").splitlines()
+    assert lines[0].startswith("Usage: healtheat [OPTIONS] COMMAND")
+    assert len(lines) > len(COMMANDS) and b"\\n" not in out + err
+    for command in COMMANDS:
+        assert any(line.startswith(f"  {command_name(command)} ") for line in lines)
+    assert (process.returncode, err) == (2, b"")
+
+
 def test_help_needs_nothing_heavy() -> None:
     heavy = "numpy torch pyarrow duckdb faiss sklearn onnxruntime PIL fastapi ultralytics open_clip pydantic"
     code = (
@@ -127,7 +138,7 @@ def test_exit_codes(
     ("error", "code", "says"),
     [
         (HealtheatError("data.yaml:3: wrong\nmend it"), 2, r"healtheat: data.yaml:3: wrong\nmend it"),
-        (KeyboardInterrupt(), 130, "the same command goes on where this one stopped"),
+        (KeyboardInterrupt(), 130, "the same command continues where this one stopped"),
         (
             OSError(28, "No space left on device", "list.csv"),
             2,
@@ -286,7 +297,7 @@ def test_flag_and_score_change_flags_alone(in_built: Path, tmp_path: Path, capsy
     assert run(["flag", "--index", index]) == 0
     assert rows() == flags
     assert run(["flag", "--index", index, "--budget", "3"]) == 0
-    assert "3 boxes or photos; by their scores" in capsys.readouterr().out
+    assert "3 boxes or images; by their scores" in capsys.readouterr().out
     places = {(row["box_id"], row["image"] if row["box_id"] == "-1" else "") for row in rows()}
     assert len(places) == 3
     assert run(["flag", "--index", index, "--fdr", "0.05"]) == 0

@@ -119,9 +119,9 @@ class Index:
             raise BadIndex(f"{CATALOG_NAME}: problems: {error}; build the index again") from None
 
     def problem_rows(self) -> pa.Table:
-        """Table `problems` for people: file, line, reason, image (its path), in the order they were met."""
+        """Table `problems`: file, line, reason, image (its path), code, in the order they were met."""
         return self.sql(
-            "SELECT p.file, p.line, p.reason, i.path AS image FROM problems p "
+            "SELECT p.file, p.line, p.reason, i.path AS image, p.code FROM problems p "
             "LEFT JOIN images i USING (image_id) ORDER BY problem_id"
         )
 

@@ -56,7 +56,7 @@ def test_predictions_are_given_remembered_and_taken_away(
 
     monkeypatch.chdir(tmp_path)
     assert run(["score", "--index", str(index), "--predictions", "predictions"]) == 0
-    assert "predictions for 12 of 12 photos" in capsys.readouterr().err
+    assert "predictions for 12 of 12 images" in capsys.readouterr().err
     monkeypatch.chdir(data.parent)
     assert run(["score", "--index", str(index)]) == 0  # found from anywhere
     assert remembered(index) == folder

@@ -191,10 +191,10 @@ def test_commands(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
 
     shutil.copytree(built, tmp_path / "own")
     pills, index_path = tmp_path / "own/pills", tmp_path / "own/index/pills"
-    from healtheat.commands._options import open_index
+    from healtheat.index.locate import opened
 
     assert run(["build", str(pills / "data.yaml"), "--index", str(index_path)]) == 0
-    with open_index(index_path) as index:
+    with opened(index_path) as index:
         rows = index.sql(
             "select box_id, issue from findings where flagged and box_id >= 0 limit 3"
         ).to_pylist()
