@@ -141,9 +141,10 @@ def problems(index: IndexLike = None) -> pa.Table:
     Lines are counted from 0, null for a whole file.
     """
     from healtheat.index.locate import opened
+    from healtheat.index.problems import problem_rows
 
     with opened(index) as own:
-        return own.problem_rows()
+        return problem_rows(own)
 
 
 def flag(

@@ -118,13 +118,6 @@ class Index:
         except ValueError as error:
             raise BadIndex(f"{CATALOG_NAME}: problems: {error}; build the index again") from None
 
-    def problem_rows(self) -> pa.Table:
-        """Table `problems`: file, line, reason, image (its path), code, in the order they were met."""
-        return self.sql(
-            "SELECT p.file, p.line, p.reason, i.path AS image, p.code FROM problems p "
-            "LEFT JOIN images i USING (image_id) ORDER BY problem_id"
-        )
-
     def vectors(self, box_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """(n, d) unit vectors in the order of `box_ids`. Raises KeyError for a box that is not here."""
         ids = np.asarray(box_ids, np.int64).reshape(-1)
