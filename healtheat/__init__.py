@@ -14,6 +14,8 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
+from healtheat.core.version import __version__
+
 if _TYPE_CHECKING:
     from healtheat.api import (
         build,
@@ -32,8 +34,6 @@ if _TYPE_CHECKING:
     from healtheat.core.errors import HealtheatError
     from healtheat.findings.query import Filters
     from healtheat.index import Index
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Filters",

@@ -14,11 +14,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from healtheat import __version__
 from healtheat.commands import COMMANDS
 from healtheat.commands._terminal import BROKEN_PIPE, FAULT, INTERRUPTED, USAGE, one_line, prepare_streams
 from healtheat.commands.reference import command_name
 from healtheat.core.errors import HealtheatError
+from healtheat.core.version import __version__
 
 TRACEBACK = "HEALTHEAT_TRACEBACK"  # set to 1 to see where an unexpected error came from
 

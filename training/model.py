@@ -13,7 +13,7 @@ from typing import Any
 
 import open_clip
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 RESOLUTION_PX = 112
 EMBED_DIM = 256
@@ -50,6 +50,11 @@ CONFIG: dict[str, Any] = {
         "fill_color": 127,
     },
 }
+
+
+def as_input(images: Any) -> Tensor:
+    """uint8 (n, s, s, 3) to normalised float32 (n, 3, s, s), channels last."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
 
 
 def imagenet_tower_weights(target: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

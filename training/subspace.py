@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from training.augment import view
 from training.batches import Material
+from training.model import as_input
 
 Array = NDArray[Any]
 
@@ -46,8 +47,6 @@ def fit_on_training_pills(
     model: Any, material: Material, size: int, seed: int, count: int = 3000
 ) -> Subspace:
     """`fit` on views of `count` training pills, plain and hard in turn; few pills are seen repeatedly."""
-    from training.train import as_input
-
     cv2.setNumThreads(1)
     rng = np.random.default_rng((seed, 31))
     usable = np.flatnonzero(~material.held_out)

@@ -18,12 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from healtheat.core.atomic import replacing_file, write_file
 from training.batches import BatchMaker, Material, choose, load_material, look_alike_groups
 from training.losses import caption_loss, identity_loss
-from training.model import RESOLUTION_PX, build_model, fold_batch_norm
+from training.model import RESOLUTION_PX, as_input, build_model, fold_batch_norm
 from training.validate import held_out_views, retrieval
 
 _maker: BatchMaker | None = None
@@ -63,11 +62,6 @@ def _start_maker(work: str, seed: int, size: int) -> None:
 def _make(step: int, chosen: Any, gentle: bool) -> dict[str, Any]:
     assert _maker is not None
     return _maker.make(step, chosen, gentle=gentle)
-
-
-def as_input(images: Any) -> Tensor:
-    """uint8 (n, s, s, 3) to normalised float32 (n, 3, s, s), channels last."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
 
 
 def _rate(step: int, s: Settings) -> float:

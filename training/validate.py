@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from training.augment import view
 from training.batches import Material
+from training.model import as_input
 
 Array = NDArray[Any]
 
@@ -28,8 +29,6 @@ def held_out_views(material: Material, size: int, seed: int) -> dict[str, Array]
 
 def encode(model: Any, images: Array, batch: int = 64) -> Array:
     """Unit vectors (n, d) float32 of the image tower, one view each."""
-    from training.train import as_input
-
     with torch.inference_mode():
         rows = [model.visual(as_input(images[i : i + batch])) for i in range(0, len(images), batch)]
         return F.normalize(torch.cat(rows), dim=1).numpy()

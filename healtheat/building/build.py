@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from healtheat import __version__
 from healtheat.building.intake import Batcher, Intake
 from healtheat.building.photos import Plan
 from healtheat.core.boxes import Problem
 from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
+from healtheat.core.version import __version__
 from healtheat.crops import CropPolicy
 from healtheat.embedding import QUESTIONS, Encoder
 from healtheat.findings.flag import FindingSettings

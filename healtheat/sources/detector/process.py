@@ -12,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import healtheat
 from healtheat.core.errors import InputError
 from healtheat.core.text import shown
 from healtheat.sources.detector.settings import DetectorSettings
@@ -118,7 +117,7 @@ class DetectorProcess:
 
 def _environment(home: Path) -> dict[str, str]:
     """The environment that keeps Ultralytics, PyTorch and Matplotlib quiet and inside `home`."""
-    package_home = str(Path(healtheat.__file__).resolve().parents[1])
+    package_home = str(Path(__file__).resolve().parents[3])
     paths = [package_home, *filter(None, [os.environ.get("PYTHONPATH")])]
     own = str(home)
     return {
