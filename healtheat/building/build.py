@@ -1,6 +1,6 @@
 """build: source → crops → vectors → index → scores → findings, in one go that survives a kill.
 
-Photos are read and decoded by a few threads beside the encoder, in bounded numbers, and taken in the
+Images are read and decoded by a few threads beside the encoder, in bounded numbers, and taken in the
 order of the source, so the index is a function of data and settings alone. Memory is bounded by the batch
 until scoring, which needs all vectors at once (4 bytes × boxes × dimension) beside what the signals take.
 """
@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from healtheat.building.images import Plan
 from healtheat.building.intake import Batcher, Intake
-from healtheat.building.photos import Plan
 from healtheat.core.boxes import Problem
 from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
@@ -87,8 +87,8 @@ def build(
     """Build the index of `source` in `index_dir`, or bring the one there up to date.
 
     Only crops that the index (or an unfinished build) does not know are embedded. `crop_policy` is the
-    encoder's own unless given; `group_rule` says which photos share a source (see groups.py); `threads` read
-    and decode photos (default: half the cores). With `strict`, any problem is fatal and nothing is committed.
+    encoder's own unless given; `group_rule` says which images share a source (see groups.py); `threads` read
+    and decode images (default: half the cores). With `strict`, any problem is fatal and nothing is committed.
     Raises InputError, IndexBusy, BadIndex (an index of another version is there) or EncoderError.
     """
     clock = _Clock()

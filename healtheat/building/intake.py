@@ -1,4 +1,4 @@
-"""The stream of a source, taken in its order: photos become rows and vectors, bad ones become problems."""
+"""The stream of a source, taken in its order: images become rows and vectors, bad ones become problems."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.building.photos import Photo, Plan, Slice, read_photo
+from healtheat.building.images import Plan, ReadImage, Slice, read_image
 from healtheat.core.boxes import Problem
 from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress
@@ -110,7 +110,7 @@ class Intake:
             elif isinstance(item, Problem):
                 self._problem(item)
             else:
-                self._photo(item)
+                self._take(item)
         if self._strict and self.problems:
             raise self._fatal()
         self._batcher.finish()
@@ -130,15 +130,15 @@ class Intake:
             flagged=0,
         )
 
-    def _ordered(self, threads: int) -> Iterator[LabelFile | Problem | Photo]:
-        """The source's records in its order, photos read by `threads` workers a few ahead."""
-        waiting: deque[LabelFile | Problem | Future[Photo]] = deque()
+    def _ordered(self, threads: int) -> Iterator[LabelFile | Problem | ReadImage]:
+        """The source's records in its order, images read by `threads` workers a few ahead."""
+        waiting: deque[LabelFile | Problem | Future[ReadImage]] = deque()
         ahead = 2 * threads + 1
-        executor = ThreadPoolExecutor(threads, "photo")
+        executor = ThreadPoolExecutor(threads, "image")
         try:
             for record in self._source.read():
                 if isinstance(record, LabelledImage):
-                    waiting.append(executor.submit(read_photo, record, self._plan, self._pool))
+                    waiting.append(executor.submit(read_image, record, self._plan, self._pool))
                 else:
                     waiting.append(record)
                 while len(waiting) > ahead:
@@ -165,21 +165,21 @@ class Intake:
         )
         return InputError(f"{found}: {shown}; fix them or build without --strict")
 
-    def _photo(self, photo: Photo) -> None:
-        record, image_id = photo.record, self.images
+    def _take(self, read: ReadImage) -> None:
+        record, image_id = read.record, self.images
         self.images += 1
-        if photo.reason is not None:
+        if read.reason is not None:
             lost = len(record.boxes)
-            reason = photo.reason + (f" (its {lost} labelled boxes are not in the index)" if lost else "")
-            self._problem(Problem(photo.code, record.path, None, reason, record.path))
-        self._image_row(photo, image_id)
-        if photo.reason is not None or (self._strict and self.problems):
+            reason = read.reason + (f" (its {lost} labelled boxes are not in the index)" if lost else "")
+            self._problem(Problem(read.code, record.path, None, reason, record.path))
+        self._image_row(read, image_id)
+        if read.reason is not None or (self._strict and self.problems):
             return  # under strict, nothing is embedded any more once it is clear that the build fails
-        self._pool.add_image(image_key(photo.sha256, self._plan.fingerprint), photo.facts)
-        for part in photo.new:
+        self._pool.add_image(image_key(read.sha256, self._plan.fingerprint), read.facts)
+        for part in read.new:
             self._batcher.add(part)
         boxes = record.boxes.numbered(self.boxes, image_id)
-        for row, key in enumerate(photo.keys):
+        for row, key in enumerate(read.keys):
             confidence = float(boxes.confidence[row])
             self._catalog.add(
                 "boxes",
@@ -192,7 +192,7 @@ class Intake:
                 crop_key=key.hex(),
                 **dict(zip(_MEASURES, self._batcher.measures(key).item(), strict=True)),
             )
-        for tile, key in zip(photo.tiles.tolist(), photo.tile_keys, strict=True):
+        for tile, key in zip(read.tiles.tolist(), read.tile_keys, strict=True):
             self._catalog.add(
                 "background",
                 tile_id=self.background,
@@ -204,9 +204,9 @@ class Intake:
         self.boxes += len(boxes)
         self._progress("embed", self.boxes, None)
 
-    def _image_row(self, photo: Photo, image_id: int) -> None:
-        record = photo.record
-        readable = photo.reason is None
+    def _image_row(self, read: ReadImage, image_id: int) -> None:
+        record = read.record
+        readable = read.reason is None
         try:
             file = record.file.relative_to(self._source.root).as_posix()
         except ValueError:
@@ -219,10 +219,10 @@ class Intake:
             split=record.split,
             status=record.status if readable else "unreadable",
             label_path=record.label_path,
-            width_px=photo.facts.width_px,
-            height_px=photo.facts.height_px,
-            sha256=photo.sha256,
-            dhash=photo.facts.dhash if readable else None,
+            width_px=read.facts.width_px,
+            height_px=read.facts.height_px,
+            sha256=read.sha256,
+            dhash=read.facts.dhash if readable else None,
             group_key=group_key(record.path, self._group_rule),
         )
 
@@ -242,5 +242,5 @@ class Intake:
             )
 
 
-def _ready(item: LabelFile | Problem | Future[Photo]) -> LabelFile | Problem | Photo:
+def _ready(item: LabelFile | Problem | Future[ReadImage]) -> LabelFile | Problem | ReadImage:
     return item.result() if isinstance(item, Future) else item

@@ -6,7 +6,7 @@ class HealtheatError(Exception):
 
 
 class InputError(HealtheatError):
-    """The data given cannot be used; the message names the file, the line and the mend."""
+    """The data given cannot be used; the message names the file, the line and what to do."""
 
 
 class ImageError(HealtheatError):

@@ -64,8 +64,8 @@ def write_table(
     if format not in TABLE_FORMATS:
         raise InputError(f"no table format {format!r}; choose from {', '.join(TABLE_FORMATS)}")
     if to.is_dir() or (to.exists() and not overwrite):
-        mend = "give a file" if to.is_dir() else "choose another name or add --overwrite"
-        raise InputError(f"{to}: exists already; {mend}")
+        fix = "give a file" if to.is_dir() else "choose another name or add --overwrite"
+        raise InputError(f"{to}: exists already; {fix}")
     with replacing_file(to) as staged:
         if format == "parquet":
             import pyarrow.parquet as pq

@@ -1,4 +1,4 @@
-"""Which photos come from one source: copies and burst shots must not vouch for each other."""
+"""Which images come from one source: copies and burst shots must not vouch for each other."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _ROBOFLOW = ".rf."  # <original name>.rf.<hash>.jpg, one for each augmented copy
 
 
 def group_key(path: str, rule: str = "auto") -> str:
-    """The key that photos of one source share.
+    """The key that images of one source share.
 
-    `path` is relative and POSIX. Rules: "none" (every photo is its own source), "auto" (Roboflow's
-    augmented copies and AI Hub's camera positions of one tray are one source; other photos stand
-    alone), or a regular expression searched in the path, whose first group is the key (a photo that
+    `path` is relative and POSIX. Rules: "none" (every image is its own source), "auto" (Roboflow's
+    augmented copies and AI Hub's camera positions of one tray are one source; other images stand
+    alone), or a regular expression searched in the path, whose first group is the key (an image that
     does not match stands alone). Raises InputError for a bad expression.
     """
     if rule == "none":
@@ -34,7 +34,7 @@ def group_key(path: str, rule: str = "auto") -> str:
     try:
         pattern = re.compile(rule)
     except re.error as error:
-        raise InputError(f"group rule {rule!r} is not a regular expression: {error}; mend it") from None
+        raise InputError(f"group rule {rule!r} is not a regular expression: {error}; correct it") from None
     if pattern.groups < 1:
         raise InputError(f"group rule {rule!r} has no group; put (…) around the part that copies share")
     match = pattern.search(path)
@@ -42,9 +42,9 @@ def group_key(path: str, rule: str = "auto") -> str:
 
 
 def group_codes(keys: Sequence[str], same: Sequence[str] | None = None) -> NDArray[np.int32]:
-    """(n,) a number a photo, equal for photos that share a key or a non-empty entry of `same`.
+    """(n,) a number per image, equal for images that share a key or a non-empty entry of `same`.
 
-    `same` is meant for the files' hashes: the same photo under two names is one source as well.
+    `same` is meant for the files' hashes: the same image under two names is one source as well.
     """
     parent: dict[str, str] = {}
 

@@ -1,4 +1,4 @@
-"""Labels alone: photos by name and their boxes, no pixels looked at."""
+"""Labels alone: images by name and their boxes, no pixels looked at."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ CLASS_LISTS = {"classes.txt"}  # what LabelImg leaves beside the label files
 
 @dataclass(frozen=True, slots=True)
 class LabelSet:
-    """Photos, their boxes and the classes declared.
+    """Images, their boxes and the classes declared.
 
-    `boxes.image_id` is the place of the photo in `images`; boxes are in photo order, then line order.
+    `boxes.image_id` is the place of the image in `images`; boxes are in image order, then line order.
     `label_paths` and `statuses` go with `images`; statuses: labelled, empty, unlabelled (no label file).
-    `broken`: place of a photo → the classes of its lines that could not be read, NO_CLASS where unknown.
+    `broken`: place of an image → the classes of its lines that could not be read, NO_CLASS where unknown.
     """
 
     images: tuple[str, ...]
@@ -49,16 +49,16 @@ class LabelSet:
 
 
 def label_set(
-    photos: Sequence[tuple[str, Boxes]], names: Mapping[int, str], problems: Sequence[Problem] = ()
+    pairs: Sequence[tuple[str, Boxes]], names: Mapping[int, str], problems: Sequence[Problem] = ()
 ) -> LabelSet:
     """The set of (path, boxes) pairs, boxes numbered in that order."""
     parts: list[Boxes] = []
     first = 0
-    for place, (_, boxes) in enumerate(photos):
+    for place, (_, boxes) in enumerate(pairs):
         parts.append(boxes.numbered(first, place))
         first += len(boxes)
     return LabelSet(
-        images=tuple(path for path, _ in photos),
+        images=tuple(path for path, _ in pairs),
         boxes=Boxes.join(parts) if parts else Boxes.of([], [], np.empty((0, 4))),
         names=dict(names),
         problems=tuple(problems),
@@ -95,7 +95,7 @@ def _label_files(folder: Path) -> list[Path]:
 def _read_folder(
     folder: Path, files: Sequence[Path], names: Mapping[int, str], image_suffix: str
 ) -> LabelSet:
-    photos: list[tuple[str, Boxes]] = []
+    pairs: list[tuple[str, Boxes]] = []
     label_paths: list[str] = []
     statuses: list[str] = []
     problems: list[Problem] = []
@@ -109,18 +109,18 @@ def _read_folder(
         boxes, more = read_labels(file, None, file=label_path)
         problems += more
         if classes := broken_classes(more, file):
-            broken[len(photos)] = classes
-        photos.append(
+            broken[len(pairs)] = classes
+        pairs.append(
             (find(file) or str(PurePosixPath(label_path).with_suffix(image_suffix or ".txt")), boxes)
         )
         label_paths.append(label_path)
         statuses.append("labelled" if len(boxes) or more else "empty")
-    labels = label_set(photos, names, problems)
+    labels = label_set(pairs, names, problems)
     return replace(labels, label_paths=tuple(label_paths), statuses=tuple(statuses), broken=broken)
 
 
 def broken_classes(problems: Sequence[Problem], label_file: Path | None = None) -> tuple[int, ...]:
-    """The classes of one photo's lines that could not be read, NO_CLASS where that is unknown.
+    """The classes of one image's lines that could not be read, NO_CLASS where that is unknown.
 
     A repeated line is none of them: its box is there. The class is read from `label_file` where one is given.
     """
@@ -195,7 +195,7 @@ def _read_coco(data: Path) -> LabelSet:
 
 
 def _read_source(data: Path) -> LabelSet:
-    photos: list[tuple[str, Boxes]] = []
+    pairs: list[tuple[str, Boxes]] = []
     label_paths: list[str] = []
     statuses: list[str] = []
     problems: list[Problem] = []
@@ -207,12 +207,12 @@ def _read_source(data: Path) -> LabelSet:
             if item.image:
                 of_image[item.image].append(item)
         elif isinstance(item, LabelledImage):
-            photos.append((item.path, item.boxes))
+            pairs.append((item.path, item.boxes))
             label_paths.append(item.label_path)
             statuses.append(item.status)
-    labels = label_set(photos, source.names, problems)
+    labels = label_set(pairs, source.names, problems)
     broken: dict[int, tuple[int, ...]] = {}
-    for place, (path, _) in enumerate(photos):
+    for place, (path, _) in enumerate(pairs):
         if path in of_image:
             file = (
                 source.root / label_paths[place] if source.edits == "lines" and label_paths[place] else None

@@ -179,15 +179,15 @@ def test_photos_that_cannot_be_read_are_problems_and_the_rest_goes_on(
         assert sorted(images_.status.tolist()) == ["labelled"] * 10 + ["unreadable"] * 2
         assert len(index.boxes()) == BOXES - 6
         assert index.verify() == []
-        rows = index.sql("SELECT file, line, image_id FROM problems ORDER BY problem_id").to_pylist()
+        rows = index.sql("SELECT code, file, line, image_id FROM problems ORDER BY problem_id").to_pylist()
         path = dict(zip(images_.image_id.tolist(), images_.path.tolist(), strict=True))
     assert list(report.problems) == problems
-    by_file = [(p.file, p.line) for p in problems]
-    assert by_file == [
-        ("train/images/사진 01.png", None),
-        ("train/images/사진 02.png", None),
-        ("train/labels/사진 03.txt", 3),
-        ("train/labels/사진 03.txt", 4),
+    assert [row["code"] for row in rows] == [p.code.value for p in problems]
+    assert [(p.code, p.file, p.line) for p in problems] == [
+        (ProblemCode.UNREADABLE_IMAGE, "train/images/사진 01.png", None),
+        (ProblemCode.UNREADABLE_IMAGE, "train/images/사진 02.png", None),
+        (ProblemCode.BAD_LINE, "train/labels/사진 03.txt", 3),
+        (ProblemCode.UNKNOWN_CLASS, "train/labels/사진 03.txt", 4),
     ]
     assert "3 labelled boxes are not in the index" in problems[0].reason
     assert [path[row["image_id"]] for row in rows] == [
@@ -243,6 +243,7 @@ def test_a_photo_of_another_size_than_the_labels_claim_is_a_problem(tmp_path: Pa
     with Index.open(tmp_path / "index") as index:
         assert index.boxes().confidence.tolist() == [0.75]
         assert [p.image for p in index.problems()] == ["b.png", "b.png"]
+        assert index.problems()[1].code is ProblemCode.SIZE_CONFLICT
 
 
 def test_a_photo_with_very_many_boxes_is_cut_slice_by_slice(tmp_path: Path) -> None:

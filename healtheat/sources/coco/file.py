@@ -1,4 +1,4 @@
-"""One COCO JSON: images, annotations and categories, read strictly and without the photos."""
+"""One COCO JSON: images, annotations and categories, read strictly and without the images."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class CocoFile:
 
 
 def load_coco(path: Path, *, file: str | None = None) -> CocoFile:
-    """The content of the COCO file `path`; photos are not needed. `file` is the name that problems carry.
+    """The content of the COCO file `path`; images are not needed. `file` is the name that problems carry.
 
     Boxes are shares of the claimed image size. A bad image, category or annotation is a problem; BadFile
     ("FILE:LINE: what; fix") if the file as a whole is no COCO JSON or larger than 2 GiB. Memory

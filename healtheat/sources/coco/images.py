@@ -1,4 +1,4 @@
-"""Finding the photo that a COCO file means, among all photos of a folder."""
+"""Finding the image that a COCO file means, among all images of a folder."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ class NotFound:
 class ImageFinder:
     """Looks a file name up: beside its JSON, then from the roots, then anywhere if it is the only one."""
 
-    def __init__(self, roots: Sequence[Path], photos: Sequence[Path]) -> None:
+    def __init__(self, roots: Sequence[Path], images: Sequence[Path]) -> None:
         self._roots = roots
-        self._photos = set(photos)
+        self._images = set(images)
         self._by_name: dict[str, list[Path]] = defaultdict(list)
-        for photo in photos:
-            self._by_name[photo.name].append(photo)
+        for image in images:
+            self._by_name[image.name].append(image)
 
     def find(self, file_name: str, home: Path) -> Path | NotFound:
-        """The photo's path, or the reason why there is none or more than one."""
+        """The image's path, or the reason why there is none or more than one."""
         try:
             name = contained(file_name)
         except ValueError as error:
             return NotFound(ProblemCode.BAD_PATH, str(error))
         for folder in (home, *self._roots):
             for place in (folder / name, folder / "images" / name):
-                if place in self._photos:
+                if place in self._images:
                     return place
         ending = name.parts
         same = [p for p in self._by_name.get(name.name, []) if p.parts[-len(ending) :] == ending]

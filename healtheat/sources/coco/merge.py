@@ -1,4 +1,4 @@
-"""Boxes of many COCO files brought together by photo."""
+"""Boxes of many COCO files brought together by image."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _COMPACT_EVERY = 4096  # files; small arrays cost a kilobyte each, joined ones a
 
 @dataclass(slots=True)
 class _Claim:
-    """What the files said about one photo so far."""
+    """What the files said about one image so far."""
 
-    number: int  # running number of the photo
+    number: int  # running number of the image
     split: str
     size_px: tuple[int, int] | None = None
     first_line: dict[int, int] = field(default_factory=dict)  # number of a file → line of its annotations[0]
@@ -29,21 +29,21 @@ class _Claim:
 
 
 class Merge:
-    """Collects claims and boxes file by file, then gives every photo once."""
+    """Collects claims and boxes file by file, then gives every image once."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self.claimed: dict[Path, _Claim] = {}
         self._files: list[str] = []
-        self._boxes: list[Boxes] = []  # image_id: number of the photo; box_id: number of the file
-        self._of_image: dict[int, _Claim] = {}  # image in the current file → its photo
+        self._boxes: list[Boxes] = []  # image_id: number of the image; box_id: number of the file
+        self._of_image: dict[int, _Claim] = {}  # image in the current file → what is known of its file
 
-    def claim(self, photo: Path, image: int, coco: CocoFile, split: str) -> str | None:
-        """Image `image` of the current file is `photo`; gives the conflict with an earlier file, if any."""
+    def claim(self, path: Path, image: int, coco: CocoFile, split: str) -> str | None:
+        """Image `image` of the current file is `path`; gives the conflict with an earlier file, if any."""
         size_px = coco.images[image].size_px
-        claim = self.claimed.setdefault(photo, _Claim(len(self.claimed), split, size_px))
+        claim = self.claimed.setdefault(path, _Claim(len(self.claimed), split, size_px))
         file = len(self._files)
-        if file not in claim.first_line:  # else two names in one file lead to one photo
+        if file not in claim.first_line:  # else two names in one file lead to one image
             claim.first_line[file] = claim.next_line
             claim.next_line += coco.annotations
         self._of_image[image] = claim
@@ -51,27 +51,27 @@ class Merge:
         if claim.size_px == size_px:
             return None
         here, before = ("{} x {} px".format(*size) for size in (size_px, claim.size_px or (0, 0)))
-        return f"claims that the photo is {here}, but {self._files[min(claim.first_line)]} says {before}"
+        return f"claims that the image is {here}, but {self._files[min(claim.first_line)]} says {before}"
 
-    def claim_unlabelled(self, photo: Path, split: str) -> None:
-        """`photo` is named by no file."""
-        self.claimed[photo] = _Claim(len(self.claimed), split)
+    def claim_unlabelled(self, path: Path, split: str) -> None:
+        """`path` is named by no file."""
+        self.claimed[path] = _Claim(len(self.claimed), split)
 
     def add(self, boxes: Boxes, file: str) -> None:
         """The boxes of `file`, after all its claims; those of images not claimed are left out."""
         number = len(self._files)
-        photo = np.full(int(boxes.image_id.max(initial=-1)) + 1, -1, np.int64)
-        first_line = np.zeros(len(photo), np.int64)
+        number_of = np.full(int(boxes.image_id.max(initial=-1)) + 1, -1, np.int64)
+        first_line = np.zeros(len(number_of), np.int64)
         for image, claim in self._of_image.items():
-            if image < len(photo):
-                photo[image], first_line[image] = claim.number, claim.first_line[number]
+            if image < len(number_of):
+                number_of[image], first_line[image] = claim.number, claim.first_line[number]
         self._of_image.clear()
-        keep = boxes[photo[boxes.image_id] >= 0]
+        keep = boxes[number_of[boxes.image_id] >= 0]
         self._boxes.append(
             replace(
                 keep,
                 box_id=np.full(len(keep), number, np.int64),
-                image_id=photo[keep.image_id],
+                image_id=number_of[keep.image_id],
                 line=keep.line + first_line[keep.image_id],
             )
         )
@@ -80,14 +80,14 @@ class Merge:
             self._boxes = [Boxes.join(self._boxes)]
 
     def images(self) -> Iterator[LabelledImage | Problem]:
-        """Every claimed photo, sorted by path, with its boxes."""
+        """Every claimed image, sorted by path, with its boxes."""
         boxes = Boxes.join([Boxes.of([], [], []), *self._boxes])
         boxes = boxes[np.lexsort([boxes.line, boxes.box_id, boxes.image_id])]
         starts = np.searchsorted(boxes.image_id, np.arange(len(self.claimed) + 1))
-        for photo in sorted(self.claimed, key=lambda path: path.as_posix()):
-            claim = self.claimed[photo]
+        for path in sorted(self.claimed, key=Path.as_posix):
+            claim = self.claimed[path]
             mine = boxes[slice(int(starts[claim.number]), int(starts[claim.number + 1]))]
-            image = relative(photo, self._root)
+            image = relative(path, self._root)
             if len(claim.first_line) > 1:
                 mine, twins = self._without_twins(mine, image, claim)
                 yield from twins
@@ -95,7 +95,7 @@ class Merge:
             label_path = self._files[min(claim.first_line)] if claim.first_line else ""
             yield LabelledImage(
                 path=image,
-                file=photo,
+                file=path,
                 split=claim.split,
                 status="unlabelled" if not label_path else "labelled" if claim.has_entries else "empty",
                 label_path=label_path,

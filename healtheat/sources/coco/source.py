@@ -22,9 +22,9 @@ class CocoSource:
     """COCO labels and their images.
 
     `data` is one JSON, or a folder with any number of them at any depth. In a folder, all annotations that
-    name the same photo are its boxes, whichever file they stand in, and photos that no file names come out as
-    "unlabelled". With one JSON the photos are those it lists; they are looked for beside it and in the usual
-    places. `images` says where the photos are, if elsewhere. Category ids stay as they are.
+    name the same image are its boxes, whichever file they stand in, and images that no file names come out as
+    "unlabelled". With one JSON the images are those it lists; they are looked for beside it and in the usual
+    places. `images` says where the images are, if elsewhere. Category ids stay as they are.
     """
 
     kind = "coco"
@@ -38,7 +38,7 @@ class CocoSource:
         self.data = data
         self.names: dict[int, str] = {}
         if images is not None and not is_folder(images):
-            raise InputError(f"{images}: not a folder; give the folder of the photos that {data} labels")
+            raise InputError(f"{images}: not a folder; give the folder of the images that {data} labels")
         if not is_file(data) and not is_folder(data):
             raise InputError(f"{data}: not found; give a COCO JSON file or a folder of them")
         self._path = normal(data)
@@ -48,15 +48,15 @@ class CocoSource:
         if self._file is not None:
             self.names.update(self._file.names)
             self._images = self._images or _base_of(self._path, self._file)
-        # One root above photos and labels gives short paths; they nearly always lie side by side.
-        photos = self._images or home
-        self.root = next((f for f in (home, home.parent) if photos.is_relative_to(f)), photos)
+        # One root above images and labels gives short paths; they nearly always lie side by side.
+        found = self._images or home
+        self.root = next((f for f in (home, home.parent) if found.is_relative_to(f)), found)
 
     def read(self) -> Iterator[Record]:
         """Label files sorted by path, with their problems, then images sorted by path.
 
         `line` is the index in the `annotations` array. Where several files label one image, it goes on from
-        the length of that array in the files before, in sorted order. Raises InputError if no photo of the
+        the length of that array in the files before, in sorted order. Raises InputError if no image of the
         labels can be found.
         """
         if self._file is None:
@@ -75,11 +75,11 @@ class CocoSource:
             if is_file(path):
                 merge.claim(path, number, coco, split_of_file(file))
             else:
-                reason = f"images: photo {shown(image.file_name)} not found{_left_out(coco, number)}"
+                reason = f"images: image {shown(image.file_name)} not found{_left_out(coco, number)}"
                 yield Problem(ProblemCode.MISSING_IMAGE, file, None, reason, relative(path, self.root))
         if not merge.claimed:
             raise InputError(
-                f"{self.data}: none of its photos is in {base}; check the folder and the file names"
+                f"{self.data}: none of its images is in {base}; check the folder and the file names"
             )
         merge.add(coco.boxes, file)
         for problem in coco.problems:
@@ -96,23 +96,23 @@ class CocoSource:
         files = list(walk(self._path, on_bad))
         if self._images is not None and not self._images.is_relative_to(self._path):
             files += walk(self._images, on_bad)
-        photos = [path for path in files if is_image(path.name)]
+        images = [path for path in files if is_image(path.name)]
         labels = [path for path in files if path.suffix.lower() == ".json"]
         if not labels:
             raise InputError(f"{self.data}: no JSON file in it; give a COCO JSON file or a folder of them")
-        if not photos:
+        if not images:
             raise InputError(
-                f"{self.data}: no photo in it; give the folder that holds both photos and JSON files, "
-                "or name the folder of the photos"
+                f"{self.data}: no image in it; give the folder that holds both images and JSON files, "
+                "or name the folder of the images"
             )
         yield from bad
         merge = Merge(self.root)
-        finder = ImageFinder((self.root, self._images or self.root), photos)
+        finder = ImageFinder((self.root, self._images or self.root), images)
         for path in labels:
             yield from self._read_one_of_many(path, finder, merge)
         if not merge.claimed:
-            raise InputError(f"{self.data}: its JSON files name no photo that is there; check the file names")
-        for path in photos:
+            raise InputError(f"{self.data}: its JSON files name no image that is there; check the file names")
+        for path in images:
             if path not in merge.claimed:
                 merge.claim_unlabelled(path, split_of(relative(path, self.root).split("/")[:-1]))
         yield from merge.images()
@@ -156,7 +156,7 @@ def split_of_file(file: str) -> str:
 
 
 def _base_of(path: Path, coco: CocoFile) -> Path:
-    """The folder that the file names of `coco` count from, told by the first photos that are there."""
+    """The folder that the file names of `coco` count from, told by the first images that are there."""
     home = path.parent
     ending = path.stem.rpartition("_")[2]  # instances_train2017.json belongs to train2017/
     places = [home, home / "images", home / path.stem, home / ending, home.parent / "images"]
@@ -174,8 +174,8 @@ def _base_of(path: Path, coco: CocoFile) -> Path:
         raise InputError(f"{path}: it lists no image that can be used; check its list 'images'")
     first = shown(coco.images[0].file_name)
     raise InputError(
-        f"{path}: photos not found (the first is {first}; looked beside the file, in images/, in {ending}/); "
-        "name the folder of the photos"
+        f"{path}: images not found (the first is {first}; looked beside the file, in images/, in {ending}/); "
+        "name the folder of the images"
     )
 
 

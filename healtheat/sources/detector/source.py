@@ -79,8 +79,8 @@ class DetectorSource:
             where = shown(relative(path, self.root), 1000)
             bad.append(Problem(ProblemCode.BAD_PATH, where, None, reason))
 
-        photos = (path for path in walk(self.root, on_bad) if is_image(path.name))
-        batch = list(islice(photos, self.settings.batch))
+        images = (path for path in walk(self.root, on_bad) if is_image(path.name))
+        batch = list(islice(images, self.settings.batch))
         if not batch:
             raise InputError(f"{self.data}: no image in it; give the folder of the images")
         yield LabelFile(relative(self.weights, self.root), _sha256(self.weights), self.weights.stat().st_size)
@@ -91,7 +91,7 @@ class DetectorSource:
                     yield from bad
                     bad.clear()
                     yield from self._labelled(path, found)
-                batch = list(islice(photos, self.settings.batch))
+                batch = list(islice(images, self.settings.batch))
         yield from bad
 
     def _labelled(self, path: Path, found: list[list[float]] | str) -> Iterator[Record]:

@@ -44,7 +44,7 @@ def load_data_yaml(path: Path) -> DataYaml:
     `path:` is relative to the file's own folder, else to the working folder; splits are relative to it, and a
     split `../x` that is not there is looked for at `x` (Roboflow's files, as Ultralytics reads them). Names
     are the text as written, never YAML's idea of it (`no`, `1.50`). Raises InputError
-    "FILE:LINE: what; mend".
+    "FILE:LINE: what; fix".
     """
     path = normal(path)
     try:
@@ -155,12 +155,12 @@ class _Reading:
         text: str = key.value
         plain = text.isascii() and text.isdigit() and (text == "0" or not text.startswith("0"))
         if key.tag != "tag:yaml.org,2002:int" or not plain or int(text[:11]) > MAX_CLASS_ID:
-            mend = (
+            fix = (
                 f"write {text} without quotes"
                 if plain
                 else "write an integer, without quotes or leading zeros"
             )
-            self._fail(key, f"class id {shown(text)!r} is not an integer from 0 to {MAX_CLASS_ID}; {mend}")
+            self._fail(key, f"class id {shown(text)!r} is not an integer from 0 to {MAX_CLASS_ID}; {fix}")
         return int(text)
 
     def _name(self, node: yaml.Node, number: int) -> str:
@@ -212,9 +212,9 @@ class _Reading:
                 return place
             if is_file(place):
                 self._fail(node, f"'{key}: {shown(text)}' is neither a folder nor a .txt list of images")
-        mend = "write / instead of \\" if "\\" in text else "correct the path or remove the line"
+        fix = "write / instead of \\" if "\\" in text else "correct the path or remove the line"
         self._fail(
-            node, f"'{key}: {shown(text)}' not found (tried {shown(str(normal(tries[0])), 300)}); {mend}"
+            node, f"'{key}: {shown(text)}' not found (tried {shown(str(normal(tries[0])), 300)}); {fix}"
         )
 
     def _text(self, node: yaml.Node, key: str) -> str:

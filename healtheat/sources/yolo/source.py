@@ -40,7 +40,7 @@ class YoloSource:
     edits: Edits = "lines"
 
     def __init__(self, data: Path) -> None:
-        """Check data.yaml and the folders it names. Raises InputError; reads no label file and no photo."""
+        """Check data.yaml and the folders it names. Raises InputError; reads no label file and no image."""
         self.data = data
         self.names: dict[int, str] = {}
         self._yaml: tuple[Path, Content] | None = None

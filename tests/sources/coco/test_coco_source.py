@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from healtheat.core.boxes import ProblemCode
 from healtheat.core.errors import InputError
 from healtheat.core.paths import contained
 from healtheat.sources import open_source
@@ -68,7 +69,7 @@ def test_one_file_and_the_usual_places_of_photos(tree, labels, photos, root):
     label_path = (tree.root / labels).relative_to(source.root).as_posix()
     assert a.label_path == label_path and set(read.files) == {label_path}
     assert len(read.problems) == 1
-    assert "photo gone.jpg not found; its 1 boxes are left out" in read.problems[0].reason
+    assert "image gone.jpg not found; its 1 boxes are left out" in read.problems[0].reason
     assert a.split == ("val" if "val2017" in labels else "train" if "train" in labels else "")
     assert list(Read(source).images) == list(read.images)
 
@@ -78,13 +79,13 @@ def test_photos_elsewhere_must_be_named(tree, tmp_path_factory):
     other = Tree(tmp_path_factory.mktemp("photos"))
     other.put("a.jpg")
     other.put("b.jpg")
-    with pytest.raises(InputError, match=r"photos not found .*name the folder"):
+    with pytest.raises(InputError, match=r"images not found .*name the folder"):
         open_source(labels)
     source = open_source(labels, images=other.root)
     read = Read(source)
     assert source.root == other.root and set(read.images) == {"a.jpg", "b.jpg"}
     assert set(read.files) == {labels.as_posix()}
-    with pytest.raises(InputError, match="none of its photos"):
+    with pytest.raises(InputError, match="none of its images"):
         Read(open_source(labels, images=tree.root))
     with pytest.raises(InputError, match="not a folder"):
         open_source(labels, images=tree.root / "none")
@@ -124,7 +125,7 @@ def test_aihub_folders_merge_the_pills_of_a_photo(tree):
 
 def test_aihub_photos_beside_the_labels_folder(tree):
     aihub(tree)
-    with pytest.raises(InputError, match="no photo in it"):
+    with pytest.raises(InputError, match="no image in it"):
         Read(open_source(tree.root / "train_annotations"))
     source = open_source(tree.root / "train_annotations", images=tree.root / "train_images")
     assert source.root == tree.root
@@ -165,7 +166,7 @@ def test_lines_go_on_over_the_files_of_an_image_and_conflicts_are_told(tree):
     reasons = [(p.file, p.line, p.reason) for p in read.problems]
     assert ("2.json", 0, "annotations[0]: exact duplicate of a box in 1.json") in reasons
     assert ("2.json", None, "category 0 is called other here, a before") in reasons
-    assert ("3.json", None, "claims that the photo is 101 x 200 px, but 1.json says 100 x 200 px") in reasons
+    assert ("3.json", None, "claims that the image is 101 x 200 px, but 1.json says 100 x 200 px") in reasons
     assert len(reasons) == 5  # and the flat box, and the name of 1899
 
 
@@ -195,7 +196,7 @@ def test_a_name_that_two_photos_share_is_not_guessed(tree):
 def test_folder_that_names_no_photo(tree):
     tree.put("a.jpg")
     tree.put("l.json", coco([(1, "b.jpg")], []))
-    with pytest.raises(InputError, match="name no photo that is there"):
+    with pytest.raises(InputError, match="name no image that is there"):
         Read(open_source(tree.root))
 
 
@@ -219,7 +220,7 @@ def test_a_folder_gives_every_box_of_its_files_once(tmp_path_factory, boxes, com
         assert found == sorted({x for p, _, x in boxes if p == photo})
         assert np.all(np.diff(boxes_read.line) > 0)
     kept = sum(len(image.boxes) for image in read.images.values())
-    assert kept + sum("exact duplicate" in p.reason for p in read.problems) == len(boxes)
+    assert kept + sum(p.code == ProblemCode.REPEATED_LINE for p in read.problems) == len(boxes)
 
 
 @given(st.text(max_size=30))

@@ -1,4 +1,4 @@
-"""One photo on its way into the index: read once, hashed, decoded only if something on it is new, cut."""
+"""One image on its way into the index: read once, hashed, decoded only if something on it is new, cut."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from healtheat.index.keys import crop_keys, image_key
 from healtheat.index.store import MAX_IMAGE_BYTES
 from healtheat.sources.base import LabelledImage
 
-# Crops a worker cuts ahead of the encoder; a photo with more boxes is cut slice by slice when its turn comes.
+# Crops a worker cuts ahead of the encoder; an image with more boxes is cut slice by slice in its turn.
 _SLICE_CROPS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is the same for every photo of a build."""
+    """What is the same for every image of a build."""
 
     policy: CropPolicy
     resolution_px: int
@@ -43,7 +43,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Some crops of one photo: keys (k), crops (k, R, R, 3), measures (k,)."""
+    """Some crops of one image: keys (k), crops (k, R, R, 3), measures (k,)."""
 
     keys: list[bytes]
     crops: NDArray[np.uint8]
@@ -51,8 +51,8 @@ class Slice:
 
 
 @dataclass(slots=True)
-class Photo:
-    """What was found. `reason` says why the photo cannot be used; then it has no crops."""
+class ReadImage:
+    """What was found. `reason` says why the image cannot be used; then it has no crops."""
 
     record: LabelledImage
     reason: str | None = None
@@ -65,43 +65,43 @@ class Photo:
     new: Iterator[Slice] = field(default_factory=lambda: iter(()))
 
 
-def read_photo(record: LabelledImage, plan: Plan, pool: VectorPool) -> Photo:
-    """Everything about one photo besides its vectors. Runs in a worker thread; `pool` is only looked at."""
+def read_image(record: LabelledImage, plan: Plan, pool: VectorPool) -> ReadImage:
+    """Everything about one image besides its vectors. Runs in a worker thread; `pool` is only looked at."""
     try:
         content = read_small(record.file, MAX_IMAGE_BYTES)
     except Unreadable as error:
-        return Photo(record, reason=str(error))
-    photo = Photo(record, sha256=content.sha256)
-    known = pool.image(image_key(photo.sha256, plan.fingerprint))
+        return ReadImage(record, reason=str(error))
+    read = ReadImage(record, sha256=content.sha256)
+    known = pool.image(image_key(read.sha256, plan.fingerprint))
     image: Image.Image | None = None
     try:
         if known is None:
             image = open_image(content.data, record.path)
             known = ImageFacts(image.width, image.height, image_dhash(image))
-        photo.facts = known
+        read.facts = known
         size_px = (known.width_px, known.height_px)
         if record.size_px is not None and record.size_px != size_px:
             reason = (
                 f"the labels speak of an image of {record.size_px[0]}×{record.size_px[1]} pixels, "
                 f"this one has {size_px[0]}×{size_px[1]}"
             )
-            return Photo(record, reason=reason, code=ProblemCode.SIZE_CONFLICT)
-        photo.keys = crop_keys(photo.sha256, record.boxes.xywhn, plan.fingerprint)
-        photo.tiles = _tiles(record, size_px, photo.sha256, plan)
-        photo.tile_keys = crop_keys(photo.sha256, photo.tiles, plan.fingerprint, kind="tile")
-        wanted = dict(zip(photo.keys, record.boxes.xywhn, strict=True))
-        tiles = dict(zip(photo.tile_keys, photo.tiles, strict=True))
+            return ReadImage(record, reason=reason, code=ProblemCode.SIZE_CONFLICT)
+        read.keys = crop_keys(read.sha256, record.boxes.xywhn, plan.fingerprint)
+        read.tiles = _tiles(record, size_px, read.sha256, plan)
+        read.tile_keys = crop_keys(read.sha256, read.tiles, plan.fingerprint, kind="tile")
+        wanted = dict(zip(read.keys, record.boxes.xywhn, strict=True))
+        tiles = dict(zip(read.tile_keys, read.tiles, strict=True))
         new = [(key, xywhn, key in tiles) for key, xywhn in (wanted | tiles).items() if key not in pool]
         if new:
             image = image or open_image(content.data, record.path)
-            photo.new = _ahead(_slices(image, new, plan))
+            read.new = _ahead(_slices(image, new, plan))
     except ImageError as error:
-        return Photo(record, reason=str(error))
-    return photo
+        return ReadImage(record, reason=str(error))
+    return read
 
 
 def _tiles(record: LabelledImage, size_px: tuple[int, int], sha256: str, plan: Plan) -> NDArray[np.float64]:
-    # Seeded by the photo, so that its tiles do not depend on what else is in the dataset. Only the set of
+    # Seeded by the image, so that its tiles do not depend on what else is in the dataset. Only the set of
     # boxes matters, not their order or class.
     boxes = np.unique(record.boxes.xywhn, axis=0)
     seed = int.from_bytes(hashlib.blake2b(sha256.encode(), digest_size=8).digest(), "big")
