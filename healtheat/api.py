@@ -10,7 +10,7 @@ raises a `HealtheatError` whose message names the file or the word and says what
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from healtheat.building.build import BuildReport
+    from healtheat.cleanup.rollback import RolledBack
     from healtheat.drawing.run import DemoReport
     from healtheat.embedding import Encoder
     from healtheat.findings.query import Filters
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from healtheat.index.verify import VerifyReport
     from healtheat.listing import ContentsReport
     from healtheat.planting import SelftestReport
+    from healtheat.reporting.page import Written
+    from healtheat.reviewing.run import Reviewed
     from healtheat.signals.evidence.trust import TrustReport
 
 PathLike = str | os.PathLike[str]
@@ -133,6 +136,77 @@ def query(
     with opened(index) as own:
         chosen = asked.filters(own, filters)
         return Counts.of(own, chosen).added_to(run(own, chosen, sort=sort, limit=limit))
+
+
+def review(
+    index: IndexLike = None,
+    *,
+    name: str | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    all_: bool = False,
+    open_: bool = False,
+    ready: Callable[[str], None] = lambda address: None,
+) -> Reviewed:
+    """Serve the review page of an index until Ctrl-C; verdicts are kept in the index.
+
+    `ready` is called with the address to open, which holds a secret, as soon as the page can be opened.
+    `all_` shows every judged box, `open_` opens the browser. Raises InputError or BadIndex.
+    """
+    from healtheat.reviewing.run import review as run
+
+    return run(index, name=name, host=host, port=port, every=all_, open_browser=open_, ready=ready)
+
+
+def report(
+    index: IndexLike = None,
+    *,
+    out: PathLike = "report.html",
+    title: str | None = None,
+    per_issue: int = 12,
+    max_mb: float = 10,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Written:
+    """Write one HTML file `out` for a colleague, at most `max_mb` MiB long.
+
+    `title` is the index's name unless given. The index and the data set are only read. Raises InputError
+    where `out` cannot be written, or BadIndex.
+    """
+    from healtheat.index.locate import opened
+    from healtheat.reporting import write_report
+
+    with opened(index) as own:
+        return write_report(
+            own,
+            Path(out),
+            title=title or own.path.resolve().name,
+            limit_bytes=int(max_mb * (1 << 20)),
+            per_issue=per_issue,
+            overwrite=overwrite,
+            progress=progress,
+        )
+
+
+def rollback(
+    folder: PathLike | None = None,
+    *,
+    index: IndexLike = None,
+    keep_edited: bool = False,
+    progress: Progress = silent,
+) -> RolledBack:
+    """Undo the last `apply` in place of the data set in `folder`, by default the one of `index`.
+
+    Every file is as it was, byte for byte. Files that were edited since are never overwritten: InputError
+    names them, or with `keep_edited` they are left alone.
+    """
+    from healtheat.cleanup import rollback as run
+    from healtheat.index.locate import opened
+
+    if folder is None:
+        with opened(index) as own:
+            folder = own.manifest.source.root
+    return run(Path(folder).absolute(), keep_edited=keep_edited, progress=progress)
 
 
 def problems(index: IndexLike = None) -> pa.Table:

@@ -28,6 +28,8 @@ def rollback(root: Path, *, keep_edited: bool = False, progress: Progress = sile
     never overwritten: InputError names them, before anything is touched, unless `keep_edited`. A killed
     rollback is finished by calling this again. Raises InputError if there is nothing to undo.
     """
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; give the data set's folder")
     with one_at_a_time(root):
         open_runs = [run for run in runs(root) if run.state != "rolled back"]
         if not open_runs:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import note, one_line, progress_bar
 
@@ -41,7 +42,7 @@ def report(
     """Write one HTML file for a colleague: queues, verdicts, worst samples, class trust, look-alikes, map.
 
     Pictures are inside the file. It opens from the disk without network or script, in light and dark, and
-    prints well. The index and the data set are only read. Mind that it holds pictures of your photos.
+    prints well. The index and the data set are only read. Mind that it holds pictures from your images.
 
     \b
     Examples:
@@ -49,15 +50,13 @@ def report(
       healtheat report index/pills --out pills.html --title "Pills, November"
       healtheat report --per-issue 24 --max-mb 25 --overwrite
     """
-    from healtheat.reporting import write_report
-
-    with options.open_index(folder or index) as opened, progress_bar() as progress:
-        done = write_report(
-            opened,
-            out,
-            title=title or opened.path.resolve().name,
-            limit_bytes=int(max_mb * (1 << 20)),
+    with progress_bar() as progress:
+        done = api.report(
+            options.which_index(folder or index),
+            out=out,
+            title=title,
             per_issue=per_issue,
+            max_mb=max_mb,
             overwrite=overwrite,
             progress=progress,
         )

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import note, one_line, progress_bar
-from healtheat.core.errors import InputError
 
 
 def rollback(
@@ -39,15 +39,9 @@ def rollback(
       healtheat rollback data/pills
       healtheat rollback --keep-edited
     """
-    from healtheat.cleanup import rollback as undo
-
-    if folder is None:
-        with options.open_index(index) as opened:
-            folder = Path(opened.manifest.source.root)
-    elif not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give the data set's folder")
+    index = index if folder else options.which_index(index)
     with progress_bar() as progress:
-        done = undo(folder.absolute(), keep_edited=keep_edited, progress=progress)
+        done = api.rollback(folder, index=index, keep_edited=keep_edited, progress=progress)
     typer.echo(f"{len(done.restored)} files are as they were before {one_line(str(done.run.folder))}")
     for path in done.left:
         note(f"left alone, edited since: {path}")
