@@ -26,6 +26,7 @@ from healtheat.exporting.fiftyone import write_fiftyone
 from healtheat.exporting.handoff import HandOff, gather, unique_labels
 from healtheat.exporting.labelstudio import LOCAL_FILES, write_labelstudio
 from healtheat.findings.query import LISTED, Filters
+from healtheat.index import NewVerdict
 
 # sparse ids, 0 among them; a name used twice, an empty one, and one that would be markup
 NAMES = {0: "타이레놀정 500mg", 3: "<script>alert('x')</script>", 7: "advil", 40: "advil", 41: ""}
@@ -67,7 +68,7 @@ def index(tmp_path: Path) -> MadeIndex:
     made = MadeIndex(
         tmp_path / "index", names=NAMES, root=tmp_path / "data", labels=LABELS, findings=FINDINGS
     )
-    made.append_verdict(box_id=1, issue="mislabel", verdict="relabel", relabel_to=40, who="김")
+    made.judging.append(NewVerdict(box_id=1, issue="mislabel", verdict="relabel", relabel_to=40, who="김"))
     return made
 
 
@@ -104,7 +105,7 @@ def test_photos_with_findings_and_all_their_boxes(index: MadeIndex, given: HandO
 
 
 def test_only_what_is_flagged_or_confirmed_is_a_finding(index: MadeIndex, tmp_path: Path) -> None:
-    index.append_verdict(box_id=5, issue="background", verdict="ok", who="김")
+    index.judging.append(NewVerdict(box_id=5, issue="background", verdict="ok", who="김"))
     every = gather(index, Filters(flagged_only=False))
     boxes = {box.box_id: box.attributes() for photo in every.photos for box in photo.boxes}
     assert {box: found["issue"] for box, found in boxes.items() if found["issue"]} == {1: "mislabel,bad_box"}
