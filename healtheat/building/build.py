@@ -159,6 +159,7 @@ def build(
                 started_at=clock.started_at,
                 seconds=clock.total(),
                 status="ok",
+                fault=None,
                 error=None,
                 settings=chosen,
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -128,8 +127,7 @@ def _why_not(
     if row["status"] != "confirmed":
         if not is_line:
             return "a whole photo is taken out only where a person said so"
-        twin = json.loads(row["evidence"] or "{}").get("box_id") if row["issue"] == "duplicate" else None
-        if twin in gone and row["box_id"] not in gone:
+        if row["twin_box_id"] in gone and row["box_id"] not in gone:
             return "its twin is taken out already"
     if not whole and shared[row["label_file"]] > 1:
         return "another photo has the same label file"

@@ -32,14 +32,14 @@ FINDINGS = [
         "line": 0,
         "issue": "duplicate",
         "score": 0.9,
-        "evidence": '{"box_id": 9}',
+        "twin_box_id": 9,
     },
     {
         "image": "images/val/b.jpg",
         "line": 1,
         "issue": "duplicate",
         "score": 0.9,
-        "evidence": '{"box_id": 8}',
+        "twin_box_id": 8,
     },
 ]
 PROBLEMS = [("labels/train/가 나.txt", 1, "x is nan, not a finite number")]
