@@ -221,8 +221,7 @@ def _write_one(path: Path, found: list[tuple[int, str]], pool: VectorPool, dim: 
             yield pool.gather([bytes.fromhex(key) for _, key in part])
 
     ids = np.array([box_id for box_id, _ in found], np.int64)
-    with path.open("wb") as file:
-        write_shard(file, ids, blocks(), dim)
+    write_shard(path, ids, blocks(), dim)
 
 
 def _nothing(source: Source, problems: Sequence[Problem]) -> InputError:

@@ -18,7 +18,7 @@ from healtheat.core.text import Unreadable, read_small
 from healtheat.crops import CROP_MEASURES
 from healtheat.index.catalog import Catalog
 from healtheat.index.manifest import BACKGROUND, CATALOG_NAME, MANIFEST_NAME, Manifest, shard_name
-from healtheat.index.shards import Shard, load_faiss, open_shard
+from healtheat.index.shards import Shard, check_shard, open_shard
 from healtheat.index.staging import is_ready, roll_forward_when_free
 from healtheat.index.verdicts.judging import Judging
 from healtheat.index.verdicts.log import VerdictLog
@@ -35,7 +35,6 @@ class Index:
         self.path = path
         self.manifest = manifest
         self._catalog = Catalog(path / CATALOG_NAME)
-        self._shards: dict[int | str, Shard] = {}
         self._stamp = _stamp(path)
         Judging.create_tables(self._catalog)
         self._judging = (
@@ -58,7 +57,7 @@ class Index:
                 if found:
                     raise BadIndex(found[0])
                 index = cls(path, manifest, VerdictLog(path))
-                index._map_shards()
+                index._check_shards()
             except BadIndex:
                 # A build that was committed while we read looks like damage: then look again.
                 if attempt == _ATTEMPTS - 1 or (_stamp(path) == before and not is_ready(path)):
@@ -79,7 +78,6 @@ class Index:
 
     def close(self) -> None:
         """Let go of the files."""
-        self._shards.clear()
         self._catalog.close()
 
     @cached_property
@@ -131,7 +129,7 @@ class Index:
 
     def background(self) -> NDArray[np.float32]:
         """(m, d) unit vectors of tiles cut from unlabelled parts of the photos, ordered by tile_id."""
-        return np.array(self._shard(BACKGROUND).vectors, np.float32)
+        return self._shard(BACKGROUND).at(slice(None))
 
     def words(self) -> dict[str, dict[str, NDArray[np.float32]]]:
         """question → answer → (d,) weights whose product with a vector is the answer's logit; {} where the
@@ -162,11 +160,7 @@ class Index:
 
     def shard(self, class_id: int) -> Any:
         """The class's `faiss.IndexIDMap2`; ids are box ids. Raises KeyError for a class without boxes."""
-        rows = self.manifest.class_rows()[class_id]
-        index = load_faiss(self.path / shard_name(class_id), rows=rows, dim=self.manifest.dim)
-        if _stamp(self.path) != self._stamp or is_ready(self.path):
-            raise BadIndex(f"{self.path} was built again since it was opened; open it again")
-        return index
+        return self._shard(class_id).index
 
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The result of one SELECT over the tables of the catalog. Raises InputError for anything else."""
@@ -241,16 +235,23 @@ class Index:
         return dict(rows[0])
 
     def _shard(self, name: int | str) -> Shard:
-        if name not in self._shards:
-            rows = self.manifest.counts.background if name == BACKGROUND else self._shard_rows[int(name)]
-            self._shards[name] = open_shard(self.path / shard_name(name), rows=rows, dim=self.manifest.dim)
-        return self._shards[name]
+        """One shard, mapped now; nothing is kept. Raises BadIndex if a build replaced the index meanwhile."""
+        rows = self._rows_of(name)
+        try:
+            shard = open_shard(self.path / shard_name(name), rows=rows, dim=self.manifest.dim)
+        finally:  # also where the file is gone or another one: the reason is the build, not damage
+            if _stamp(self.path) != self._stamp or is_ready(self.path):
+                raise BadIndex(f"{self.path} was built again since it was opened; open it again")
+        return shard
 
-    def _map_shards(self) -> None:
-        """Open all shards: what is mapped now stays the same even if a build replaces the files."""
-        for class_id in self._shard_rows:
-            self._shard(class_id)
-        self._shard(BACKGROUND)
+    def _rows_of(self, name: int | str) -> int:
+        return self.manifest.counts.background if name == BACKGROUND else self._shard_rows[int(name)]
+
+    def _check_shards(self) -> None:
+        """Refuse at once what cannot be read later."""
+        names: list[int | str] = [*self._shard_rows, BACKGROUND]
+        for name in names:
+            check_shard(self.path / shard_name(name), rows=self._rows_of(name), dim=self.manifest.dim)
 
     @cached_property
     def _shard_rows(self) -> dict[int, int]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healtheat.core.boxes import Boxes, Images, Problem
-from healtheat.index.search import Neighbours, search
+from healtheat.index.search import Neighbours, neighbours
 from healtheat.sources.groups import group_codes
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Samples:
     @cached_property
     def neighbours(self) -> Neighbours:
         """One search for all signals."""
-        return search(self.vectors, self.group, self.class_code)
+        return neighbours(self.vectors, self.group, self.class_code)
 
     @cached_property
     def memo(self) -> dict[str, Any]:
