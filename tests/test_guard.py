@@ -16,7 +16,7 @@ from healtheat.core.boxes import Boxes
 from healtheat.core.errors import InputError
 from healtheat.guarding import judge, shares
 from healtheat.guarding.checks import ALONE_LEAD, MAX_GROWTH, MIN_EFFECTIVE_KEPT
-from healtheat.guarding.pairs import MAX_BOXES_PER_PHOTO, iou, pair_boxes, pair_images
+from healtheat.guarding.pairs import MAX_BOXES_PER_IMAGE, iou, pair_boxes, pair_images
 from healtheat.listing import AIHUB, detect, listing, read_classes
 from healtheat.sources.label_set import LabelSet, label_set, read_label_set
 
@@ -276,14 +276,14 @@ def test_labels_that_cannot_be_compared_are_bad_input() -> None:
     other = label_set(
         [(f"other{i}.jpg", Boxes.of([0], [0], [[0.5, 0.5, 0.1, 0.1]])) for i in range(30)], {0: "a"}
     )
-    with pytest.raises(InputError, match="no photo in common"):
+    with pytest.raises(InputError, match="no image in common"):
         judge(other, now)
     with pytest.raises(InputError, match="no class id in common"):
         judge(relabelled(now, now.boxes.class_id + 1000), now)
 
 
 def test_a_photo_with_endless_boxes_is_left_out_of_the_flow() -> None:
-    n = MAX_BOXES_PER_PHOTO + 1
+    n = MAX_BOXES_PER_IMAGE + 1
     crowd = label_set([("a.jpg", Boxes.of(range(n), [0] * n, [[0.5, 0.5, 0.1, 0.1]] * n))], {0: "a"})
     report = judge(crowd, crowd)
     assert report.verdict == "ok" and report.comparison is not None and report.comparison.matched == 0
@@ -311,7 +311,7 @@ def test_the_clip_collapse_is_a_collapse(shared: Path) -> None:
     assert (report.proposed.top_class, round(report.proposed.top_share, 2)) == (29666, 0.61)
     assert (report.proposed.alive, report.proposed.classes) == (26, 54)
     assert report.agreement is not None and round(report.agreement.share, 3) == 0.072
-    assert report.agreement.agreeing == 184 and report.agreement.photos_right == 0
+    assert report.agreement.agreeing == 184 and report.agreement.images_right == 0
     assert report.summary.startswith("61% in one class, 26 of 54 classes alive, 7.2% in agreement")
     assert judge(labels).verdict == "collapse"  # even where the names are not used
 

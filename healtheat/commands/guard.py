@@ -88,7 +88,7 @@ def _show(report: GuardReport) -> None:
     if a is not None:
         more = [f"{c.agreement.share:.1%}" if c.agreement else "-"] if c else []
         figures.add_row("agree with image names", f"{a.share:.1%}", *more)
-        figures.add_row("images exactly as named", f"{a.photos_right} of {a.photos}", *(["-"] if c else []))
+        figures.add_row("images exactly as named", f"{a.images_right} of {a.images}", *(["-"] if c else []))
     out.print(figures)
     if c is not None:
         out.print(f"\n{c.matched} boxes found again on {c.images} images, {c.changed} with another class")

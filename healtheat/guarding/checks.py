@@ -10,24 +10,24 @@ MAX_GROWTH = 0.20  # share of all boxes that one class may gain
 ESTABLISHED = 5  # boxes a class has now for its death to count; fewer may all be honestly wrong
 MAX_DYING_CLASSES = 0.20  # share of the established classes that may die …
 MAX_DYING_BOXES = 0.05  # … where they hold more than this share of all boxes
-MIN_BOXES_KEPT = 0.50  # share of the present boxes that the proposal still has, on the photos of both
+MIN_BOXES_KEPT = 0.50  # share of the present boxes that the proposal still has, on the images of both
 MAX_CHANGED = 0.50  # share of the boxes found again that get another class
-MIN_AGREEMENT = 0.50  # share of boxes whose class the name of their photo lists
+MIN_AGREEMENT = 0.50  # share of boxes whose class the name of their image lists
 MAX_AGREEMENT_LOST = 0.20  # fall of that share, present → proposed
-MAX_SINK = 0.20  # share of boxes that carry one class their photo's name does not list
+MAX_SINK = 0.20  # share of boxes that carry one class their image's name does not list
 ALONE_TOP, ALONE_LEAD, ALONE_DEAD, ALONE_EFFECTIVE = 0.50, 5.0, 0.25, 0.25  # together: see `alone`
 ALONE_MIN_CLASSES, ALONE_BOXES_A_CLASS = 4, 10
 
 
 def against_names(proposed: Agreement, current: Agreement | None) -> list[Check]:
-    """Checks against what the names of the photos list."""
+    """Checks against what the names of the images list."""
     checks = [
         Check(
             "agreement",
             proposed.share,
             MIN_AGREEMENT,
             proposed.share < MIN_AGREEMENT,
-            f"{proposed.share:.1%} of boxes carry a class that their photo's name lists "
+            f"{proposed.share:.1%} of boxes carry a class that their image's name lists "
             f"(at least {MIN_AGREEMENT:.0%})",
         )
     ]
@@ -38,7 +38,7 @@ def against_names(proposed: Agreement, current: Agreement | None) -> list[Check]
             sink,
             MAX_SINK,
             sink > MAX_SINK,
-            f"{sink:.1%} of boxes carry one class where their photo's name does not list it "
+            f"{sink:.1%} of boxes carry one class where their image's name does not list it "
             f"(at most {MAX_SINK:.0%})",
         )
     )
@@ -50,7 +50,7 @@ def against_names(proposed: Agreement, current: Agreement | None) -> list[Check]
                 lost,
                 MAX_AGREEMENT_LOST,
                 lost > MAX_AGREEMENT_LOST,
-                f"agreement with the photos' names goes from {current.share:.1%} to {proposed.share:.1%} "
+                f"agreement with the images' names goes from {current.share:.1%} to {proposed.share:.1%} "
                 f"(a fall of at most {100 * MAX_AGREEMENT_LOST:.0f} points)",
             )
         )

@@ -10,26 +10,26 @@ import numpy as np
 from healtheat.core.boxes import NO_CLASS, rows_of
 from healtheat.core.errors import InputError
 from healtheat.guarding.checks import ESTABLISHED, against_current, against_names, alone
-from healtheat.guarding.pairs import MAX_BOXES_PER_PHOTO, pair_boxes, pair_images
+from healtheat.guarding.pairs import MAX_BOXES_PER_IMAGE, pair_boxes, pair_images
 from healtheat.guarding.report import Agreement, Check, Comparison, Flow, GuardReport
 from healtheat.guarding.shares import shares
 from healtheat.sources.label_set import LabelSet
 
 MIN_BOXES = 20  # below, no verdict but "ok" can be founded
-MIN_NAMED_SHARE = 0.5  # of the boxes, before the names of their photos stand in for a comparison
+MIN_NAMED_SHARE = 0.5  # of the boxes, before the names of their images stand in for a comparison
 
-Listed = Sequence[Mapping[int, int] | None]  # for each photo: class id → how often its name lists it
+Listed = Sequence[Mapping[int, int] | None]  # for each image: class id → how often its name lists it
 
 
 def judge(proposed: LabelSet, current: LabelSet | None = None, expected: Listed | None = None) -> GuardReport:
     """The guard's report on `proposed`.
 
-    `current` are the present labels; photos that only one of the two has are left out of the comparison.
-    `expected` goes with `proposed.images`: what the name of each photo lists, None where it says nothing.
-    InputError where the two share no photo, or no class id, or where there is no box at all to judge.
+    `current` are the present labels; images that only one of the two has are left out of the comparison.
+    `expected` goes with `proposed.images`: what the name of each image lists, None where it says nothing.
+    InputError where the two share no image, or no class id, or where there is no box at all to judge.
     """
     if expected is not None and len(expected) != len(proposed.images):
-        raise ValueError(f"expected: {len(proposed.images)} photos, found {len(expected)}")
+        raise ValueError(f"expected: {len(proposed.images)} images, found {len(expected)}")
     notes: list[str] = []
     spread = shares(Counter(proposed.boxes.class_id.tolist()), proposed.names)
     by_name = None if expected is None else agreement(proposed, expected)
@@ -67,16 +67,16 @@ def judge(proposed: LabelSet, current: LabelSet | None = None, expected: Listed 
     )
 
 
-def agreement(labels: LabelSet, expected: Listed, photos: Sequence[int] | None = None) -> Agreement | None:
-    """How far boxes carry classes that their photo's name lists; None where no name says anything.
+def agreement(labels: LabelSet, expected: Listed, images: Sequence[int] | None = None) -> Agreement | None:
+    """How far boxes carry classes that their image's name lists; None where no name says anything.
 
-    `photos`: places to look at, all by default.
+    `images`: places to look at, all by default.
     """
     class_id = labels.boxes.class_id
     wrong: Counter[int] = Counter()
     total = read = right = 0
     rows = rows_of(labels.boxes.image_id, len(labels.images))
-    for place in range(len(labels.images)) if photos is None else photos:
+    for place in range(len(labels.images)) if images is None else images:
         listed = expected[place]
         if listed is None:
             continue
@@ -95,18 +95,18 @@ def agreement(labels: LabelSet, expected: Listed, photos: Sequence[int] | None =
 def compare(
     proposed: LabelSet, current: LabelSet, expected: Listed | None = None
 ) -> tuple[Comparison, list[str]]:
-    """The comparison on the photos both have, and notes on what was left out. InputError: see `judge`."""
+    """The comparison on the images both have, and notes on what was left out. InputError: see `judge`."""
     partner = pair_images(proposed.images, current.images)
     both = np.flatnonzero(partner >= 0)
     if not len(both):
         raise InputError(
-            "no photo in common: the proposal names "
+            "no image in common: the proposal names "
             f"{_first(proposed.images)}, the present labels {_first(current.images)}"
         )
     notes = []
     if len(both) < len(proposed.images):
         notes.append(
-            f"{len(proposed.images) - len(both)} photos of the proposal are not in the present labels"
+            f"{len(proposed.images) - len(both)} images of the proposal are not in the present labels"
         )
     new_rows = rows_of(proposed.boxes.image_id, len(proposed.images))
     old_rows = rows_of(current.boxes.image_id, len(current.images))
@@ -120,7 +120,7 @@ def compare(
         to, was = proposed.boxes.class_id[new], current.boxes.class_id[old]
         after.update(to.tolist())
         before.update(was.tolist())
-        if max(len(new), len(old)) > MAX_BOXES_PER_PHOTO:
+        if max(len(new), len(old)) > MAX_BOXES_PER_IMAGE:
             crowded += 1
             continue
         i, j = pair_boxes(new_box[new], to, old_box[old], was)
@@ -131,7 +131,7 @@ def compare(
             "class ids must mean the same in both"
         )
     if crowded:
-        notes.append(f"{crowded} photos with over {MAX_BOXES_PER_PHOTO} boxes are left out of the flow")
+        notes.append(f"{crowded} images with over {MAX_BOXES_PER_IMAGE} boxes are left out of the flow")
     declared = set(proposed.names) | set(current.names) | set(before)
     flows = [Flow(a, b, n) for (a, b), n in sorted(flow.items(), key=lambda f: (-f[1], f[0])) if a != b]
     dying = {c: n for c, n in sorted(before.items()) if n >= ESTABLISHED and not after[c]}

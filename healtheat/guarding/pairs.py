@@ -1,4 +1,4 @@
-"""Which box of one labelling is which box of another: same photo, and the boxes overlap."""
+"""Which box of one labelling is which box of another: same image, and the boxes overlap."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from healtheat.core.overlap import iou
 
 MIN_IOU = 0.5
-MAX_BOXES_PER_PHOTO = 2000  # overlaps are a matrix a photo; a photo with more boxes is left out of the flow
+MAX_BOXES_PER_IMAGE = 2000  # one matrix of overlaps per image; images with more are left out
 
 
 def pair_boxes(
@@ -42,7 +42,7 @@ def pair_boxes(
 def pair_images(a: Sequence[str], b: Sequence[str]) -> NDArray[np.int64]:
     """For each path of `a` its place in `b`, -1 where it is not there.
 
-    Equal paths first, then equal file names without suffix, where only one photo on either side has it:
+    Equal paths first, then equal file names without suffix, where only one image on either side has it:
     labels and their copy often lie in other folders, never under other names.
     """
     result = np.full(len(a), -1, np.int64)

@@ -22,17 +22,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What the names of the photos say of boxes: `boxes` boxes stand on photos whose name could be read.
+    """What the names of the images say of boxes: `boxes` boxes stand on images whose name could be read.
 
-    `agreeing`: their class is on the photo at all. `photos_right` of `photos`: the boxes are exactly what
+    `agreeing`: their class is on the image at all. `images_right` of `images`: the boxes are exactly what
     the name lists. `sink_class` is the class that most disagreeing boxes carry, `sink_boxes` of them.
     """
 
     boxes: int
     agreeing: int
     share: float
-    photos: int
-    photos_right: int
+    images: int
+    images_right: int
     sink_class: int
     sink_boxes: int
 
@@ -48,10 +48,10 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Proposed against present, on the `images` photos that both have.
+    """Proposed against present, on the `images` that both have.
 
-    `matched` boxes are on the same photo with IoU ≥ 0.5; `changed` of them have another class. `flows` are
-    those changes, largest first. `proposed` and `current` are the spreads on these photos. `dying`: class id
+    `matched` boxes are on the same image with IoU ≥ 0.5; `changed` of them have another class. `flows` are
+    those changes, largest first. `proposed` and `current` are the spreads on these images. `dying`: class id
     → boxes it has now, for classes of at least five boxes that have none as proposed.
     """
 
@@ -86,7 +86,7 @@ class GuardReport:
         if self.comparison is not None:
             parts.append(f"{self.comparison.changed} of {self.comparison.matched} boxes changed")
         if self.agreement is not None:
-            parts.append(f"{self.agreement.share:.1%} in agreement with the photos' names")
+            parts.append(f"{self.agreement.share:.1%} in agreement with the images' names")
         return ", ".join(parts)
 
     def as_dict(self) -> dict[str, Any]:
@@ -116,8 +116,8 @@ class GuardReport:
                 "boxes": a.boxes,
                 "agreeing": a.agreeing,
                 "share": a.share,
-                "photos": a.photos,
-                "photos_right": a.photos_right,
+                "images": a.images,
+                "images_right": a.images_right,
                 "sink_class": of(a.sink_class),
                 "sink_boxes": a.sink_boxes,
             }

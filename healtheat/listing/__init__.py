@@ -1,4 +1,4 @@
-"""What the photo's name says: rules, class maps and the comparison with the boxes."""
+"""What the image's name says: rules, class maps and the comparison with the boxes."""
 
 from healtheat.listing.check import COLUMNS, ContentsReport, Listing, check, detect, listing
 from healtheat.listing.classes import ClassMap, class_map, read_classes

@@ -55,7 +55,7 @@ def class_map(
 ) -> ClassMap | None:
     """The map to use: the one given, else what the class ids or class names of the data say themselves.
 
-    `listed` are the distinct codes that the names of the photos list. Without a map given, at least half of
+    `listed` are the distinct codes that the names of the images list. Without a map given, at least half of
     them must have a class by one way: the code is the class id; class id = code − 1 (AI Hub's category
     ids); the code is the class name. None where no way fits: then nothing is known, and nothing guessed.
     """

@@ -1,4 +1,4 @@
-"""One photo: what its name lists against the boxes it has."""
+"""One image: what its name lists against the boxes it has."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MISSING, UNEXPECTED = "missing_box", "unexpected_class"
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """One disagreement between a photo's name and its boxes.
+    """One disagreement between an image's name and its boxes.
 
-    `box` is the place of the box among the photo's boxes, -1 for a box that is missing; `class_id` is the
+    `box` is the place of the box among the image's boxes, -1 for a box that is missing; `class_id` is the
     class of the box, or the class that is missing. `listed` and `found`: how often the name lists that class,
     and how many lines have it. `score` is the share of such boxes that must be wrong if the name is right:
 
@@ -40,7 +40,7 @@ def compare(
     broken: Sequence[int] = (),
     complete: bool = True,
 ) -> list[Mismatch]:
-    """All disagreements on one photo: missing boxes by class id, then superfluous ones in box order.
+    """All disagreements on one image: missing boxes by class id, then superfluous ones in box order.
 
     `listed`: class id → how often the name lists it. `broken`: the classes of lines that could not be read,
     NO_CLASS where even that is unknown: such a line is no box, but the pill it stands for is not overlooked
@@ -70,7 +70,7 @@ def reason(mismatch: Mismatch, name: str) -> str:
     """The finding in words, `name` being the class's."""
     if mismatch.issue == MISSING:
         boxes = f"{mismatch.found} of them boxed" if mismatch.found else "no box has that class"
-        return f"the photo's name lists {mismatch.listed} × {name}; {boxes}"
+        return f"the image's name lists {mismatch.listed} × {name}; {boxes}"
     if not mismatch.listed:
-        return f"the photo's name does not list {name}"
-    return f"the photo's name lists {mismatch.listed} × {name}; {mismatch.found} boxes have that class"
+        return f"the image's name does not list {name}"
+    return f"the image's name lists {mismatch.listed} × {name}; {mismatch.found} boxes have that class"

@@ -1,4 +1,4 @@
-"""A rule reads what is on a photo from its name: image path → the codes of what it shows, with repeats."""
+"""A rule reads what is on an image from its name: image path → the codes of what it shows, with repeats."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Protocol
 from healtheat.core.errors import InputError
 
 MAX_PATH_CHARS = 1024  # file names come from strangers; no rule looks at more than this
-MAX_PER_PHOTO = 1000  # things of one code on one photo; more is a broken count, not a photo
+MAX_PER_IMAGE = 1000  # things of one code on one image; more is a broken count, not an image
 _SEPARATORS = re.compile(r"[\W_]+")
 
 
@@ -28,7 +28,7 @@ class Rule(Protocol):
 
     @property
     def image_suffix(self) -> str:
-        """Suffix of the photos where the rule knows it (".png"), else ""."""
+        """Suffix of the images where the rule knows it (".png"), else ""."""
 
     @property
     def category_offset(self) -> int | None:
@@ -109,11 +109,11 @@ class PatternRule:
 
 
 def _count(text: str) -> int | None:
-    """A count of things on one photo, None where it cannot be one."""
+    """A count of things on one image, None where it cannot be one."""
     text = text.strip()
     if not (text.isascii() and text.isdigit() and len(text) <= 4):
         return None
-    return int(text) if int(text) <= MAX_PER_PHOTO else None
+    return int(text) if int(text) <= MAX_PER_IMAGE else None
 
 
 AIHUB = PatternRule(
@@ -128,11 +128,11 @@ AIHUB = PatternRule(
 
 @dataclass(frozen=True, slots=True)
 class TableRule:
-    """A CSV that lists what is on each photo: `image,code` or `image,class_id`, and `count` if wanted.
+    """A CSV that lists what is on each image: `image,code` or `image,class_id`, and `count` if wanted.
 
-    One row a thing on the photo; rows add up. A row with an empty code says that the photo is empty.
+    One row per thing on the image; rows add up. A row with an empty code says that the image is empty.
     `image` is the path as in the dataset, or without its suffix, or the bare file name where only one
-    listed photo has it.
+    listed image has it.
     """
 
     name: str
@@ -157,7 +157,7 @@ class TableRule:
             listed = table.setdefault(_plain(row["image"]), Counter())
             count = _count(row.get("count") or "1")
             if count is None:
-                raise InputError(f"{path}:{line}: count is not a whole number up to {MAX_PER_PHOTO}")
+                raise InputError(f"{path}:{line}: count is not a whole number up to {MAX_PER_IMAGE}")
             if column == "class_id" and row[column].strip() and _class_id(row[column]) is None:
                 raise InputError(f"{path}:{line}: class_id {row[column]!r} is not a whole number")
             if row[column].strip():
@@ -165,7 +165,7 @@ class TableRule:
         by_stem: dict[str, str | None] = {}
         for image in table:
             for key in {_stem(image), PurePosixPath(image).stem, PurePosixPath(image).name} - {image}:
-                by_stem[key] = None if key in by_stem else image  # None: two photos share that name
+                by_stem[key] = None if key in by_stem else image  # None: two images share that name
         return cls(path.name, table, column == "class_id", _by_stem=by_stem)
 
     def canonical(self, code: str) -> str:

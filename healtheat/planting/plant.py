@@ -15,17 +15,17 @@ from healtheat.crops import background_xywhn
 from healtheat.signals.evidence.trust import trust
 from healtheat.signals.samples import Samples
 
-WHOLE_SIDE = 0.92  # least width and height of a planted whole-photo box
+WHOLE_SIDE = 0.92  # least width and height of a planted whole-image box
 LOOK_ALIKES = 3  # a confused box gets one of so many classes, those least told apart from its own
 
 
 class CropMaker(Protocol):
-    """Vectors and measures of new boxes on the user's photos."""
+    """Vectors and measures of new boxes on the user's images."""
 
     def __call__(
         self, image_row: int, xywhn: NDArray[np.float64]
     ) -> tuple[NDArray[np.float32], NDArray[Any]] | None:
-        """(n, d) vectors and (n,) measures of boxes on the photo; None where it cannot be read any more."""
+        """(n, d) vectors and (n,) measures of boxes on the image; None where it cannot be read any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def confuse(
 
 
 def bad_boxes(samples: Samples, count: int, rng: np.random.Generator, crops: CropMaker | None) -> Planting:
-    """Half of `count` boxes grow to the whole photo, half move off their object."""
+    """Half of `count` boxes grow to the whole image, half move off their object."""
     if crops is None:
         raise ValueError("bad_boxes: needs a crop maker")
     xywhn, vectors, measures = samples.boxes.xywhn.copy(), samples.vectors.copy(), samples.measures.copy()
@@ -164,7 +164,7 @@ def _added(
     crops: CropMaker | None,
     make: Callable[[int, NDArray[np.int64]], tuple[NDArray[np.float64], NDArray[np.int64]]],
 ) -> tuple[Planting, NDArray[np.int64]]:
-    """Boxes that `make` puts on the photos of `count` boxes, and the rows they were made for."""
+    """Boxes that `make` puts on the images of `count` boxes, and the rows they were made for."""
     if crops is None:
         raise ValueError("adding boxes needs a crop maker")
     rows = _rows(samples, count, rng)

@@ -125,7 +125,7 @@ def selftest(
             skipped[kind.name] = "no signal looks for it"
             continue
         if kind.needs_crops and crops is None:
-            skipped[kind.name] = "needs the photos"
+            skipped[kind.name] = "needs the images"
             continue
         outcomes: list[_Outcome] = []
         for repeat in range(plantings):
@@ -145,7 +145,7 @@ def selftest(
             skipped[kind.name] = (
                 "no signal can judge it on this data"
                 if kind.name == "missing"
-                else "nothing could be planted (one class, or no free place on the photos)"
+                else "nothing could be planted (one class, or no free place on the images)"
             )
     progress("self-test", len(chosen) * plantings, len(chosen) * plantings)
     return SelftestReport(
@@ -195,7 +195,7 @@ def _missing(
     findings: pa.Table,
     failures: tuple[str, ...],
 ) -> _Outcome | None:
-    """Rows are (photo, class) places: those planted, and those newly found beside them."""
+    """Rows are (image, class) places: those planted, and those newly found beside them."""
     if not any(scores.issue == "missing_box" for signal in signals for scores in signal.measure(before)):
         return None
     scores, _ = run_signals(before, signals)

@@ -54,7 +54,7 @@ class Contents(Signal):
         score = np.zeros(n)
         raw = np.zeros(n)
         suggestion = np.full(n, NO_CLASS, np.int64)
-        why: list[str] = ["the photo's name lists it"] * n
+        why: list[str] = ["the image's name lists it"] * n
         abstain: list[str | None] = [None] * n
         evidence: list[dict[str, Any]] = [{}] * n
         missing: list[tuple[int, float, str, int, dict[str, Any]]] = []
@@ -64,7 +64,7 @@ class Contents(Signal):
         for place in range(len(images)):
             listed, path, status = what.listed[place], images.path[place], images.status[place]
             if listed is None or status == "unreadable":
-                follows = f"the photo's name does not follow the rule {what.rule}"
+                follows = f"the image's name does not follow the rule {what.rule}"
                 for row in rows[place]:
                     abstain[row] = follows if listed is None else "the photo cannot be read"
                 continue

@@ -1,4 +1,4 @@
-"""Crops of new boxes on the photos of an index, made exactly as the index was built."""
+"""Crops of new boxes on the images of an index, made exactly as the index was built."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def encoder_of(index: Index) -> Encoder:
 
 
 class IndexCrops:
-    """A `CropMaker` over an index. `unread` counts photos that are gone or have changed since."""
+    """A `CropMaker` over an index. `unread` counts images that are gone or have changed since."""
 
     def __init__(self, index: Index, encoder: Encoder) -> None:
         self._index = index
@@ -38,7 +38,7 @@ class IndexCrops:
     def __call__(
         self, image_row: int, xywhn: NDArray[np.float64]
     ) -> tuple[NDArray[np.float32], NDArray[Any]] | None:
-        """See `CropMaker`. Photos are read, never written."""
+        """See `CropMaker`. Images are read, never written."""
         try:
             data = self._index.image_bytes(int(self._image_id[image_row]))
             image = open_image(data)
