@@ -16,7 +16,7 @@ import yaml
 
 from benchmarks.quality import run_planter
 from healtheat.building.build import build
-from healtheat.cleanup import plan_apply
+from healtheat.cleanup import plan_labels
 from healtheat.core.atomic import write_file
 from healtheat.embedding import load_encoder
 from healtheat.index import Index
@@ -93,9 +93,9 @@ def flagged(dirty: Path, index_dir: Path, encoder: str) -> dict[str, list[tuple[
     if report.failures:
         raise SystemExit(f"signals crashed: {', '.join(map(str, report.failures))}")
     with Index.open(index_dir, verify=False) as index:
-        plan = plan_apply(index, flagged=True, drop="boxes")
+        plan = plan_labels(index, flagged=True)
     by_issue: dict[str, list[tuple[str, int]]] = {}
-    for removal in plan.removals:
+    for removal in plan.left_out:
         assert removal.line is not None
         by_issue.setdefault(removal.issue, []).append((removal.image, removal.line))
     lines = {line for found in by_issue.values() for line in found}

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import yaml
 
+from healtheat.cleanup.inside import copy_image, inside, label_place
 from healtheat.cleanup.lists import write_lists
-from healtheat.cleanup.plan import ApplyPlan, Edit, Photo
+from healtheat.cleanup.plan import Edit, Plan
 from healtheat.core.atomic import replacing_folder
 from healtheat.core.errors import InputError
-from healtheat.core.paths import is_folder, yolo_label_path
+from healtheat.core.paths import is_folder
 from healtheat.core.progress import Progress, silent
 
 LISTS_FOLDER = "healtheat-apply"
@@ -28,25 +29,25 @@ _NOT_COPIED = (
 )  # download: a command that would run
 
 
-def write_copy(plan: ApplyPlan, to: Path, *, progress: Progress = silent) -> None:
+def write_copy(plan: Plan, to: Path, *, progress: Progress = silent) -> None:
     """Write the cleaned data set into the new folder `to`, with its lists in `healtheat-apply/`.
 
-    Every photo and label file keeps its path, so equal names in two folders stay apart; label files that lose
-    nothing are copied byte for byte. For COCO only the JSON files are copied: photos stay where they are. A
+    Every image and label file keeps its path, so equal names in two folders stay apart; label files that lose
+    nothing are copied byte for byte. For COCO only the JSON files are copied: images stay where they are. A
     killed run leaves nothing at `to`, and the same command starts over. Raises InputError if `to` is not
     empty, lies inside the data set's folders or an index, or a file changed since the build.
     """
     to = Path(os.path.abspath(to))  # noqa: PTH100 - links stay links
     _check_target(plan, to)
     with replacing_folder(to) as staged:
-        write = _yolo if plan.kind == "yolo" else _coco
+        write = _yolo if plan.by == "lines" else _coco
         write(plan, staged, to, progress)
         (staged / LISTS_FOLDER).mkdir()
         write_lists(plan, staged / LISTS_FOLDER)
         _check_target(plan, to)  # somebody may have put something there meanwhile
 
 
-def _check_target(plan: ApplyPlan, to: Path) -> None:
+def _check_target(plan: Plan, to: Path) -> None:
     plan.places.check_folder(to)
     if to.exists() and not to.is_dir():
         raise InputError(f"{to}: is a file; give a new folder")
@@ -54,56 +55,31 @@ def _check_target(plan: ApplyPlan, to: Path) -> None:
         raise InputError(f"{to}: is not empty; give a new folder")
 
 
-def _yolo(plan: ApplyPlan, staged: Path, to: Path, progress: Progress) -> None:
+def _yolo(plan: Plan, staged: Path, to: Path, progress: Progress) -> None:
     edits = {edit.path: edit for edit in plan.edits if edit.kind == "lines"}
     listed: dict[str, list[str]] = {}
-    kept = [photo for photo in plan.photos if photo.path not in plan.photos_out]
-    for done, photo in enumerate(kept, 1):
-        inside = _inside(photo.path)
-        label = yolo_label_path(to / inside)
-        if to not in label.parents:
-            raise InputError(
-                f"{to}: training would look for labels in {label}; give a folder not under `images`"
-            )
-        _copy_photo(plan, photo, staged / inside)
-        if photo.label_path:
-            target = staged / label.relative_to(to)
-            if not target.exists():  # two photos may share it
-                _copy_label(plan, photo.label_path, target, edits)
-        line = f"./{inside.as_posix()}"
+    for done, image in enumerate(plan.kept, 1):
+        place = inside(image.path)
+        label = staged / label_place(to, place)
+        copy_image(plan.root, image, staged / place)
+        if image.label_path and not label.exists():  # two images may share it
+            _copy_label(plan, image.label_path, label, edits)
+        line = f"./{place.as_posix()}"
         # Ultralytics replaces every "./" of such a line, not only the first
-        listed.setdefault(photo.split, []).append(line if line.count("./") == 1 else (to / inside).as_posix())
-        progress("copy", done, len(kept))
+        listed.setdefault(image.split, []).append(line if line.count("./") == 1 else (to / place).as_posix())
+        progress("copy", done, len(plan.kept))
     if not is_folder(plan.data):
         _write_data(plan, staged, listed)
 
 
-def _coco(plan: ApplyPlan, staged: Path, to: Path, progress: Progress) -> None:
+def _coco(plan: Plan, staged: Path, to: Path, progress: Progress) -> None:
     edits = {edit.path: edit for edit in plan.edits}
     for done, path in enumerate(plan.label_sha256, 1):
-        _copy_label(plan, path, staged / _inside(path), edits)
+        _copy_label(plan, path, staged / inside(path), edits)
         progress("copy", done, len(plan.label_sha256))
 
 
-def _inside(path: str) -> PurePosixPath:
-    """Where a file lands in the copy; what lies beside the data set (`../more/a.jpg`) lands in it too."""
-    parts = PurePosixPath(path).parts
-    plain = ["_up" if part == ".." else part.replace(":", "_").strip("/\\") or "_root" for part in parts]
-    return PurePosixPath(*plain)
-
-
-def _copy_photo(plan: ApplyPlan, photo: Photo, target: Path) -> None:
-    digest = hashlib.sha256()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (plan.root / photo.file).open("rb") as source, target.open("xb") as out:
-        while block := source.read(1 << 20):
-            digest.update(block)
-            out.write(block)
-    if photo.sha256 and digest.hexdigest() != photo.sha256:
-        raise InputError(f"{photo.path}: the photo changed since the build; build again")
-
-
-def _copy_label(plan: ApplyPlan, path: str, target: Path, edits: Mapping[str, Edit]) -> None:
+def _copy_label(plan: Plan, path: str, target: Path, edits: Mapping[str, Edit]) -> None:
     file = plan.root / path
     if path not in plan.label_sha256:
         return  # a file that could not be read when the index was built; it is a problem there
@@ -115,7 +91,7 @@ def _copy_label(plan: ApplyPlan, path: str, target: Path, edits: Mapping[str, Ed
         out.write(edits[path].result(data) if path in edits else data)
 
 
-def _write_data(plan: ApplyPlan, staged: Path, listed: Mapping[str, list[str]]) -> None:
+def _write_data(plan: Plan, staged: Path, listed: Mapping[str, list[str]]) -> None:
     given = yaml.safe_load(plan.data.read_text(encoding="utf-8-sig"))  # checked when the index was built
     content: dict[object, object] = {}
     for split in ("train", "val", "test"):

@@ -1,155 +1,250 @@
-"""Which boxes and photos a cleanup takes out, which ones go out as advice, and which it leaves alone."""
+"""Which boxes and images a cleanup leaves out, which go out as advice, and which it leaves alone.
+
+The rules, for cleaned labels and for lists to train on:
+
+| | labels | training |
+|---|---|---|
+| a person wants the box dropped | its line goes | its line goes |
+| a person wants another class | stays, whatever else is said; goes out as advice | its line goes |
+| flagged, nobody decided | its line goes, if that is asked for | its line goes |
+| the other of two boxes that are flagged as each other's duplicate | stays | stays |
+| a finding about no line | the image goes where a person said so | the image goes |
+| a line of a label file that two images share | stays | the image goes |
+| the last box of an image | its line goes | the image goes |
+| a line that is no box, an image or label file that cannot be used | stays | goes, or its image |
+
+With `drop="images"` the whole image goes for a line.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from healtheat.cleanup.rows import Drop, Goal, HeldBack, LeftOut, PlannedImage, Relabel
 from healtheat.findings.query import Catalog, Filters, query
 
-Drop = Literal["boxes", "photos"]
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """One line of removed.csv: a box's line or a whole photo, for one finding. `line` is 0-based."""
-
-    image: str
-    line: int | None
-    class_id: int | None
-    class_name: str | None
-    label_file: str
-    removed: Literal["line", "photo"]
-    issue: str
-    score: float | None
-    status: str  # confirmed by a person, or only flagged
-    decided_by: str | None
-    decided_at: str | None
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Relabel:
-    """One line of relabel.csv: a class a person wants for a box. The label file keeps `class_id`."""
-
-    image: str
-    line: int | None
-    class_id: int | None
-    class_name: str | None
-    relabel_to: int
-    relabel_name: str | None
-    label_file: str
-    cx: float | None
-    cy: float | None
-    w: float | None
-    h: float | None
-    issue: str
-    decided_by: str | None
-    decided_at: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class HeldBack:
-    """One line of held_back.csv: what the verdicts or flags would take out, and why it stays."""
-
-    image: str
-    line: int | None
-    class_id: int | None
-    label_file: str
-    issue: str
-    why: str
+Row = Mapping[str, Any]
 
 
 @dataclass(slots=True)
 class Decisions:
-    """`lines`: image → 0-based lines to take out; `photos`: images to take out whole."""
+    """What becomes of every image, and the rows that say so."""
 
-    lines: dict[str, set[int]]
-    photos: set[str]
-    removals: list[Removal]
+    images: list[PlannedImage]
+    left_out: list[LeftOut]
     relabels: list[Relabel]
     held_back: list[HeldBack]
 
 
-def decide(index: Catalog, filters: Filters, *, flagged: bool, drop: Drop, yolo: bool = True) -> Decisions:
-    """What is to be done, from verdicts (and, with `flagged`, from flags nobody decided on).
+def asked_for(index: Catalog, filters: Filters, *, flagged: bool) -> pa.Table:
+    """The findings that cleaned labels act on: what people confirmed and, with `flagged`, what is flagged."""
+    statuses = ("confirmed", "flagged") if flagged else ("confirmed",)
+    return query(index, replace(filters, flagged_only=False, statuses=statuses), sort="box")
 
-    Held back are: boxes that somebody wants dropped and somebody else relabelled; one of two boxes that are
-    flagged as each other's duplicate; photos that are only flagged; lines of a label file that two photos
-    share.
+
+def deciding(index: Catalog, filters: Filters) -> pa.Table:
+    """The findings that lists to train on act on: those flagged and not called `ok` by a person, and those
+    that a person wants dropped or relabelled, flagged or not. The other filters apply to both.
     """
-    wanted: tuple[str, ...] = ("confirmed", "flagged") if flagged else ("confirmed",)
-    rows = query(index, replace(filters, flagged_only=False, statuses=wanted), sort="box").to_pylist()
-    everything = Filters(flagged_only=False, verdicts=("relabel",))
-    relabelled = {r["box_id"] for r in query(index, everything, sort="box").to_pylist() if r["box_id"] >= 0}
-    # One COCO file labels many photos, and its bad annotations are not told apart by photo.
-    bad_lines = _bad_lines(index) if yolo else set()
-    files = index.sql("select label_path from images where label_path <> ''") if yolo else None
-    shared = Counter([] if files is None else files["label_path"].to_pylist())
-    out = Decisions({}, set(), [], [], [])
-    gone: set[int] = set()  # boxes
-    lines: defaultdict[str, set[int]] = defaultdict(set)
-    for row in sorted(rows, key=lambda row: row["status"] != "confirmed"):  # people first
-        if row["verdict"] == "relabel":
-            out.relabels.append(_relabel(row, index.names))
-            continue
-        if row["image"] is None:
-            continue  # a label file without a photo: a problem, not a sample
-        is_line = row["box_id"] >= 0 or (row["label_file"], row["line"]) in bad_lines
-        whole = not is_line or drop == "photos"
-        why = _why_not(row, relabelled, gone, is_line, whole, shared)
-        if why:
-            out.held_back.append(_held(row, why))
-            continue
-        if is_line:
-            gone.add(row["box_id"])
-        if whole:
-            out.photos.add(row["image"])
-        else:
-            lines[row["image"]].add(row["line"])
-        out.removals.append(_removal(row, whole))
-    out.lines = {image: found for image, found in lines.items() if image not in out.photos}
+    import pyarrow as pa
+
+    if filters.verdicts or filters.statuses:
+        return query(index, replace(filters, flagged_only=False), sort="box")
+    flagged = query(index, replace(filters, flagged_only=True), sort="box")
+    confirmed = replace(filters, flagged_only=False, verdicts=("drop", "relabel"))
+    extra = query(index, confirmed, sort="box")
+    new = [not row for row in extra["flagged"].to_pylist()]
+    return pa.concat_tables([flagged, extra.filter(pa.array(new, pa.bool_()))])
+
+
+def listable(path: str) -> bool:
+    """Whether `path` survives in a text file with one path per line, read as Ultralytics reads it."""
+    return len(path.splitlines()) == 1 and path == path.strip()
+
+
+class Facts:
+    """What the rules need to know of an index. `changed` are label files that changed since the build."""
+
+    def __init__(self, index: Catalog, *, changed: Collection[str], whole_images: bool) -> None:
+        self.names = index.names
+        self.changed = frozenset(changed)
+        self.whole_images = whole_images  # whether images can be left out: one label file each
+        self.images = index.sql("select * from images order by image_id").to_pylist()
+        self.lines: defaultdict[int, set[int]] = defaultdict(set)
+        for box in index.sql("select image_id, line from boxes").to_pylist():
+            self.lines[box["image_id"]].add(box["line"])
+        self.problems: defaultdict[str, list[Row]] = defaultdict(list)
+        # One COCO file labels many images, and its bad annotations are not known by image.
+        problems = "select file, line, reason from problems order by problem_id"
+        for problem in index.sql(problems).to_pylist() if whole_images else ():
+            self.problems[problem["file"]].append(problem)
+        labels = [image["label_path"] for image in self.images if image["label_path"]]
+        self.users = Counter(labels if whole_images else ())
+        wanted = query(index, Filters(flagged_only=False, verdicts=("relabel",)), sort="box")
+        self.relabelled = {box for box in wanted["box_id"].to_pylist() if box >= 0}
+        self.twins = _twins(index)
+
+    def bad_lines(self, label_path: str) -> dict[int, str]:
+        """Lines of a label file that are no box of their own → why."""
+        return {p["line"]: p["reason"] for p in self.problems[label_path] if p["line"] is not None}
+
+    def file_problem(self, label_path: str) -> str:
+        """Why a label file cannot be used as a whole; "" where it can."""
+        whole = (p["reason"] for p in self.problems[label_path] if p["line"] is None)
+        return next(whole, "")
+
+
+def _twins(index: Catalog) -> dict[int, int]:
+    """Finding → the box that it calls a duplicate."""
+    rows = index.sql("select finding_id, evidence from findings where issue = 'duplicate' and box_id >= 0")
+    twins = {row["finding_id"]: json.loads(row["evidence"] or "{}").get("box_id") for row in rows.to_pylist()}
+    return {finding: twin for finding, twin in twins.items() if twin is not None}
+
+
+def decide(facts: Facts, findings: Sequence[Row], *, goal: Goal, drop: Drop) -> Decisions:
+    """Apply the rules above to `findings` (rows of `asked_for` or `deciding`)."""
+    sorting = _Sorting(facts, goal, drop)
+    for row in sorted(findings, key=lambda row: row["status"] != "confirmed"):  # people first
+        if row["image"] is not None:  # a label file without an image is a problem, not a sample
+            sorting.sort(row)
+    out = Decisions([], [], sorting.relabels, [])
+    for image in facts.images:
+        path = image["path"]
+        lines = sorting.lines[path]
+        late = [row for row, _ in sorting.held[path] if row["box_id"] in sorting.gone]  # gone for more
+        rows = sorting.taken[path] + late
+        why = _why_whole(facts, image, sorting, goal, drop)
+        bad = facts.bad_lines(image["label_path"]) if goal == "training" and not why else {}
+        out.images.append(
+            PlannedImage(
+                path=path,
+                file=image["file"],
+                split=image["split"],
+                label_path=image["label_path"],
+                sha256=image["sha256"] or "",
+                lines_out=frozenset() if why else frozenset(lines | bad.keys()),
+                left_out=why,
+            )
+        )
+        out.left_out += [_left_out(row, whole=bool(why)) for row in rows]
+        if why and not rows:
+            out.left_out.append(_undecided(image, None, why))
+        out.left_out += [_undecided(image, n, bad[n]) for n in sorted(bad.keys() - lines)]
+        if not why:
+            held = [(row, why) for row, why in sorting.held[path] if row["box_id"] not in sorting.gone]
+            out.held_back += [_held(row, why) for row, why in held]
     return out
 
 
-def _why_not(
-    row: Mapping[str, Any],
-    relabelled: set[int],
-    gone: set[int],
-    is_line: bool,
-    whole: bool,
-    shared: Mapping[str, int],
-) -> str:
-    if row["box_id"] >= 0 and row["box_id"] in relabelled:
-        return "a person wants another class for this box: mend the label instead"
-    if row["status"] != "confirmed":
-        if not is_line:
-            return "a whole photo is taken out only where a person said so"
-        if row["twin_box_id"] in gone and row["box_id"] not in gone:
-            return "its twin is taken out already"
-    if not whole and shared[row["label_file"]] > 1:
-        return "another photo has the same label file"
+class _Sorting:
+    """Findings one by one: lines to take out, findings about whole images, what is held back."""
+
+    def __init__(self, facts: Facts, goal: Goal, drop: Drop) -> None:
+        self._facts, self._goal, self._drop = facts, goal, drop
+        self.gone: set[int] = set()  # boxes
+        self.lines: defaultdict[str, set[int]] = defaultdict(set)
+        self.whole: defaultdict[str, list[str]] = defaultdict(list)  # issues for which the image goes
+        self.taken: defaultdict[str, list[Row]] = defaultdict(list)
+        self.held: defaultdict[str, list[tuple[Row, str]]] = defaultdict(list)
+        self.relabels: list[Relabel] = []
+
+    def sort(self, row: Row) -> None:
+        image = row["image"]
+        if self._goal == "labels" and row["verdict"] == "relabel":
+            self.relabels.append(_relabel(row, self._facts.names))
+            return
+        is_line = row["box_id"] >= 0 or row["line"] in self._facts.bad_lines(row["label_file"] or "")
+        whole = not is_line or self._drop == "images"
+        if why := self._why_held(row, is_line, whole):
+            self.held[image].append((row, why))
+            return
+        self.taken[image].append(row)
+        if row["box_id"] >= 0:
+            self.gone.add(row["box_id"])
+        if whole:
+            self.whole[image].append(row["issue"])
+        else:
+            self.lines[image].add(row["line"])
+
+    def _why_held(self, row: Row, is_line: bool, whole: bool) -> str:
+        box, labels = row["box_id"], self._goal == "labels"
+        if labels and box >= 0 and box in self._facts.relabelled:
+            return "a person wants another class for this box: fix the label instead"
+        if labels and not is_line and row["status"] != "confirmed":
+            return "a whole image is taken out only where a person said so"
+        if labels and whole and not self._facts.whole_images:
+            return "whole images are taken out of YOLO data sets only"
+        if row["status"] != "confirmed" and box not in self.gone:
+            twin = self._facts.twins.get(row["finding_id"])
+            if twin is not None and twin in self.gone and not (whole and self.whole[row["image"]]):
+                return "its twin is taken out already"
+        if labels and not whole and self._facts.users[row["label_file"]] > 1:
+            return "another image has the same label file"
+        return ""
+
+
+def _why_whole(facts: Facts, image: Row, sorting: _Sorting, goal: Goal, drop: Drop) -> str:
+    """Why an image goes as a whole; "" where it stays."""
+    path, label = image["path"], image["label_path"]
+    lines, issues = sorting.lines[path], ", ".join(dict.fromkeys(sorting.whole[path]))
+    if goal == "labels":
+        return issues
+    own, bad = facts.lines[image["image_id"]], facts.bad_lines(label)
+    if image["status"] == "unreadable":
+        return "the image cannot be read"
+    if label in facts.changed:
+        return "its label file changed since the build"
+    if not listable(path):
+        return "its name cannot stand in a list, one path per line"
+    if label and (problem := facts.file_problem(label)):
+        return f"label file: {problem}"
+    if issues:
+        return issues
+    if drop == "images" and bad:
+        return f"label line {min(bad) + 1}: {bad[min(bad)]}"
+    if (own or bad) and own <= lines:  # a label file of bad lines alone says nothing about its image
+        return "no box is left"
+    if (lines or bad) and facts.users[label] > 1:
+        return "another image has the same label file"
     return ""
 
 
-def _bad_lines(index: Catalog) -> set[tuple[str, int]]:
-    rows = index.sql("select file, line from problems where line is not null").to_pylist()
-    return {(row["file"], row["line"]) for row in rows}
-
-
-def _removal(row: Mapping[str, Any], whole: bool) -> Removal:
+def _left_out(row: Row, *, whole: bool) -> LeftOut:
     same = ("image", "line", "class_id", "class_name", "issue", "score", "status", "decided_by", "decided_at")
-    return Removal(
+    return LeftOut(
         **{name: row[name] for name in same},
         label_file=row["label_file"] or "",
-        removed="photo" if whole else "line",
+        left_out="image" if whole else "box",
         why=row["reason"],
     )
 
 
-def _relabel(row: Mapping[str, Any], names: Mapping[int, str]) -> Relabel:
+def _undecided(image: Row, line: int | None, why: str) -> LeftOut:
+    """A row that no finding decided."""
+    return LeftOut(
+        image=image["path"],
+        line=line,
+        class_id=None,
+        class_name=None,
+        label_file=image["label_path"],
+        left_out="image" if line is None else "box",
+        issue="",
+        score=None,
+        status=None,
+        decided_by=None,
+        decided_at=None,
+        why=why,
+    )
+
+
+def _relabel(row: Row, names: Mapping[int, str]) -> Relabel:
     same = ("image", "line", "class_id", "class_name", "relabel_to", "cx", "cy", "w", "h", "issue")
     return Relabel(
         **{name: row[name] for name in (*same, "decided_by", "decided_at")},
@@ -158,5 +253,5 @@ def _relabel(row: Mapping[str, Any], names: Mapping[int, str]) -> Relabel:
     )
 
 
-def _held(row: Mapping[str, Any], why: str) -> HeldBack:
+def _held(row: Row, why: str) -> HeldBack:
     return HeldBack(row["image"], row["line"], row["class_id"], row["label_file"] or "", row["issue"], why)

@@ -8,14 +8,14 @@ from pathlib import Path
 from healtheat.cleanup.edits import without_annotations, without_lines
 from healtheat.cleanup.files import caches, hash_of, put, quarantine, remove, sweep_folders
 from healtheat.cleanup.lists import write_lists
-from healtheat.cleanup.plan import ApplyPlan
+from healtheat.cleanup.plan import Plan
 from healtheat.cleanup.run import Run, Step, create, inside, one_at_a_time, pending
 from healtheat.core.errors import InputError
 from healtheat.core.paths import relative
 from healtheat.core.progress import Progress, silent
 
 
-def apply_in_place(plan: ApplyPlan, *, progress: Progress = silent) -> Run:
+def apply_in_place(plan: Plan, *, progress: Progress = silent) -> Run:
     """Take out of the data set itself what the plan takes out; `rollback` puts everything back.
 
     Before the first file is touched, all of them are compared with the plan. Each original is kept in the
@@ -24,7 +24,7 @@ def apply_in_place(plan: ApplyPlan, *, progress: Progress = silent) -> Run:
     """
     with one_at_a_time(plan.root):
         if (unfinished := pending(plan.root)) is not None:
-            raise InputError(f"{unfinished.folder}: was begun and never finished; {mend(unfinished)}")
+            raise InputError(f"{unfinished.folder}: was begun and never finished; {fix_for(unfinished)}")
         run = create(plan.root, _steps(plan), _label_folders(plan), lambda folder: write_lists(plan, folder))
         _work(run, progress)
     return run
@@ -37,19 +37,19 @@ def finish(root: Path, *, progress: Progress = silent) -> Run | None:
         if run is None:
             return None
         if run.state != "applying":
-            raise InputError(f"{run.folder}: {mend(run)}")
+            raise InputError(f"{run.folder}: {fix_for(run)}")
         _work(run, progress)
     return run
 
 
-def mend(run: Run) -> str:
+def fix_for(run: Run) -> str:
     """What to do about an unfinished run."""
     if run.state == "rolling back":
         return "its rollback was begun; run `healtheat rollback` again"
     return "run `healtheat apply --in-place` to finish it, or `healtheat rollback` to undo it"
 
 
-def _steps(plan: ApplyPlan) -> list[Step]:
+def _steps(plan: Plan) -> list[Step]:
     steps = []
     for edit in plan.edits:
         if hash_of(inside(plan.root, edit.path)) != edit.before:
@@ -65,7 +65,7 @@ def _steps(plan: ApplyPlan) -> list[Step]:
     return steps
 
 
-def stale_caches(plan: ApplyPlan) -> list[str]:
+def stale_caches(plan: Plan) -> list[str]:
     """Label caches of Ultralytics that `apply_in_place` moves aside, relative to the root; none where nothing
     else changes.
     """
@@ -73,11 +73,11 @@ def stale_caches(plan: ApplyPlan) -> list[str]:
     return [relative(file, plan.root) for file in caches(plan.root / folder for folder in folders)]
 
 
-def _label_folders(plan: ApplyPlan) -> list[str]:
+def _label_folders(plan: Plan) -> list[str]:
     """Folders of label files that lie in the data set, relative to its root."""
-    if plan.kind != "yolo":
+    if plan.by != "lines":
         return []
-    folders = {Path(photo.label_path).parent.as_posix() for photo in plan.photos if photo.label_path}
+    folders = {Path(image.label_path).parent.as_posix() for image in plan.images if image.label_path}
     return sorted(f for f in folders if not Path(f).is_absolute() and ".." not in Path(f).parts)
 
 

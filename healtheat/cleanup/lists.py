@@ -1,32 +1,42 @@
-"""The lists that go with a cleanup: removed.csv, relabel.csv, held_back.csv and the figures."""
+"""The lists that go with a cleanup, as CSV, and its figures as JSON."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from healtheat.cleanup.decide import HeldBack, Relabel, Removal
-from healtheat.cleanup.plan import ApplyPlan
+from healtheat.cleanup.figures import Figures
+from healtheat.cleanup.plan import Plan
+from healtheat.cleanup.rows import HeldBack, LeftOut, Relabel
 from healtheat.core.table import write_csv
 
-LISTS = ("removed.csv", "relabel.csv", "held_back.csv", "apply.json")
+
+def write_lists(plan: Plan, folder: Path) -> None:
+    """Write removed.csv, relabel.csv, held_back.csv and apply.json into `folder`, which must be there."""
+    write_rows(folder / "removed.csv", LeftOut, plan.left_out)
+    write_rows(folder / "relabel.csv", Relabel, plan.relabels)
+    write_rows(folder / "held_back.csv", HeldBack, plan.held_back)
+    write_figures(folder / "apply.json", plan)
 
 
-def write_lists(plan: ApplyPlan, folder: Path) -> None:
-    """Write the lists into `folder`, which must be there. They are not synced."""
-    tables: tuple[tuple[str, type[Any], Sequence[Any]], ...] = (
-        ("removed.csv", Removal, plan.removals),
-        ("relabel.csv", Relabel, plan.relabels),
-        ("held_back.csv", HeldBack, plan.held_back),
-    )
-    for name, kind, rows in tables:
-        columns = {f.name: [asdict(row)[f.name] for row in rows] for f in fields(kind)}
-        with (folder / name).open("w", encoding="utf-8", newline="") as file:
-            write_csv(pa.table(columns), file)
-    text = json.dumps(plan.summary(), ensure_ascii=False, indent=1) + "\n"
-    (folder / "apply.json").write_text(text, encoding="utf-8", newline="\n")
+def write_rows(path: Path, kind: type[Any], rows: Sequence[Any]) -> None:
+    """Write dataclass rows of one kind as CSV; the header is there without rows too."""
+    columns = {field.name: [getattr(row, field.name) for row in rows] for field in fields(kind)}
+    write_table_csv(path, pa.table(columns))
+
+
+def write_table_csv(path: Path, table: pa.Table) -> None:
+    """Write a table as CSV."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        write_csv(table, file)
+
+
+def write_figures(path: Path, plan: Plan) -> None:
+    """Write the plan in figures as JSON."""
+    text = json.dumps(Figures.of(plan).summary(), ensure_ascii=False, indent=1) + "\n"
+    path.write_text(text, encoding="utf-8", newline="\n")

@@ -1,17 +1,22 @@
-"""What `apply` would do, planned and checked against the files; nothing is written here."""
+"""What a cleanup would do, planned and checked against the files; nothing is written here.
+
+There is one plan, with three writers: lists to train on (`training`), a cleaned copy (`copy`) and the data
+set itself (`inplace`).
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from healtheat.cleanup.check import Box, check_yolo, locate_coco
-from healtheat.cleanup.decide import Decisions, Drop, HeldBack, Relabel, Removal, decide
+from healtheat.cleanup.decide import Decisions, Facts, asked_for, decide, deciding
 from healtheat.cleanup.edits import without_annotations, without_lines
+from healtheat.cleanup.rows import Drop, Goal, HeldBack, LeftOut, PlannedImage, Relabel
 from healtheat.core.errors import InputError
 from healtheat.core.paths import is_file, is_folder, relative
 from healtheat.findings.query import Filters
@@ -19,6 +24,9 @@ from healtheat.index import Index
 from healtheat.index.target import Places
 from healtheat.sources.yolo.data_yaml import load_data_yaml
 from healtheat.sources.yolo.image_list import listed_images
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MAX_FILE_BYTES = 2**30
 
@@ -44,201 +52,223 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
-    """One photo of the data set. Paths as in the manifest."""
+class Plan:
+    """Everything a cleanup does. `edits` are the files that change: of the data set itself where the goal is
+    labels, of copies where it is training.
+    """
 
-    path: str
-    file: str
-    split: str
-    label_path: str
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class ApplyPlan:
-    """Everything `apply` does: `edits`, photos to take out, and the three lists that go with it."""
-
-    kind: Literal["yolo", "coco"]
+    goal: Goal
+    drop: Drop
+    by: Literal["lines", "annotations"]  # what a label file consists of
     root: Path
     data: Path
     names: Mapping[int, str]
-    photos: list[Photo]
+    images: list[PlannedImage]
     edits: list[Edit]
-    photos_out: frozenset[str]
-    lists: list[str]  # image lists of data.yaml among the label files
+    image_lists: list[str]  # lists of images that data.yaml names, among the label files
     label_sha256: Mapping[str, str]
-    removals: list[Removal]
+    findings: pa.Table  # what it was decided by, with the columns of `query`
+    left_out: list[LeftOut]
     relabels: list[Relabel]
     held_back: list[HeldBack]
-    places: Places  # where no copy may go
-    boxes: Mapping[int, tuple[int, int]] = field(default_factory=dict)  # class id → (kept, in all)
-    emptied: list[str] = field(default_factory=list)  # photos that keep no box
+    boxes: Mapping[int, tuple[int, int]]  # class id → (boxes kept, boxes in all)
+    emptied: list[str]  # images that stay but keep no box
+    places: Places  # where nothing may be written
 
-    def summary(self) -> dict[str, object]:
-        """The plan in figures, JSON-able."""
-        return {
-            "kind": self.kind,
-            "lines_removed": sum(len(e.drop) for e in self.edits if e.path not in self.lists),
-            "photos_removed": len(self.photos_out),
-            "files_changed": len(self.edits),
-            "relabel_advice": len(self.relabels),
-            "held_back": len(self.held_back),
-            "boxes": {
-                "kept": sum(kept for kept, _ in self.boxes.values()),
-                "of": sum(of for _, of in self.boxes.values()),
-            },
-            "photos_without_boxes_after": len(self.emptied),
-        }
+    @property
+    def kept(self) -> list[PlannedImage]:
+        """The images that stay."""
+        return [image for image in self.images if not image.left_out]
+
+    def by_split(self) -> dict[str, tuple[int, int]]:
+        """Split → (images kept, images in all)."""
+        total = Counter(image.split for image in self.images)
+        kept = Counter(image.split for image in self.kept)
+        return {split: (kept[split], n) for split, n in total.items()}
 
 
-def plan_apply(
+def plan_labels(
     index: Index, filters: Filters | None = None, *, flagged: bool = False, drop: Drop = "boxes"
-) -> ApplyPlan:
-    """Plan a cleanup from verdicts: boxes called `drop`, and with `flagged` those only flagged as well.
+) -> Plan:
+    """Plan cleaned labels: without the boxes called `drop`, and with `flagged` those only flagged as well.
 
-    `drop="photos"` takes out the whole photo of such a box. A `drop` on a finding about a whole photo takes
-    the photo out. Every label file is compared with the manifest, and every line with the box that was
+    `drop="images"` takes out the whole image of such a box. A `drop` on a finding about a whole image takes
+    the image out. Every label file is compared with the manifest, and every line with the box that was
     judged: InputError if anything is not as it was, or if the index has no label files to act on.
     """
     source = index.manifest.source
-    if source.kind not in ("yolo", "coco"):
+    if source.edits == "none":
         raise InputError(
             f"an index built from {source.kind} has no label files; there is nothing to clean up"
         )
-    if source.kind == "coco" and drop == "photos":
-        raise InputError("taking out whole photos works for YOLO label files only; leave --drop photos out")
+    if source.edits != "lines" and drop == "images":
+        raise InputError("taking out whole images works for YOLO label files only; leave --drop images out")
     if changed := index.changed_label_files():
-        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-        raise InputError(f"{changed[0]}{more} changed since the build, so lines may have moved; build again")
-    root, data = Path(source.root), Path(source.data)
-    decisions = decide(index, filters or Filters(), flagged=flagged, drop=drop, yolo=source.kind == "yolo")
-    if source.kind == "coco":
-        _hold_photos(decisions)
-    photos = [
-        Photo(r["path"], r["file"], r["split"], r["label_path"], r["sha256"] or "")
-        for r in index.sql("select * from images order by image_id").to_pylist()
-    ]
-    label_sha256 = {path: entry.sha256 for path, entry in index.manifest.label_files.items()}
-    rows = index.sql(
-        "select i.path, i.label_path, b.line, b.class_id, b.cx, b.cy, b.w, b.h from boxes b "
-        "join images i using (image_id) order by i.path, b.line"
-    ).to_pylist()
-    edits = (_yolo if source.kind == "yolo" else _coco)(decisions, rows, photos, root, data, label_sha256)
-    lists = _lists(data, root) if source.kind == "yolo" else {}
-    if decisions.photos:
-        edits += _without_photos(decisions.photos, photos, lists, root, label_sha256)
-    return ApplyPlan(
-        kind="yolo" if source.kind == "yolo" else "coco",
-        root=root,
-        data=data,
-        names=dict(index.names),
-        photos=photos,
-        edits=sorted(edits, key=lambda edit: edit.path),
-        photos_out=frozenset(decisions.photos),
-        lists=sorted(lists),
-        label_sha256=label_sha256,
-        removals=decisions.removals,
-        relabels=decisions.relabels,
-        held_back=decisions.held_back,
-        places=Places.of(index),
-        **_left(decisions, rows),
+        raise InputError(f"{_first(changed)} changed since the build, so lines may have moved; build again")
+    findings = asked_for(index, filters or Filters(), flagged=flagged)
+    return _plan(index, findings, goal="labels", drop=drop, by=source.edits)
+
+
+def plan_training(
+    index: Index, filters: Filters | None = None, *, drop: Drop = "boxes", force: bool = False
+) -> Plan:
+    """Plan lists to train on: without what is flagged or confirmed, and without what cannot be trained on.
+
+    `drop="boxes"` removes the lines of the findings from a copy of the label file and leaves the image out
+    where that cannot help: a finding about no line (a missing box), or no line left. `drop="images"` leaves
+    out every image with a finding. Raises InputError if the index was not built from YOLO label files, if
+    label files changed since the build (with `force` the images of changed files are left out instead), or if
+    the filters ask for what nobody would leave out.
+    """
+    source, filters = index.manifest.source, filters or Filters()
+    if source.edits != "lines":
+        raise InputError(
+            f"a YOLO cleanup needs an index of YOLO label files, this one was built from {source.kind}; "
+            "use another --format"
+        )
+    if not filters.flagged_only and not (filters.verdicts or filters.statuses):
+        raise InputError("--all would leave out every image; a YOLO cleanup takes flagged samples only")
+    if {"cleared", "unflagged"} & set(filters.statuses):
+        raise InputError(
+            "a YOLO cleanup leaves out what is confirmed or flagged; --status takes these two here"
+        )
+    changed = index.changed_label_files()
+    if changed and not force:
+        raise InputError(
+            f"{_first(changed)} changed since the build, so lines may have moved; build again, or add "
+            "--force to leave the images of changed files out"
+        )
+    return _plan(
+        index, deciding(index, filters), goal="training", drop=drop, by=source.edits, changed=changed
     )
 
 
-def _hold_photos(decisions: Decisions) -> None:
-    for row in [r for r in decisions.removals if r.removed == "photo"]:
-        why = "whole photos are taken out of YOLO data sets only"
-        decisions.held_back.append(
-            HeldBack(row.image, row.line, row.class_id, row.label_file, row.issue, why)
-        )
-        decisions.removals.remove(row)
-    decisions.photos.clear()
+def _plan(
+    index: Index,
+    findings: pa.Table,
+    *,
+    goal: Goal,
+    drop: Drop,
+    by: Literal["lines", "annotations"],
+    changed: Collection[str] = (),
+) -> Plan:
+    source = index.manifest.source
+    root, data = Path(source.root), Path(source.data)
+    facts = Facts(index, changed=changed, whole_images=by == "lines")
+    decisions = decide(facts, findings.to_pylist(), goal=goal, drop=drop)
+    label_sha256 = {path: entry.sha256 for path, entry in index.manifest.label_files.items()}
+    boxes = index.sql(
+        "select i.path, i.label_path, b.line, b.class_id, b.cx, b.cy, b.w, b.h from boxes b "
+        "join images i using (image_id) order by i.path, b.line"
+    ).to_pylist()
+    edits = (_lines if by == "lines" else _annotations)(decisions, boxes, root, data, label_sha256)
+    lists: dict[str, Path] = {}
+    if by == "lines" and goal == "labels":
+        lists = _image_lists(data, root)
+        edits += _without_images(decisions.images, lists, root, label_sha256)
+    kept, emptied = _left(decisions, boxes)
+    return Plan(
+        goal=goal,
+        drop=drop,
+        by=by,
+        root=root,
+        data=data,
+        names=dict(index.names),
+        images=decisions.images,
+        edits=sorted(edits, key=lambda edit: edit.path),
+        image_lists=sorted(lists),
+        label_sha256=label_sha256,
+        findings=findings,
+        left_out=decisions.left_out,
+        relabels=decisions.relabels,
+        held_back=decisions.held_back,
+        boxes=kept,
+        emptied=emptied,
+        places=Places.of(index),
+    )
 
 
-def _yolo(
+def _lines(
     decisions: Decisions,
     rows: Sequence[Mapping[str, Any]],
-    photos: Sequence[Photo],
     root: Path,
     data: Path,
     label_sha256: Mapping[str, str],
 ) -> list[Edit]:
-    label_of = {photo.path: photo.label_path for photo in photos}
+    """Label files without the lines that go, each line compared with the box that was judged."""
     boxes: defaultdict[str, dict[int, Box]] = defaultdict(dict)
+    edited = {image.path: image for image in decisions.images if image.lines_out}
     for row in rows:
-        if row["path"] in decisions.lines:
+        if row["path"] in edited:
             boxes[row["path"]][row["line"]] = _box(row)
     edits = []
-    for image, lines in decisions.lines.items():
-        path = label_of[image]
-        content = _read(root / path, path, label_sha256[path])
-        check_yolo(content, {n: boxes[image].get(n) for n in lines}, path)
-        edits.append(_edit(path, "lines", lines, content))
+    for image in edited.values():
+        label = image.label_path
+        content = _read(root / label, label, label_sha256[label])
+        check_yolo(content, {n: boxes[image.path].get(n) for n in image.lines_out}, label)
+        edits.append(_edit(label, "lines", image.lines_out, content))
     return edits
 
 
-def _coco(
+def _annotations(
     decisions: Decisions,
     rows: Sequence[Mapping[str, Any]],
-    photos: Sequence[Photo],
     root: Path,
     data: Path,
     label_sha256: Mapping[str, str],
 ) -> list[Edit]:
+    """COCO files without the annotations that go."""
+    lines = {image.path: image.lines_out for image in decisions.images if image.lines_out}
     wanted: dict[tuple[str, int], tuple[str, Box]] = {}
     for row in rows:
-        if row["line"] in decisions.lines.get(row["path"], ()):
+        if row["line"] in lines.get(row["path"], ()):
             wanted[row["path"], row["line"]] = (row["label_path"], _box(row))
-    for image, lines in decisions.lines.items():
-        if missing := [n for n in lines if (image, n) not in wanted]:
+    for image, drop in lines.items():
+        if missing := [n for n in drop if (image, n) not in wanted]:
             raise InputError(f"{image}: annotation {min(missing)} is not in the index; build it again")
-    drop: defaultdict[str, set[int]] = defaultdict(set)
+    files: defaultdict[str, set[int]] = defaultdict(set)
     for file, at in locate_coco(data, root, wanted).values():
-        drop[file].add(at)
+        files[file].add(at)
     return [
         _edit(file, "annotations", at, _read(root / file, file, label_sha256[file]))
-        for file, at in drop.items()
+        for file, at in files.items()
     ]
 
 
-def _without_photos(
-    out: set[str],
-    photos: Sequence[Photo],
-    lists: Mapping[str, Path],
-    root: Path,
-    label_sha256: Mapping[str, str],
+def _without_images(
+    images: Sequence[PlannedImage], lists: Mapping[str, Path], root: Path, label_sha256: Mapping[str, str]
 ) -> list[Edit]:
-    """Photos, their label files, and their lines in lists of images."""
-    staying = Counter(photo.label_path for photo in photos if photo.path not in out)
+    """Images that go, their label files, and their lines in lists of images."""
+    staying = Counter(image.label_path for image in images if not image.left_out)
     edits: dict[str, Edit] = {}
     gone = set()
-    for photo in photos:
-        if photo.path not in out:
+    for image in images:
+        if not image.left_out:
             continue
-        gone.add(root / photo.file)
-        content = _read(root / photo.file, photo.path, photo.sha256)
-        edits[photo.file] = Edit(photo.file, "file", (), hashlib.sha256(content).hexdigest(), "")
-        label = photo.label_path
+        gone.add(root / image.file)
+        content = _read(root / image.file, image.path, image.sha256)
+        edits[image.file] = Edit(image.file, "file", (), hashlib.sha256(content).hexdigest(), "")
+        label = image.label_path
         if label and not staying[label] and label in label_sha256:
             edits[label] = Edit(label, "file", (), label_sha256[label], "")
-    for name, path in lists.items():
+    for name, path in lists.items() if gone else ():
         lines = {line for image, line in listed_images(path, root, name).images if image in gone}
         if lines:
             edits[name] = _edit(name, "lines", lines, _read(path, name, label_sha256[name]))
     return list(edits.values())
 
 
-def _lists(data: Path, root: Path) -> dict[str, Path]:
+def _image_lists(data: Path, root: Path) -> dict[str, Path]:
     """Lists of images that data.yaml names, by their path in the manifest."""
     if is_folder(data):
         return {}
     return {relative(s.path, root): s.path for s in load_data_yaml(data).splits if is_file(s.path)}
 
 
-def _edit(path: str, kind: Literal["lines", "annotations"], drop: set[int], content: bytes) -> Edit:
+def _edit(path: str, kind: Literal["lines", "annotations"], drop: Collection[int], content: bytes) -> Edit:
     before = hashlib.sha256(content).hexdigest()
     cut = without_lines if kind == "lines" else without_annotations
-    after = hashlib.sha256(cut(content, drop)).hexdigest()
+    after = hashlib.sha256(cut(content, frozenset(drop))).hexdigest()
     return Edit(path, kind, tuple(sorted(drop)), before, after)
 
 
@@ -256,18 +286,24 @@ def _box(row: Mapping[str, Any]) -> Box:
     return row["class_id"], (row["cx"], row["cy"], row["w"], row["h"])
 
 
-def _left(decisions: Decisions, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _left(
+    decisions: Decisions, rows: Sequence[Mapping[str, Any]]
+) -> tuple[dict[int, tuple[int, int]], list[str]]:
+    """Class id → (boxes kept, boxes in all), and the images that stay without a box."""
+    of = {image.path: image for image in decisions.images}
     total: Counter[int] = Counter()
     kept: Counter[int] = Counter()
     boxes_kept: Counter[str] = Counter()
     for row in rows:
+        image = of[row["path"]]
+        stays = not image.left_out and row["line"] not in image.lines_out
         total[row["class_id"]] += 1
-        stays = row["path"] not in decisions.photos and row["line"] not in decisions.lines.get(
-            row["path"], ()
-        )
         kept[row["class_id"]] += stays
-        boxes_kept[row["path"]] += stays
-    return {
-        "boxes": {class_id: (kept[class_id], n) for class_id, n in sorted(total.items())},
-        "emptied": [image for image in decisions.lines if not boxes_kept[image]],
-    }
+        boxes_kept[image.path] += stays
+    emptied = [image.path for image in decisions.images if image.lines_out and not boxes_kept[image.path]]
+    return {class_id: (kept[class_id], n) for class_id, n in sorted(total.items())}, emptied
+
+
+def _first(files: Collection[str]) -> str:
+    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    return f"{min(files)}{more}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,10 +10,9 @@ import typer
 
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import note, one_line, progress_bar
-from healtheat.core.errors import InputError
 
 if TYPE_CHECKING:
-    from healtheat.cleanup import ApplyPlan
+    from healtheat.cleanup import Applied, Figures
 
 
 def apply(
@@ -32,8 +30,8 @@ def apply(
         bool, typer.Option("--flagged", help="Also take out what is only flagged and nobody decided on.")
     ] = False,
     drop: Annotated[
-        Literal["boxes", "photos"],
-        typer.Option(help="Take out the line of a dropped box, or the whole photo it is on (YOLO)."),
+        Literal["boxes", "images"],
+        typer.Option(help="Take out the line of a dropped box, or the whole image it is on (YOLO)."),
     ] = "boxes",
     issue: options.IssueOption = None,
     class_: options.ClassOption = None,
@@ -60,19 +58,9 @@ def apply(
       healtheat apply --issue background --in-place
       healtheat apply --flagged --min-score 0.9 --to cleaned
     """
-    from healtheat.cleanup import apply_in_place, finish, pending, plan_apply, stale_caches, write_copy
+    from healtheat.cleanup import apply as run
 
-    if to is not None and in_place:
-        raise InputError("--to writes a copy and --in-place changes the data set; give one of them")
     opened = options.open_index(index)
-    root = Path(opened.manifest.source.root)
-    if in_place and pending(root) is not None:
-        with progress_bar() as progress:
-            run = finish(root, progress=progress)
-        if run is not None:
-            typer.echo(f"finished the cleanup that was begun before: {one_line(str(run.folder))}")
-            _after()
-        return
     filters = options.make_filters(
         opened,
         issue=issue,
@@ -83,52 +71,62 @@ def apply(
         min_score=min_score,
         verdict=None,
     )
-    plan = plan_apply(opened, filters, flagged=flagged, drop=drop)
-    _show(plan, [] if to is not None else stale_caches(plan))
-    if to is not None:
-        with progress_bar() as progress:
-            write_copy(plan, to, progress=progress)
-        typer.echo(
-            f"written to {one_line(str(to))}; its lists are in {one_line(str(to / 'healtheat-apply'))}"
+    with progress_bar() as progress:
+        done = run(
+            opened,
+            to,
+            in_place=in_place,
+            flagged=flagged,
+            drop=drop,
+            filters=filters,
+            progress=progress,
         )
-    elif not in_place:
-        typer.echo(
-            "dry run: nothing was written; --to DIR writes a cleaned copy, --in-place changes the data set"
-        )
-    elif not plan.edits:
-        typer.echo("nothing to take out")
-    else:
-        with progress_bar() as progress:
-            run = apply_in_place(plan, progress=progress)
-        typer.echo(f"done; originals and lists are in {one_line(str(run.folder))}")
-        _after()
+    if done.figures is not None:
+        _show(done.figures, done.stale_caches)
+    _show_end(done)
 
 
-def _after() -> None:
-    typer.echo("undo it with `healtheat rollback`; build the index again before the next review")
-
-
-def _show(plan: ApplyPlan, caches: Sequence[str]) -> None:
-    lines = Counter(row.issue for row in plan.removals if row.removed == "line")
-    photos = Counter(row.issue for row in plan.removals if row.removed == "photo")
-    total = sum(len(e.drop) for e in plan.edits if e.path not in plan.lists)
-    kept, of = (sum(pair[i] for pair in plan.boxes.values()) for i in (0, 1))
-    typer.echo(f"data set  {one_line(str(plan.root))}")
+def _show(figures: Figures, caches: tuple[str, ...]) -> None:
+    kept, of = figures.boxes_kept
+    typer.echo(f"data set  {one_line(str(figures.root))}")
     typer.echo(f"boxes     {kept} of {of} kept")
-    for what, number, found in (("lines", total, lines), ("photos", len(plan.photos_out), photos)):
-        parts = ", ".join(f"{issue} {n}" for issue, n in found.most_common())
-        typer.echo(f"{what:<9} {number} taken out{f' ({parts})' if parts else ''}")
-    files = sum(e.kind != "file" for e in plan.edits)
-    typer.echo(f"files     {files} lose lines, {len(plan.edits) - files} go")
+    typer.echo(f"lines     {figures.lines_removed} taken out{_by_issue(figures.boxes_out)}")
+    typer.echo(f"images    {figures.images_removed} taken out{_by_issue(figures.images_out)}")
+    typer.echo(f"files     {figures.files_edited} lose lines, {figures.files_removed} go")
     if caches:
         listed = ", ".join(map(one_line, caches))
         typer.echo(f"caches    {len(caches)} would be stale, --in-place moves them aside: {listed}")
-    typer.echo(f"relabel   {len(plan.relabels)} boxes go out as a list; their labels stay as they are")
-    for why, n in Counter(row.why for row in plan.held_back).most_common():
+    typer.echo(f"relabel   {figures.relabels} boxes go out as a list; their labels stay as they are")
+    for why, n in figures.held_back.items():
         note(f"left alone: {n}, {why}")
-    if plan.emptied:
-        more = f" and {len(plan.emptied) - 1} more" if len(plan.emptied) > 1 else ""
+    if empty := figures.emptied:
+        more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
         note(
-            f"warning: {plan.emptied[0]}{more} would have no box left and train as a photo without any; "
-            "--drop photos takes the photo out instead"
+            f"warning: {empty[0]}{more} would have no box left and train as an image without any; "
+            "--drop images takes the image out instead"
         )
+
+
+def _by_issue(found: Mapping[str, int]) -> str:
+    parts = ", ".join(f"{issue} {n}" for issue, n in found.items())
+    return f" ({parts})" if parts else ""
+
+
+def _show_end(done: Applied) -> None:
+    folder = one_line(str(done.folder))
+    if done.done == "planned":
+        typer.echo(
+            "dry run: nothing was written; --to DIR writes a cleaned copy, --in-place changes the data set"
+        )
+    elif done.done == "nothing":
+        typer.echo("nothing to take out")
+    elif done.done == "copied":
+        typer.echo(f"written to {folder}; its lists are in {one_line(str(done.lists))}")
+    else:
+        what = (
+            "done; originals and lists are in"
+            if done.done == "changed"
+            else "finished the cleanup that was begun before:"
+        )
+        typer.echo(f"{what} {folder}")
+        typer.echo("undo it with `healtheat rollback`; build the index again before the next review")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,25 +9,26 @@ import typer
 
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import note, one_line, progress_bar
-from healtheat.core.errors import InputError
-from healtheat.findings.query import STATUSES, Filters
+from healtheat.exporting.formats import FORMATS
 
 if TYPE_CHECKING:
-    from healtheat.exporting.yolo import CleanupPlan
-    from healtheat.index import Index
+    from healtheat.cleanup import Figures
+    from healtheat.exporting.run import Exported
 
-HANDOFFS = ("cvat", "labelstudio", "coco", "fiftyone", "atlas")
-SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+FOLDERS = " and ".join(format.name for format in FORMATS if format.is_folder)
 
 
 def export(
-    to: Annotated[
-        Path, typer.Option("--to", metavar="PATH", help="File to write; a folder for yolo and fiftyone.")
-    ],
+    to: Annotated[Path, typer.Option("--to", metavar="PATH", help=f"File to write; a folder for {FOLDERS}.")],
     format: Annotated[
-        Literal["csv", "json", "jsonl", "parquet", "yolo", "cvat", "labelstudio", "coco", "fiftyone", "atlas"]
-        | None,
-        typer.Option("--format", "-f", help="Default: from the suffix of PATH.", show_default=False),
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="|".join(format.name for format in FORMATS),
+            help="Default: from the suffix of PATH.",
+            show_default=False,
+        ),
     ] = None,
     index: options.IndexOption = None,
     issue: options.IssueOption = None,
@@ -42,11 +41,11 @@ def export(
     status: options.StatusOption = None,
     all_: options.AllOption = False,
     drop: Annotated[
-        Literal["images", "boxes"],
+        Literal["boxes", "images"],
         typer.Option(
-            help="yolo: leave out the whole photo, or only the box's line in a copy of the label file."
+            help="yolo: leave out only the box's line, in a copy of the label file, or its whole image."
         ),
-    ] = "images",
+    ] = "boxes",
     write: Annotated[
         bool, typer.Option("--write", help="yolo: write; without it only say what would be.")
     ] = False,
@@ -63,7 +62,7 @@ def export(
     ] = False,
     force: Annotated[
         bool,
-        typer.Option("--force", help="yolo: go on though label files changed; their photos are left out."),
+        typer.Option("--force", help="yolo: go on though label files changed; their images are left out."),
     ] = False,
 ) -> None:
     """Write cleanup lists. The data set itself is never touched, nor an index, whatever PATH is.
@@ -71,8 +70,8 @@ def export(
     csv, json, jsonl and parquet hold the findings, with the columns of `healtheat query`: `status` says what
     a person confirmed, what is only flagged and what a person cleared. yolo is a folder with train and val
     lists for Ultralytics without what is flagged, and lists of what was left out and why.
-    cvat, labelstudio, coco, fiftyone and atlas hand the photos with findings to other tools, with all their
-    boxes and what was found about each; --all hands over every photo. docs/handoffs.md says how to open them.
+    cvat, labelstudio, coco, fiftyone and atlas hand the images with findings to other tools, with all their
+    boxes and what was found about each; --all hands over every image. docs/handoffs.md says how to open them.
     A YOLO cleanup is a dry run until --write is given.
 
     \b
@@ -80,22 +79,12 @@ def export(
       healtheat export --to cleanup.csv
       healtheat export --to mislabels.parquet --issue mislabel --min-score 0.8
       healtheat export --to cleanup --format yolo
-      healtheat export --to to-mend.xml --format cvat --status confirmed
+      healtheat export --to to-fix.xml --format cvat --status confirmed
       healtheat export --to map.parquet --format atlas --all --crops
-      healtheat export --to cleanup --format yolo --drop boxes --issue background --write
+      healtheat export --to cleanup --format yolo --drop images --issue background --write
     """
-    format = format or SUFFIXES.get(to.suffix.lower())  # type: ignore[assignment]
-    if format is None:
-        raise InputError(
-            f"{to}: no format known for this name; add --format, such as --format yolo for a folder"
-        )
-    if all_ and format == "yolo":
-        raise InputError("--all would leave out every photo; a YOLO cleanup takes flagged samples only")
-    if format == "yolo" and {"cleared", "unflagged"} & set(status or ()):
-        raise InputError(
-            "a YOLO cleanup leaves out what is confirmed or flagged; --status takes these two here"
-        )
-    _check_options(format, crops=crops, spreadsheet=spreadsheet, drop=drop, write=write, force=force)
+    from healtheat.exporting.run import export as run
+
     opened = options.open_index(index)
     filters = options.make_filters(
         opened,
@@ -109,128 +98,73 @@ def export(
         status=status,
         all_=all_,
     )
-    if format == "yolo":
-        _yolo(opened, filters, to, drop=drop, write=write, overwrite=overwrite, force=force)
-    elif format in HANDOFFS:
-        _hand_off(opened, filters, to, format, crops=crops, overwrite=overwrite)
-    else:
-        _table(opened, filters, to, format, spreadsheet=spreadsheet, overwrite=overwrite)
-
-
-def _check_options(
-    format: str, *, crops: bool, spreadsheet: bool, drop: str, write: bool, force: bool
-) -> None:
-    given = {"--crops": ("atlas", crops), "--spreadsheet": ("csv", spreadsheet)}
-    given |= {
-        "--drop boxes": ("yolo", drop == "boxes"),
-        "--write": ("yolo", write),
-        "--force": ("yolo", force),
-    }
-    for option, (only, wanted) in given.items():
-        if wanted and format != only:
-            raise InputError(f"{option} is for --format {only}, not {format}; leave it out")
-
-
-def _table(
-    index: Index, filters: Filters, to: Path, format: str, *, spreadsheet: bool, overwrite: bool
-) -> None:
-    from healtheat.core.table import formula_cells, write_table
-    from healtheat.findings.query import LISTED, query
-    from healtheat.index.target import Places
-
-    Places.of(index).check_file(to, overwrite=overwrite)
-    if filters.flagged_only and not (filters.verdicts or filters.statuses):
-        filters = replace(filters, statuses=LISTED)  # the list also tells what people cleared and confirmed
-    rows = query(index, filters)
-    changed = index.changed_label_files()
-    if changed:
-        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-        note(f"warning: {changed[0]}{more} changed since the build; lines may have moved, build again")
-    if format == "csv" and not spreadsheet and (cells := formula_cells(rows)):
-        note(
-            f"warning: {cells} cells begin with = + - or @, a spreadsheet may run them; --spreadsheet guards"
+    with progress_bar() as progress:
+        done = run(
+            opened,
+            to,
+            format,
+            filters=filters,
+            drop=drop,
+            write=write,
+            spreadsheet=spreadsheet,
+            crops=crops,
+            overwrite=overwrite,
+            force=force,
+            progress=progress,
         )
-    write_table(rows, to, format, spreadsheet=spreadsheet, overwrite=overwrite)
-    found = Counter(rows["status"].to_pylist())
-    parts = ", ".join(f"{found[status]} {status}" for status in STATUSES if found[status])
-    typer.echo(f"{rows.num_rows} findings{f' ({parts})' if parts else ''} -> {one_line(str(to))}")
+    _show(done)
 
 
-def _hand_off(index: Index, filters: Filters, to: Path, format: str, *, crops: bool, overwrite: bool) -> None:
-    from healtheat.exporting.atlas import write_atlas
-    from healtheat.exporting.coco import write_coco
-    from healtheat.exporting.cvat import write_cvat
-    from healtheat.exporting.fiftyone import write_fiftyone
-    from healtheat.exporting.handoff import files_of, gather
-    from healtheat.exporting.labelstudio import write_labelstudio
-    from healtheat.index.target import Places
-
-    places = Places.of(index)
-    for file in files_of(format, to):
-        places.check_file(file, overwrite=overwrite)
-    given = gather(index, filters)
-    if given.unreadable:
-        more = f" and {len(given.unreadable) - 1} more" if len(given.unreadable) > 1 else ""
-        note(f"left out, nobody can look at it: {given.unreadable[0]}{more}")
-    if format == "fiftyone":
-        files = write_fiftyone(given, to, overwrite=overwrite)
-    elif format == "atlas":
-        with progress_bar() as progress:
-            files = write_atlas(index, given, to, images=crops, progress=progress)
+def _show(done: Exported) -> None:
+    if done.changed:
+        listed = f"{done.changed[0]}{_more(done.changed)}"
+        note(f"warning: {listed} changed since the build; lines may have moved, build again")
+    if done.formula_cells:
+        note(
+            f"warning: {done.formula_cells} cells begin with = + - or @, a spreadsheet may run them; "
+            "--spreadsheet guards"
+        )
+    if done.unreadable:
+        note(f"left out, nobody can look at it: {done.unreadable[0]}{_more(done.unreadable)}")
+    if done.cleanup is not None:
+        _show_cleanup(done, done.cleanup)
+    elif done.images is not None:
+        listed = ", ".join(one_line(str(file)) for file in done.files)
+        typer.echo(f"{done.images} images, {done.boxes} boxes, {done.findings} with findings -> {listed}")
     else:
-        write = {"cvat": write_cvat, "labelstudio": write_labelstudio, "coco": write_coco}[format]
-        files = write(given, to)
-    boxes = [box for photo in given.photos for box in photo.boxes]
-    found = sum(box.finding is not None for box in boxes)
-    listed = ", ".join(one_line(str(file)) for file in files)
-    typer.echo(f"{len(given.photos)} photos, {len(boxes)} boxes, {found} with findings -> {listed}")
+        parts = ", ".join(f"{n} {status}" for status, n in done.statuses.items())
+        typer.echo(f"{done.findings} findings{f' ({parts})' if parts else ''} -> {one_line(str(done.to))}")
 
 
-def _yolo(
-    index: Index,
-    filters: Filters,
-    to: Path,
-    *,
-    drop: Literal["images", "boxes"],
-    write: bool,
-    overwrite: bool,
-    force: bool,
-) -> None:
-    from healtheat.exporting.yolo import deciding, plan_cleanup
-    from healtheat.exporting.yolo_write import check_target, write_cleanup
-
-    plan = plan_cleanup(index, deciding(index, filters), drop=drop, force=force)
-    plan.places.check_folder(to)
-    try:
-        check_target(plan, to, overwrite=overwrite)
-    except InputError as error:
-        if write:
-            raise
-        note(f"note: {error}")
-    _print_plan(plan)
-    if write:
-        names = write_cleanup(plan, to, overwrite=overwrite)
-        typer.echo(f"written to {one_line(str(to))}: {', '.join(names)}")
-        typer.echo(f"train with: yolo detect train data={one_line(str(to / 'data.yaml'))} model=yolo11n.pt")
-    else:
-        typer.echo(f"dry run: nothing was written; add --write to write {one_line(str(to))}")
-
-
-def _print_plan(plan: CleanupPlan) -> None:
-    kept = sum(n for n, _ in plan.boxes.values())
-    total = sum(n for _, n in plan.boxes.values())
-    for split, (photos, of) in plan.by_split().items():
-        typer.echo(f"{one_line(split) or 'no split':<9} {photos:>7} of {of} photos kept")
-    typer.echo(f"{'boxes':<9} {kept:>7} of {total} kept")
-    if plan.drop == "images":
-        typer.echo("a photo is left out whole, with its good boxes; `--drop boxes` leaves out boxes alone")
-    reasons: dict[str, int] = {}
-    for row in plan.left_out:
-        what = row.issue or "not readable as it is"
-        reasons[what] = reasons.get(what, 0) + 1
+def _show_cleanup(done: Exported, figures: Figures) -> None:
+    if done.blocked:
+        note(f"note: {done.blocked}")
+    for split, (kept, of) in figures.images.items():
+        typer.echo(f"{one_line(split) or 'no split':<9} {kept:>7} of {of} images kept")
+    kept, of = figures.boxes_kept
+    typer.echo(f"{'boxes':<9} {kept:>7} of {of} kept")
+    if figures.drop == "images":
+        typer.echo("an image is left out whole, with its good boxes; `--drop boxes` leaves out boxes alone")
+    reasons = {
+        what: figures.boxes_out.get(what, 0) + figures.images_out.get(what, 0)
+        for what in (*figures.boxes_out, *figures.images_out)
+    }
     for what, n in sorted(reasons.items(), key=lambda item: -item[1]):
-        typer.echo(f"  {n:>7} {what}")
-    poor = [(i, k, n) for i, (k, n) in plan.boxes.items() if k < n / 2]
-    if poor:
-        listed = ", ".join(f"{i} {plan.names.get(i, '')} ({k} of {n})" for i, k, n in poor[:10])
+        typer.echo(f"  {n:>7} {what or 'not readable as it is'}")
+    for why, n in figures.held_back.items():
+        note(f"left alone: {n}, {why}")
+    if poor := figures.halved():
+        listed = ", ".join(f"{i} {figures.names.get(i, '')} ({k} of {n})" for i, k, n in poor[:10])
         note(f"warning: {len(poor)} classes lose more than half of their boxes: {listed}")
+    if done.written:
+        names = ", ".join(one_line(file.name) for file in done.files)
+        typer.echo(f"written to {one_line(str(done.to))}: {names}")
+        typer.echo(
+            f"train with: yolo detect train data={one_line(str(done.to / 'data.yaml'))} model=yolo11n.pt"
+        )
+    else:
+        typer.echo(f"dry run: nothing was written; add --write to write {one_line(str(done.to))}")
+
+
+def _more(files: tuple[str, ...]) -> str:
+    return f" and {len(files) - 1} more" if len(files) > 1 else ""

@@ -10,13 +10,11 @@ import pyarrow as pa
 
 from healtheat.building.build import BuildReport, build
 from healtheat.core.progress import Progress, silent
-from healtheat.core.table import write_table
 from healtheat.drawing.compare import summary_rows
 from healtheat.drawing.make import DemoSet, make_demo
 from healtheat.drawing.sheet import contact_sheet
 from healtheat.embedding import Encoder
-from healtheat.exporting.yolo import deciding, plan_cleanup
-from healtheat.exporting.yolo_write import write_cleanup
+from healtheat.exporting.run import export
 from healtheat.findings.query import Filters, query
 from healtheat.index import Index
 from healtheat.index.target import Places
@@ -72,11 +70,12 @@ def demo(
 def _write_lists(
     index: Index, made: DemoSet, every: pa.Table, flagged: pa.Table, to: Path
 ) -> dict[Path, str]:
-    write_table(flagged, to / "suspicious.csv", "csv", overwrite=True)
-    write_table(every, to / "every-box.csv", "csv", overwrite=True)
-    plan = plan_cleanup(index, deciding(index, Filters()))
-    write_cleanup(plan, to / "yolo", overwrite=True)
-    kept = f"{len(plan.kept)} of {len(plan.photos)} images to train on, and what was left out and why"
+    export(index, to / "suspicious.csv", overwrite=True)
+    export(index, to / "every-box.csv", filters=Filters(flagged_only=False), overwrite=True)
+    figures = export(index, to / "yolo", "yolo", write=True, overwrite=True).cleanup
+    assert figures is not None
+    images, of = figures.images_kept
+    kept = f"{images} of {of} images to train on, and what was left out and why"
     sheet = contact_sheet(made.root, _worst_of_each(flagged), to / "suspicious.png", names=index.names)
     return {
         to / "suspicious.csv": f"{flagged.num_rows} findings, most suspicious first",

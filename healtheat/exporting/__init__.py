@@ -1,1 +1,1 @@
-"""Cleanup lists: findings as tables for programs and people, and lists that training can use at once."""
+"""Findings for people and programs: tables, hand-offs to annotation tools, lists to train on."""

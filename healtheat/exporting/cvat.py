@@ -9,26 +9,22 @@ from typing import Any
 from xml.sax.saxutils import XMLGenerator
 from xml.sax.xmlreader import AttributesImpl
 
-from healtheat.core.atomic import replacing_file
-from healtheat.exporting.handoff import ATTRIBUTES, HandOff, HandPhoto, files_of, xyxy_px
+from healtheat.exporting.handoff import ATTRIBUTES, HandImage, HandOff, xyxy_px
 
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")  # XML 1.0, section 2.2
 
 
-def write_cvat(given: HandOff, to: Path) -> list[Path]:
-    """Write `to` (XML) and `NAME.labels.json`, which CVAT's raw label editor takes; returns both.
+def write_cvat(given: HandOff, to: Path, labels: Path) -> None:
+    """Write `to` (XML) and `labels` (JSON), which CVAT's raw label editor takes.
 
     Names of images are their paths in the data set. A box keeps its label; everything found stands in
     its attributes. Findings about no box become tags of the class they are about.
     """
-    _, labels = files_of("cvat", to)
-    with replacing_file(to) as staged, staged.open("w", encoding="utf-8", newline="\n") as file:
+    with to.open("w", encoding="utf-8", newline="\n") as file:
         out = _Xml(XMLGenerator(file, "utf-8", short_empty_elements=True))
         out.document(given)
-    with replacing_file(labels) as staged:
-        text = json.dumps(_raw_labels(given), ensure_ascii=False, indent=1)
-        staged.write_text(text + "\n", encoding="utf-8", newline="\n")
-    return [to, labels]
+    text = json.dumps(_raw_labels(given), ensure_ascii=False, indent=1)
+    labels.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 class _Xml:
@@ -41,7 +37,7 @@ class _Xml:
         self._leaf("version", "1.1")
         self._open("meta")
         self._open("task")
-        for name, value in (("name", "healtheat"), ("size", len(given.photos)), ("mode", "annotation")):
+        for name, value in (("name", "healtheat"), ("size", len(given.images)), ("mode", "annotation")):
             self._leaf(name, value)
         self._open("labels")
         for text in given.labels.values():
@@ -64,22 +60,22 @@ class _Xml:
             self._close("label")
         for name in ("labels", "task", "meta"):
             self._close(name)
-        for number, photo in enumerate(given.photos):
-            self._photo(number, photo, given)
+        for number, image in enumerate(given.images):
+            self._image(number, image, given)
         self._close("annotations")
         self._out.endDocument()
 
-    def _photo(self, number: int, photo: HandPhoto, given: HandOff) -> None:
-        size = {"width": photo.width_px, "height": photo.height_px}
-        self._open("image", id=number, name=photo.path, **size)
-        for box in photo.boxes:
-            left, top, right, bottom = xyxy_px(box, photo)
+    def _image(self, number: int, image: HandImage, given: HandOff) -> None:
+        size = {"width": image.width_px, "height": image.height_px}
+        self._open("image", id=number, name=image.path, **size)
+        for box in image.boxes:
+            left, top, right, bottom = xyxy_px(box, image)
             corners = {"xtl": repr(left), "ytl": repr(top), "xbr": repr(right), "ybr": repr(bottom)}
             label = given.labels[box.class_id]
             self._open("box", label=label, source="file", occluded=0, **corners, z_order=0)
             self._attributes(box.attributes())
             self._close("box")
-        for note in photo.notes:
+        for note in image.notes:
             if note["class_id"] in given.labels:
                 self._open("tag", label=given.labels[note["class_id"]], source="file")
                 self._attributes({name: note.get(name) for name in ATTRIBUTES})

@@ -1,7 +1,7 @@
-"""FiftyOne's image detection format: `labels.json` beside `data.json`, which says where the photos are.
+"""FiftyOne's image detection format: `labels.json` beside `data.json`, which says where the images are.
 
 `fiftyone.types.FiftyOneImageDetectionDataset` reads it; of FiftyOne's formats it is the one that carries
-attributes for each box, points to photos where they are, and needs no database to be written.
+attributes for each box, points to images where they are, and needs no database to be written.
 """
 
 from __future__ import annotations
@@ -10,35 +10,27 @@ import json
 from pathlib import Path
 from typing import Any
 
-from healtheat.core.atomic import replacing_file
-from healtheat.core.errors import InputError
-from healtheat.exporting.handoff import HandBox, HandOff, files_of
+from healtheat.exporting.handoff import HandBox, HandOff
 
 
-def write_fiftyone(given: HandOff, to: Path, *, overwrite: bool = False) -> list[Path]:
-    """Write `labels.json` and `data.json` into the folder `to`; returns both.
+def write_fiftyone(given: HandOff, labels: Path, data: Path) -> None:
+    """Write `labels` and `data`, the two files of such a folder.
 
-    Samples are told by a running number, so equal file names in two folders stay apart. Labels are texts with
-    the class id in `attributes`, beside line and what was found; `confidence` is that of the label, if any.
+    Samples are named by a running number, so equal file names in two folders stay apart. Labels are texts
+    with the class id in `attributes`, beside line and what was found; `confidence` is the label's, if any.
     """
-    labels, data = files_of("fiftyone", to)
-    if to.is_file() or (not overwrite and (labels.exists() or data.exists())):
-        raise InputError(f"{to}: exists already; choose another name or add --overwrite")
-    to.mkdir(parents=True, exist_ok=True)
-    key = {photo.image_id: f"{photo.image_id:08d}" for photo in given.photos}
+    key = {image.image_id: f"{image.image_id:08d}" for image in given.images}
     content = {
         "classes": None,
         "labels": {
-            key[photo.image_id]: [_detection(box, given.labels[box.class_id]) for box in photo.boxes]
-            for photo in given.photos
+            key[image.image_id]: [_detection(box, given.labels[box.class_id]) for box in image.boxes]
+            for image in given.images
         },
     }
-    places = {key[photo.image_id]: photo.file.absolute().as_posix() for photo in given.photos}
+    places = {key[image.image_id]: image.file.absolute().as_posix() for image in given.images}
     for path, value in ((data, places), (labels, content)):
-        with replacing_file(path) as staged:
-            text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1)
-            staged.write_text(text + "\n", encoding="utf-8", newline="\n")
-    return [labels, data]
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1)
+        path.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def _detection(box: HandBox, label: str) -> dict[str, Any]:

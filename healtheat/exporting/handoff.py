@@ -1,4 +1,4 @@
-"""What annotation tools get: photos with all their boxes, and what was found about each of them.
+"""What annotation tools get: images with all their boxes, and what was found about each of them.
 
 The writers beside this file only lay it out; class ids, lines and labels are the same in all of them.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from healtheat.core.errors import InputError
+from healtheat.core.progress import Progress, silent
 from healtheat.findings.query import LISTED, Catalog, Filters, query
 
 # What goes with a box, under these names, in every format.
@@ -53,8 +53,8 @@ class HandBox:
 
 
 @dataclass(frozen=True, slots=True)
-class HandPhoto:
-    """One photo. `notes` are flagged or confirmed findings about no box, such as a missing one."""
+class HandImage:
+    """One image. `notes` are flagged or confirmed findings about no box, such as a missing one."""
 
     image_id: int
     path: str
@@ -67,91 +67,90 @@ class HandPhoto:
     notes: Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class HandOff:
-    """Photos to hand over, class names, and `labels`: one unambiguous text a class id."""
-
-    photos: list[HandPhoto]
-    names: Mapping[int, str]
-    labels: Mapping[int, str]
-    unreadable: list[str] = field(default_factory=list)  # photos left out: nobody can look at them
-
-
 class HandIndex(Catalog, Protocol):
     """What a hand-off needs of an index."""
 
     @property
     def manifest(self) -> Any: ...
+    def vectors(self, box_ids: Any) -> Any: ...
+    def image_bytes(self, image_id: int) -> bytes: ...
 
 
-def gather(index: HandIndex, filters: Filters) -> HandOff:
-    """The photos with a finding that passes the filters (with `flagged_only` false and no other filter: all),
+@dataclass(frozen=True, slots=True)
+class HandOff:
+    """Images to hand over, class names, and `labels`: one unambiguous text for each class id."""
+
+    index: HandIndex  # for vectors and pixels
+    images: list[HandImage]
+    names: Mapping[int, str]
+    labels: Mapping[int, str]
+    unreadable: list[str] = field(default_factory=list)  # images left out: nobody can look at them
+    progress: Progress = silent
+
+
+def gather(index: HandIndex, filters: Filters, *, progress: Progress = silent) -> HandOff:
+    """The images with a finding that passes the filters (with `flagged_only` false and no other filter: all),
     each with all of its boxes. What is cleared or below its threshold is no finding to hand over.
     """
-    rows = query(index, filters, sort="score").to_pylist()
     of_box: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
-    of_photo: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
+    of_image: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in query(index, filters, sort="score").to_pylist():
         if row["box_id"] is not None and row["box_id"] >= 0:
             of_box[row["box_id"]].append(row)
         elif row["image"] is not None:
-            of_photo[row["image"]].append(row)
+            of_image[row["image"]].append(row)
     everything = filters == Filters(flagged_only=False)
-    listed = {*query(index, Filters(statuses=LISTED))["box_id"].to_pylist()}
+    boxes = _boxes(index, of_box)
+    root = Path(index.manifest.source.root)
+    images, unreadable = [], []
+    for row in index.sql("select * from images order by image_id").to_pylist():
+        own, notes = boxes[row["image_id"]], of_image[row["path"]]
+        if not (everything or notes or any(box.box_id in of_box for box in own)):
+            continue
+        if not (row["width_px"] and row["height_px"]):
+            unreadable.append(row["path"])
+            continue
+        images.append(
+            HandImage(
+                image_id=row["image_id"],
+                path=row["path"],
+                file=root / row["file"],
+                split=row["split"],
+                label_file=row["label_path"],
+                width_px=row["width_px"],
+                height_px=row["height_px"],
+                boxes=own,
+                notes=[note for note in notes if note["status"] in SUSPICIOUS],
+            )
+        )
+    return HandOff(index, images, dict(index.names), unique_labels(index.names), unreadable, progress)
+
+
+def _boxes(index: HandIndex, rows: Mapping[int, list[dict[str, Any]]]) -> Mapping[int, list[HandBox]]:
+    """Image id → its boxes, with what `rows` (box id → findings that were asked for) say about them."""
+    listed = {*query(index, Filters(statuses=LISTED))["box_id"].to_pylist()}  # for what was not asked
     boxes: defaultdict[int, list[HandBox]] = defaultdict(list)
     columns = "box_id, image_id, line, class_id, cx, cy, w, h, confidence"
-    for b in index.sql(f"select {columns} from boxes order by box_id").to_pylist():
-        own = of_box.get(b["box_id"], [])
+    for box in index.sql(f"select {columns} from boxes order by box_id").to_pylist():
+        own = rows.get(box["box_id"], [])
         found = [row for row in own if row["status"] in SUSPICIOUS]
-        judged = {"status": None if b["box_id"] in listed else "unflagged"}  # listed: for what was not asked
+        judged = {"status": None if box["box_id"] in listed else "unflagged"}
         if own:
             row = max(own, key=lambda row: row["status"] == "cleared")  # of equal ones the first, the highest
             judged = {name: row[name] for name in ("score", "status", "verdict", "suspicion")}
-        boxes[b["image_id"]].append(
+        boxes[box["image_id"]].append(
             HandBox(
-                b["box_id"],
-                b["line"],
-                b["class_id"],
-                (b["cx"], b["cy"], b["w"], b["h"]),
-                b["confidence"],
-                found[0] if found else None,
-                tuple(dict.fromkeys(row["issue"] for row in found)),
-                judged,
+                box_id=box["box_id"],
+                line=box["line"],
+                class_id=box["class_id"],
+                xywhn=(box["cx"], box["cy"], box["w"], box["h"]),
+                confidence=box["confidence"],
+                finding=found[0] if found else None,
+                issues=tuple(dict.fromkeys(row["issue"] for row in found)),
+                judged=judged,
             )
         )
-    root = Path(index.manifest.source.root)
-    photos, unreadable = [], []
-    for i in index.sql("select * from images order by image_id").to_pylist():
-        mine = boxes[i["image_id"]]
-        if not (everything or of_photo.get(i["path"]) or any(box.box_id in of_box for box in mine)):
-            continue
-        if not (i["width_px"] and i["height_px"]):
-            unreadable.append(i["path"])
-            continue
-        photos.append(
-            HandPhoto(
-                i["image_id"],
-                i["path"],
-                root / i["file"],
-                i["split"],
-                i["label_path"],
-                i["width_px"],
-                i["height_px"],
-                mine,
-                [row for row in of_photo.get(i["path"], []) if row["status"] in SUSPICIOUS],
-            )
-        )
-    return HandOff(photos, dict(index.names), unique_labels(index.names), unreadable)
-
-
-def files_of(format: str, to: Path) -> list[Path]:
-    """The files that a hand-off in `format` to `to` consists of. Raises InputError where `to` names none."""
-    if format == "fiftyone":
-        return [to / "labels.json", to / "data.json"]
-    if not to.name:
-        raise InputError(f"{to}: is a folder; give a file")
-    beside = {"cvat": ".labels.json", "labelstudio": ".config.xml"}.get(format)
-    return [to] if beside is None else [to, to.with_suffix(beside)]
+    return boxes
 
 
 def unique_labels(names: Mapping[int, str]) -> dict[int, str]:
@@ -176,12 +175,12 @@ def unique_labels(names: Mapping[int, str]) -> dict[int, str]:
     return out
 
 
-def xyxy_px(box: HandBox, photo: HandPhoto) -> tuple[float, float, float, float]:
-    """Left, top, right, bottom in pixels of the upright photo; may stick out, as in the label file."""
+def xyxy_px(box: HandBox, image: HandImage) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom in pixels of the upright image; may stick out, as in the label file."""
     cx, cy, w, h = box.xywhn
     return (
-        (cx - w / 2) * photo.width_px,
-        (cy - h / 2) * photo.height_px,
-        (cx + w / 2) * photo.width_px,
-        (cy + h / 2) * photo.height_px,
+        (cx - w / 2) * image.width_px,
+        (cy - h / 2) * image.height_px,
+        (cx + w / 2) * image.width_px,
+        (cy + h / 2) * image.height_px,
     )

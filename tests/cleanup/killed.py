@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from healtheat.cleanup import ApplyPlan, apply_in_place, rollback, write_copy
+from healtheat.cleanup import Plan, apply_in_place, rollback, write_copy
 from tests.kill_steps import run_to_step
 
 _MORE_CALLS = ((shutil, "copystat"), (shutil, "copymode"))
@@ -18,7 +18,7 @@ def run(what: str, argument: Any, kill_at: int, counted: str) -> None:
     run_to_step(lambda: _WHAT[what](argument), _MORE_CALLS, kill_at, counted)
 
 
-def _copy(argument: tuple[ApplyPlan, Path]) -> None:
+def _copy(argument: tuple[Plan, Path]) -> None:
     write_copy(*argument)
 
 

@@ -12,9 +12,9 @@ from made_index import MadeIndex
 from PIL import Image
 
 from healtheat.building.build import build
-from healtheat.cleanup import apply_in_place, plan_apply, rollback, write_copy
+from healtheat.cleanup import apply_in_place, plan_labels, rollback, write_copy
 from healtheat.core.errors import InputError
-from healtheat.index import Index, NewVerdict
+from healtheat.index import Index
 from healtheat.signals.geometry import Geometry
 from healtheat.sources import open_source
 from healtheat.sources.base import LabelledImage
@@ -34,7 +34,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 def test_copy(decided: MadeIndex, tmp_path: Path) -> None:
     before = tree(decided.root)
     to = tmp_path / "정리"
-    write_copy(plan_apply(decided), to)
+    write_copy(plan_labels(decided), to)
     assert tree(decided.root) == before
     found = photos_of(to / "data.yaml")
     assert found.keys() == LABELS.keys() - {"images/val/a.jpg"}
@@ -56,11 +56,11 @@ def test_copy(decided: MadeIndex, tmp_path: Path) -> None:
     assert "download" not in content
     lists = to / "healtheat-apply"
     removed = read_csv(lists / "removed.csv")
-    assert {(r["image"], r["line"], r["class_id"], r["removed"], r["decided_by"]) for r in removed} == {
-        ("images/train/a.jpg", "1", "7", "line", "김"),
-        ("images/train/deep/a.jpg", "1", "7", "line", "이"),
-        ("images/train/가 나.jpg", "1", "", "line", "이"),
-        ("images/val/a.jpg", "-1", "3", "photo", "이"),
+    assert {(r["image"], r["line"], r["class_id"], r["left_out"], r["decided_by"]) for r in removed} == {
+        ("images/train/a.jpg", "1", "7", "box", "김"),
+        ("images/train/deep/a.jpg", "1", "7", "box", "이"),
+        ("images/train/가 나.jpg", "1", "", "box", "이"),
+        ("images/val/a.jpg", "-1", "3", "image", "이"),
     }
     relabel = read_csv(lists / "relabel.csv")
     assert [(r["line"], r["class_id"], r["relabel_to"], r["relabel_name"]) for r in relabel] == [
@@ -70,7 +70,7 @@ def test_copy(decided: MadeIndex, tmp_path: Path) -> None:
 
 
 def test_where_a_copy_may_go(decided: MadeIndex, tmp_path: Path) -> None:
-    plan = plan_apply(decided)
+    plan = plan_labels(decided)
     before = tree(tmp_path)
     (tmp_path / "file").write_text("x", encoding="utf-8")
     for place in (
@@ -89,9 +89,9 @@ def test_where_a_copy_may_go(decided: MadeIndex, tmp_path: Path) -> None:
 
 
 def test_a_file_that_changes_between_plan_and_copy(decided: MadeIndex, tmp_path: Path) -> None:
-    plan = plan_apply(decided)
+    plan = plan_labels(decided)
     (decided.root / "images/val/b.jpg").write_bytes(b"another photo")
-    with pytest.raises(InputError, match=r"images/val/b\.jpg: the photo changed"):
+    with pytest.raises(InputError, match=r"images/val/b\.jpg: the image changed"):
         write_copy(plan, tmp_path / "copy")
     assert {f.name for f in tmp_path.iterdir()} == {"data", "index"}
 
@@ -102,7 +102,7 @@ def test_ultralytics_reads_the_copy(decided: MadeIndex, tmp_path: Path) -> None:
     from ultralytics.data.utils import img2label_paths
 
     to = tmp_path / "copy"
-    write_copy(plan_apply(decided), to)
+    write_copy(plan_labels(decided), to)
     reader = BaseDataset.__new__(BaseDataset)
     reader.prefix, reader.fraction = "", 1.0
     files = reader.get_img_files(str(to / "train.txt"))
@@ -143,7 +143,7 @@ def drop(index: Index, image: str, line: int) -> None:
         "select box_id, f.issue from findings f join images i using (image_id) where i.path = ? and line = ?"
     )
     row = index.sql(query, [image, line]).to_pylist()[0]
-    index.judging.append(NewVerdict(box_id=row["box_id"], issue=row["issue"], verdict="drop", who="a"))
+    index.append_verdict(box_id=row["box_id"], issue=row["issue"], verdict="drop", who="a")
 
 
 def test_one_coco_json(pictures: Path, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_one_coco_json(pictures: Path, tmp_path: Path) -> None:
     file.write_text(text, encoding="utf-8")
     index = built(file, tmp_path / "index")
     drop(index, "b/p.png", 1)
-    plan = plan_apply(index)
+    plan = plan_labels(index)
     write_copy(plan, tmp_path / "copy")
     assert file.read_text(encoding="utf-8") == text
     now = json.loads((tmp_path / "copy/labels.json").read_text(encoding="utf-8"))
@@ -177,7 +177,7 @@ def test_one_json_a_pill(pictures: Path, tmp_path: Path) -> None:
     lines = index.boxes().line.tolist()
     assert lines == [0, 1, 2]
     drop(index, "a/p.png", 1)
-    apply_in_place(plan_apply(index))
+    apply_in_place(plan_labels(index))
     left = [
         len(json.loads((pictures / f"a/pill{n}.json").read_text(encoding="utf-8"))["annotations"])
         for n in range(3)
@@ -199,7 +199,7 @@ def test_commands(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
             "select box_id, issue from findings where flagged and box_id >= 0 limit 3"
         ).to_pylist()
         for row in rows:
-            index.judging.append(NewVerdict(**row, verdict="drop", who="a"))
+            index.append_verdict(**row, verdict="drop", who="a")
     (pills / "labels/train.cache").write_bytes(b"\x93NUMPY and more")
     before = tree(pills)
     option = ["--index", str(index_path)]

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from made_index import MadeIndex
 
-from healtheat.cleanup import ApplyPlan, apply_in_place, finish, pending, plan_apply, rollback, write_copy
+from healtheat.cleanup import Plan, apply_in_place, finish, pending, plan_labels, rollback, write_copy
 from healtheat.cleanup.run import HOME
 from healtheat.core.errors import InputError
-from healtheat.index import NewVerdict
 from healtheat.sources import open_source
 from healtheat.sources.base import LabelledImage
 from tests.cleanup.killed import run as run_killed
@@ -24,7 +23,7 @@ def test_in_place_and_back(decided: MadeIndex) -> None:
     root = decided.root
     before = tree(root)
     times = (root / "labels/train/a.txt").stat().st_mtime_ns
-    plan = plan_apply(decided)
+    plan = plan_labels(decided)
     run = apply_in_place(plan)
     assert (root / "labels/train/a.txt").read_bytes() == b"3 0.1 0.5 0.25 0.125\r\n40 0.3 0.5 0.25 0.125"
     kept = LABELS["images/train/가 나.jpg"]
@@ -54,7 +53,7 @@ def test_in_place_and_back(decided: MadeIndex) -> None:
 
 
 def test_what_is_left_is_a_data_set(decided: MadeIndex) -> None:
-    apply_in_place(plan_apply(decided))
+    apply_in_place(plan_labels(decided))
     photos = {
         r.path: r for r in open_source(decided.root / "data.yaml").read() if isinstance(r, LabelledImage)
     }
@@ -65,11 +64,11 @@ def test_what_is_left_is_a_data_set(decided: MadeIndex) -> None:
 
 def test_two_cleanups_are_undone_one_by_one(index: MadeIndex, tmp_path: Path) -> None:
     start = tree(index.root)
-    index.judging.append(NewVerdict(box_id=1, issue="background", verdict="drop", who="a"))
-    apply_in_place(plan_apply(index))
+    index.append_verdict(box_id=1, issue="background", verdict="drop", who="a")
+    apply_in_place(plan_labels(index))
     middle = tree(index.root)
     with pytest.raises(InputError, match="changed since the build"):  # its lines moved: build first
-        plan_apply(index)
+        plan_labels(index)
     again = MadeIndex(
         tmp_path / "again",
         names={3: "a", 7: "b", 40: "c"},
@@ -77,9 +76,7 @@ def test_two_cleanups_are_undone_one_by_one(index: MadeIndex, tmp_path: Path) ->
         labels=LABELS,
         findings=[{"image": "images/val/b.jpg", "line": 0, "issue": "background"}],
     )
-    again.judging.append(
-        NewVerdict(box_id=9, issue="background", verdict="drop", who="a")
-    )  # its 가 나 has one box more
+    again.append_verdict(box_id=9, issue="background", verdict="drop", who="a")  # its 가 나 has one box more
     source = again.manifest.source.model_copy(
         update={"root": index.root.as_posix(), "data": (index.root / "data.yaml").as_posix()}
     )
@@ -87,7 +84,7 @@ def test_two_cleanups_are_undone_one_by_one(index: MadeIndex, tmp_path: Path) ->
     again.manifest = again.manifest.model_copy(
         update={"source": source, "label_files": {label: index.label_files[label]}}
     )
-    apply_in_place(plan_apply(again))
+    apply_in_place(plan_labels(again))
     assert rollback(index.root).restored == [label]
     assert tree(index.root) == middle
     rollback(index.root)
@@ -97,7 +94,7 @@ def test_two_cleanups_are_undone_one_by_one(index: MadeIndex, tmp_path: Path) ->
 def test_what_was_edited_since_is_not_overwritten(decided: MadeIndex) -> None:
     root = decided.root
     before = tree(root)
-    apply_in_place(plan_apply(decided))
+    apply_in_place(plan_labels(decided))
     label = root / "labels/train/a.txt"
     label.write_text("7 0.5 0.5 0.1 0.1\n", encoding="utf-8")
     now = tree(root)
@@ -114,7 +111,7 @@ def test_what_was_edited_since_is_not_overwritten(decided: MadeIndex) -> None:
 def test_caches_written_since_go_on_rollback(decided: MadeIndex) -> None:
     root = decided.root
     before = tree(root)
-    run = apply_in_place(plan_apply(decided))
+    run = apply_in_place(plan_labels(decided))
     (root / "labels/train.cache").write_bytes(b"\x93NUMPY of the cleaned labels")
     (root / "labels/more.cache").write_bytes(b"\x93NUMPY new")
     rollback(root)
@@ -123,7 +120,7 @@ def test_caches_written_since_go_on_rollback(decided: MadeIndex) -> None:
 
 
 def test_a_label_that_changes_before_the_first_step_stops_everything(decided: MadeIndex) -> None:
-    plan = plan_apply(decided)
+    plan = plan_labels(decided)
     (decided.root / "labels/train/가 나.txt").write_text("7 0.5 0.5 0.1 0.1\n", encoding="utf-8")
     before = tree(decided.root)
     with pytest.raises(InputError, match="changed since the build"):
@@ -133,7 +130,7 @@ def test_a_label_that_changes_before_the_first_step_stops_everything(decided: Ma
 
 
 def test_a_damaged_original_is_never_put_back(decided: MadeIndex) -> None:
-    run = apply_in_place(plan_apply(decided))
+    run = apply_in_place(plan_labels(decided))
     (run.folder / "originals/labels/train/a.txt").write_bytes(b"x")
     before = tree(decided.root)
     with pytest.raises(InputError, match="gone or damaged"):
@@ -164,7 +161,7 @@ def test_a_strangers_plan_cannot_write_elsewhere(path: str, tmp_path: Path) -> N
 
 
 def test_linked_folders_are_not_changed_in_place(decided: MadeIndex, tmp_path: Path) -> None:
-    plan = plan_apply(decided)
+    plan = plan_labels(decided)
     labels = decided.root / "labels"
     labels.rename(tmp_path / "elsewhere")
     labels.symlink_to(tmp_path / "elsewhere")
@@ -184,7 +181,7 @@ def test_lists_of_images_lose_the_photos_that_go(decided: MadeIndex) -> None:
     entry = FileEntry(sha256=sha256_file(root / "val.txt"), size=(root / "val.txt").stat().st_size)
     decided.label_files["val.txt"] = entry
     before = tree(root)
-    apply_in_place(plan_apply(decided))
+    apply_in_place(plan_labels(decided))
     assert (root / "val.txt").read_bytes() == b"./images/val/b.jpg\r\n"
     rollback(root)
     assert tree(root) == before
@@ -212,11 +209,11 @@ def _spread(steps: int) -> list[int]:
 
 
 @pytest.fixture
-def ready(tmp_path: Path) -> tuple[MadeIndex, ApplyPlan, dict[str, str], dict[str, str]]:
+def ready(tmp_path: Path) -> tuple[MadeIndex, Plan, dict[str, str], dict[str, str]]:
     """The index, the plan, the data set before and after."""
     index = make_index(tmp_path)
     decide_some(index)
-    plan, before = plan_apply(index), tree(index.root)
+    plan, before = plan_labels(index), tree(index.root)
     shutil.copytree(index.root, tmp_path / "pristine")
     apply_in_place(plan)
     after = tree(index.root)
@@ -229,7 +226,7 @@ def _reset(root: Path) -> None:
     shutil.copytree(root.parent / "pristine", root)
 
 
-Ready = tuple[MadeIndex, ApplyPlan, dict[str, str], dict[str, str]]
+Ready = tuple[MadeIndex, Plan, dict[str, str], dict[str, str]]
 
 
 def test_killed_apply_is_finished_or_undone(processes: BaseContext, ready: Ready, tmp_path: Path) -> None:

@@ -6,72 +6,75 @@ from typing import Any
 import pytest
 from made_index import MadeIndex
 
-from healtheat.cleanup import ApplyPlan, plan_apply
+from healtheat.cleanup import Plan, plan_labels
 from healtheat.core.errors import InputError
 from healtheat.findings.query import Filters
-from healtheat.index import NewVerdict
 from tests.cleanup.small_yolo import tree
 
 
-def lines_of(plan: ApplyPlan) -> dict[str, tuple[int, ...]]:
+def lines_of(plan: Plan) -> dict[str, tuple[int, ...]]:
     return {edit.path: edit.drop for edit in plan.edits if edit.kind == "lines"}
 
 
+def images_out(plan: Plan) -> set[str]:
+    return {image.path for image in plan.images if image.left_out}
+
+
 def test_nothing_is_done_without_a_verdict(index: MadeIndex) -> None:
-    plan = plan_apply(index)
-    assert (plan.edits, plan.removals, plan.relabels, plan.photos_out) == ([], [], [], frozenset())
+    plan = plan_labels(index)
+    assert (plan.edits, plan.left_out, plan.relabels, images_out(plan)) == ([], [], [], set())
 
 
 def test_confirmed_drops_and_nothing_else(decided: MadeIndex) -> None:
     before = tree(decided.root)
-    plan = plan_apply(decided)
+    plan = plan_labels(decided)
     assert lines_of(plan) == {
         "labels/train/a.txt": (1,),
         "labels/train/deep/a.txt": (1,),
         "labels/train/가 나.txt": (1,),
     }
-    assert plan.photos_out == {"images/val/a.jpg"}
+    assert images_out(plan) == {"images/val/a.jpg"}
     assert [e.path for e in plan.edits if e.kind == "file"] == ["images/val/a.jpg", "labels/val/a.txt"]
     assert [
         (r.image, r.line, r.class_id, r.relabel_to, r.relabel_name, r.decided_by) for r in plan.relabels
     ] == [("images/train/a.jpg", 2, 40, 3, "타이레놀", "김")]
-    assert {r.status for r in plan.removals} == {"confirmed"}
+    assert {r.status for r in plan.left_out} == {"confirmed"}
     assert plan.boxes == {3: (4, 4), 7: (2, 4), 40: (1, 2)}
     assert tree(decided.root) == before
 
 
 def test_flagged_too(decided: MadeIndex) -> None:
-    plan = plan_apply(decided, flagged=True)
+    plan = plan_labels(decided, flagged=True)
     # of two boxes that are each other's duplicate, one stays; cleared and relabelled ones stay
-    assert lines_of(plan) == {**lines_of(plan_apply(decided)), "labels/val/b.txt": (0,)}
+    assert lines_of(plan) == {**lines_of(plan_labels(decided)), "labels/val/b.txt": (0,)}
     assert [(h.image, h.line, h.why) for h in plan.held_back] == [
         ("images/val/b.jpg", 1, "its twin is taken out already")
     ]
 
 
-def test_a_photo_is_never_taken_out_by_a_flag_alone(index: MadeIndex) -> None:
-    plan = plan_apply(index, flagged=True)
-    assert plan.photos_out == frozenset()
+def test_an_image_is_never_taken_out_by_a_flag_alone(index: MadeIndex) -> None:
+    plan = plan_labels(index, flagged=True)
+    assert images_out(plan) == set()
     assert ("images/val/a.jpg", -1) in {(h.image, h.line) for h in plan.held_back}
 
 
 def test_drop_and_relabel_of_one_box_contradict(decided: MadeIndex) -> None:
-    decided.judging.append(NewVerdict(box_id=1, issue="mislabel", verdict="relabel", relabel_to=3, who="이"))
+    decided.append_verdict(box_id=1, issue="mislabel", verdict="relabel", relabel_to=3, who="이")
     # the verdict is on an issue without a finding: only what was found is listed
-    assert "labels/train/a.txt" in lines_of(plan_apply(decided))
-    decided.judging.append(NewVerdict(box_id=2, issue="mislabel", verdict="drop", who="이"))
-    assert lines_of(plan_apply(decided))["labels/train/a.txt"] == (1, 2)
+    assert "labels/train/a.txt" in lines_of(plan_labels(decided))
+    decided.append_verdict(box_id=2, issue="mislabel", verdict="drop", who="이")
+    assert lines_of(plan_labels(decided))["labels/train/a.txt"] == (1, 2)
 
 
 def test_filters_narrow_it(decided: MadeIndex) -> None:
-    plan = plan_apply(decided, Filters(issues=["background"]))
+    plan = plan_labels(decided, Filters(issues=["background"]))
     assert lines_of(plan) == {"labels/train/a.txt": (1,)}
-    assert not plan.photos_out and not plan.relabels
+    assert not images_out(plan) and not plan.relabels
 
 
-def test_photos_instead_of_boxes(decided: MadeIndex) -> None:
-    plan = plan_apply(decided, drop="photos")
-    assert plan.photos_out == {
+def test_images_instead_of_boxes(decided: MadeIndex) -> None:
+    plan = plan_labels(decided, drop="images")
+    assert images_out(plan) == {
         "images/train/a.jpg",
         "images/train/deep/a.jpg",
         "images/train/가 나.jpg",
@@ -80,17 +83,17 @@ def test_photos_instead_of_boxes(decided: MadeIndex) -> None:
     assert {edit.kind for edit in plan.edits} == {"file"}
 
 
-def test_photos_left_without_a_box_are_told(index: MadeIndex) -> None:
-    index.judging.append(NewVerdict(box_id=8, issue="duplicate", verdict="drop", who="a"))
-    assert plan_apply(index).emptied == []
-    index.judging.append(NewVerdict(box_id=9, issue="duplicate", verdict="drop", who="a"))
-    assert plan_apply(index).emptied == ["images/val/b.jpg"]
+def test_images_left_without_a_box_are_named(index: MadeIndex) -> None:
+    index.append_verdict(box_id=8, issue="duplicate", verdict="drop", who="a")
+    assert plan_labels(index).emptied == []
+    index.append_verdict(box_id=9, issue="duplicate", verdict="drop", who="a")
+    assert plan_labels(index).emptied == ["images/val/b.jpg"]
 
 
 def test_changed_labels_stop_it(decided: MadeIndex) -> None:
     (decided.root / "labels/val/b.txt").write_text("7 0.5 0.5 0.1 0.1\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"labels/val/b\.txt changed since the build"):
-        plan_apply(decided)
+        plan_labels(decided)
 
 
 def test_a_line_that_is_not_the_box_stops_it(decided: MadeIndex, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +104,7 @@ def test_a_line_that_is_not_the_box_stops_it(decided: MadeIndex, monkeypatch: py
 
     monkeypatch.setattr(decided, "sql", moved)
     with pytest.raises(InputError, match=r"labels/train/a\.txt:2: not the box that was judged"):
-        plan_apply(decided)
+        plan_labels(decided)
 
 
 def test_a_shared_label_file_is_left_alone(tmp_path: Path) -> None:
@@ -113,14 +116,14 @@ def test_a_shared_label_file_is_left_alone(tmp_path: Path) -> None:
         findings=[{"image": "images/a.jpg", "line": 0, "issue": "background"}],
     )
     (index.root / "data.yaml").write_text("path: .\ntrain: images\nnames: {3: a}\n", encoding="utf-8")
-    index.judging.append(NewVerdict(box_id=0, issue="background", verdict="drop", who="a"))
-    plan = plan_apply(index)
+    index.append_verdict(box_id=0, issue="background", verdict="drop", who="a")
+    plan = plan_labels(index)
     assert not plan.edits
-    assert [h.why for h in plan.held_back] == ["another photo has the same label file"]
+    assert [h.why for h in plan.held_back] == ["another image has the same label file"]
 
 
 def test_sources_without_label_files(index: MadeIndex) -> None:
-    source = index.manifest.source.model_copy(update={"kind": "detector"})
+    source = index.manifest.source.model_copy(update={"kind": "detector", "edits": "none"})
     index.manifest = index.manifest.model_copy(update={"source": source})
     with pytest.raises(InputError, match="no label files"):
-        plan_apply(index)
+        plan_labels(index)

@@ -7,7 +7,6 @@ import csv
 import io
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -18,15 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 from made_index import MadeIndex
 
-from healtheat.core.errors import InputError
-from healtheat.exporting.atlas import write_atlas
-from healtheat.exporting.coco import write_coco
-from healtheat.exporting.cvat import write_cvat
-from healtheat.exporting.fiftyone import write_fiftyone
+from healtheat.exporting.formats import FORMATS, format_of
 from healtheat.exporting.handoff import HandOff, gather, unique_labels
-from healtheat.exporting.labelstudio import LOCAL_FILES, write_labelstudio
+from healtheat.exporting.labelstudio import LOCAL_FILES
 from healtheat.findings.query import LISTED, Filters
-from healtheat.index import NewVerdict
 
 # sparse ids, 0 among them; a name used twice, an empty one, and one that would be markup
 NAMES = {0: "타이레놀정 500mg", 3: "<script>alert('x')</script>", 7: "advil", 40: "advil", 41: ""}
@@ -64,11 +58,13 @@ FINDINGS = [
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> MadeIndex:
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeIndex:
     made = MadeIndex(
         tmp_path / "index", names=NAMES, root=tmp_path / "data", labels=LABELS, findings=FINDINGS
     )
-    made.judging.append(NewVerdict(box_id=1, issue="mislabel", verdict="relabel", relabel_to=40, who="김"))
+    random = np.random.default_rng(3)
+    monkeypatch.setattr(made, "vectors", lambda ids: random.normal(size=(len(ids), 8)).astype(np.float32))
+    made.append_verdict(box_id=1, issue="mislabel", verdict="relabel", relabel_to=40, who="김")
     return made
 
 
@@ -77,15 +73,27 @@ def given(index: MadeIndex) -> HandOff:
     return gather(index, Filters(statuses=LISTED))
 
 
+HANDOFFS = [format.name for format in FORMATS if format.needs == "images"]
+
+
+def write(format: str, given: HandOff, to: Path, **options: Any) -> tuple[Path, ...]:
+    """Write a hand-off as `export` does; returns its files."""
+    chosen = format_of(to, format)
+    files = chosen.files(to)
+    files[0].parent.mkdir(exist_ok=True)
+    chosen.write(given, *files, **options)
+    return files
+
+
 Rows = dict[tuple[str, int], int]
 
 
 def truth(given: HandOff) -> Rows:
     """(image, line) → class id, from the label files' own text."""
     return {
-        (photo.path, line): int(text.split()[0])
-        for photo in given.photos
-        for line, text in enumerate(LABELS[photo.path])
+        (image.path, line): int(text.split()[0])
+        for image in given.images
+        for line, text in enumerate(LABELS[image.path])
     }
 
 
@@ -93,44 +101,44 @@ def xywhn_of(path: str, line: int) -> list[float]:
     return [float(value) for value in LABELS[path][line].split()[1:]]
 
 
-def test_photos_with_findings_and_all_their_boxes(index: MadeIndex, given: HandOff) -> None:
-    assert [photo.path for photo in given.photos] == [path for path in LABELS if "clean" not in path]
-    assert [len(photo.boxes) for photo in given.photos] == [3, 2, 1]
-    box = given.photos[0].boxes[1]
+def test_images_with_findings_and_all_their_boxes(index: MadeIndex, given: HandOff) -> None:
+    assert [image.path for image in given.images] == [path for path in LABELS if "clean" not in path]
+    assert [len(image.boxes) for image in given.images] == [3, 2, 1]
+    box = given.images[0].boxes[1]
     assert box.attributes()["issue"] == "mislabel,bad_box"
     assert (box.attributes()["status"], box.attributes()["relabel_to"]) == ("confirmed", 40)
-    assert len(gather(index, Filters(flagged_only=False)).photos) == len(LABELS)
+    assert len(gather(index, Filters(flagged_only=False)).images) == len(LABELS)
     only = gather(index, Filters(statuses=["confirmed"]))
-    assert [photo.path for photo in only.photos] == ["images/train/a.jpg"]
+    assert [image.path for image in only.images] == ["images/train/a.jpg"]
 
 
 def test_only_what_is_flagged_or_confirmed_is_a_finding(index: MadeIndex, tmp_path: Path) -> None:
-    index.judging.append(NewVerdict(box_id=5, issue="background", verdict="ok", who="김"))
+    index.append_verdict(box_id=5, issue="background", verdict="ok", who="김")
     every = gather(index, Filters(flagged_only=False))
-    boxes = {box.box_id: box.attributes() for photo in every.photos for box in photo.boxes}
+    boxes = {box.box_id: box.attributes() for image in every.images for box in image.boxes}
     assert {box: found["issue"] for box, found in boxes.items() if found["issue"]} == {1: "mislabel,bad_box"}
     assert (boxes[1]["score"], boxes[1]["status"]) == (0.9, "confirmed")
     assert (boxes[3]["score"], boxes[3]["status"], boxes[3]["verdict"]) == (0.5, "unflagged", None)
     assert (boxes[5]["score"], boxes[5]["status"], boxes[5]["verdict"]) == (1 / 3, "cleared", "ok")
     assert (boxes[0]["score"], boxes[0]["status"]) == (None, "unflagged"), "not judged at all"
     assert all(boxes[box][name] is None for box in (0, 3, 5) for name in ("reason", "suggestion"))
-    assert [[note["issue"] for note in photo.notes] for photo in every.photos] == [
+    assert [[note["issue"] for note in image.notes] for image in every.images] == [
         [],
         ["missing_box"],
         [],
         [],
     ]
     narrow = gather(index, Filters(issues=["missing_box"]))
-    assert [box.attributes()["status"] for box in narrow.photos[0].boxes] == ["unflagged", "unflagged"]
+    assert [box.attributes()["status"] for box in narrow.images[0].boxes] == ["unflagged", "unflagged"]
     narrow = gather(index, Filters(issues=["bad_box"], flagged_only=False))
-    assert narrow.photos[0].boxes[1].issues == ("bad_box",)
+    assert narrow.images[0].boxes[1].issues == ("bad_box",)
     hidden = gather(index, Filters(issues=["outlier"], flagged_only=False, images=["*/a.jpg"]))
-    assert [box.attributes()["status"] for box in hidden.photos[0].boxes] == ["unflagged", "unflagged"]
-    tasks = json.loads(write_labelstudio(every, tmp_path / "a.json")[0].read_text(encoding="utf-8"))
+    assert [box.attributes()["status"] for box in hidden.images[0].boxes] == ["unflagged", "unflagged"]
+    tasks = json.loads(write("labelstudio", every, tmp_path / "a.json")[0].read_text(encoding="utf-8"))
     assert [len(p["result"]) for task in tasks for p in task["predictions"]] == [1]
     words = [r["meta"]["text"] for task in tasks for a in task["annotations"] for r in a["result"]]
     assert len([text for text in words if text]) == 1
-    tags = ET.parse(write_cvat(every, tmp_path / "a.xml")[0]).getroot().iter("tag")
+    tags = ET.parse(write("cvat", every, tmp_path / "a.xml")[0]).getroot().iter("tag")
     assert [tag.attrib["label"] for tag in tags] == [NAMES[3]]
 
 
@@ -144,7 +152,7 @@ def test_labels_are_never_merged() -> None:
 
 def test_pycocotools_reads_coco(given: HandOff, tmp_path: Path) -> None:
     mask = pytest.importorskip("pycocotools.coco", reason="pycocotools is not installed")
-    write_coco(given, tmp_path / "found.json")
+    write("coco", given, tmp_path / "found.json")
     coco = mask.COCO(str(tmp_path / "found.json"))
     assert {c["id"]: c["name"] for c in coco.loadCats(coco.getCatIds())} == {
         class_id: name or str(class_id) for class_id, name in NAMES.items()
@@ -165,23 +173,23 @@ def test_pycocotools_reads_coco(given: HandOff, tmp_path: Path) -> None:
         ]
         assert np.allclose(back, xywhn_of(image["file_name"], line), atol=1e-12, rtol=0)
     assert found == truth(given)
-    assert [len(coco.getAnnIds(imgIds=[photo.image_id])) for photo in given.photos] == [3, 2, 1]
+    assert [len(coco.getAnnIds(imgIds=[image.image_id])) for image in given.images] == [3, 2, 1]
     assert coco.imgs[1]["attributes"]["notes"][0]["issue"] == "missing_box"
 
 
 def test_our_own_reader_reads_coco(given: HandOff, tmp_path: Path) -> None:
     from healtheat.sources.coco.file import load_coco
 
-    write_coco(given, tmp_path / "found.json")
+    write("coco", given, tmp_path / "found.json")
     read = load_coco(tmp_path / "found.json")
     assert read.names == {class_id: name or str(class_id) for class_id, name in NAMES.items()}
-    # a box that sticks out of its photo is a box in YOLO files, not in COCO's
+    # a box that sticks out of its image is a box in YOLO files, not in COCO's
     assert sorted(read.boxes.class_id.tolist()) == sorted(truth(given).values())
 
 
 def test_cvat(given: HandOff, tmp_path: Path) -> None:
     """Read by the rules of CVAT's description of "CVAT for images 1.1"."""
-    files = write_cvat(given, tmp_path / "found.xml")
+    files = write("cvat", given, tmp_path / "found.xml")
     root = ET.parse(files[0]).getroot()
     assert (root.tag, root.findtext("version")) == ("annotations", "1.1")
     assert root.findtext("meta/task/size") == str(len(root.findall("image")))
@@ -219,7 +227,7 @@ def test_cvat(given: HandOff, tmp_path: Path) -> None:
 
 def test_label_studio(given: HandOff, tmp_path: Path) -> None:
     """Read by the rules of Label Studio's task format; names must fit the set-up written beside it."""
-    files = write_labelstudio(given, tmp_path / "found.json")
+    files = write("labelstudio", given, tmp_path / "found.json")
     config = ET.parse(files[1]).getroot()
     control, picture = config.find("RectangleLabels"), config.find("Image")
     assert control is not None and picture is not None
@@ -260,12 +268,12 @@ def test_label_studio(given: HandOff, tmp_path: Path) -> None:
 
 def test_fiftyone(given: HandOff, tmp_path: Path) -> None:
     """Read by the published description of FiftyOneImageDetectionDataset (labels.json and data.json)."""
-    write_fiftyone(given, tmp_path / "found")
+    write("fiftyone", given, tmp_path / "found")
     content = json.loads((tmp_path / "found/labels.json").read_text(encoding="utf-8"))
     places = json.loads((tmp_path / "found/data.json").read_text(encoding="utf-8"))
     assert set(content) == {"classes", "labels"}
     assert content["labels"].keys() == places.keys()
-    path_of = {photo.file.absolute().as_posix(): photo.path for photo in given.photos}
+    path_of = {image.file.absolute().as_posix(): image.path for image in given.images}
     found: Rows = {}
     for key, detections in content["labels"].items():
         assert Path(places[key]).is_file()
@@ -277,20 +285,18 @@ def test_fiftyone(given: HandOff, tmp_path: Path) -> None:
             assert np.allclose([x + w / 2, y + h / 2, w, h], xywhn_of(path, line), atol=1e-12, rtol=0)
             found[path, line] = class_id
     assert found == truth(given)
-    with pytest.raises(InputError, match="--overwrite"):
-        write_fiftyone(given, tmp_path / "found")
 
 
 def test_fiftyone_itself(given: HandOff, tmp_path: Path) -> None:
     importers = pytest.importorskip(
         "fiftyone.utils.data.importers", reason="fiftyone is not installed (large)"
     )
-    write_fiftyone(given, tmp_path / "found")
+    write("fiftyone", given, tmp_path / "found")
     reader = importers.FiftyOneImageDetectionDatasetImporter(
         dataset_dir=str(tmp_path / "found"), data_path="data.json", labels_path="labels.json"
     )
     found: Rows = {}
-    path_of = {photo.file.absolute().as_posix(): photo.path for photo in given.photos}
+    path_of = {image.file.absolute().as_posix(): image.path for image in given.images}
     with reader:
         for image, _, label in reader:
             for detection in label.detections:
@@ -298,10 +304,8 @@ def test_fiftyone_itself(given: HandOff, tmp_path: Path) -> None:
     assert found == truth(given)
 
 
-def test_atlas(index: MadeIndex, given: HandOff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    random = np.random.default_rng(3)
-    monkeypatch.setattr(index, "vectors", lambda ids: random.normal(size=(len(ids), 8)).astype(np.float32))
-    write_atlas(index, given, tmp_path / "map.parquet", images=True)
+def test_atlas(index: MadeIndex, given: HandOff, tmp_path: Path) -> None:
+    write("atlas", given, tmp_path / "map.parquet", crops=True)
     table = pq.read_table(tmp_path / "map.parquet")
     rows = table.to_pylist()
     assert {(row["image_path"], row["line"]): row["class_id"] for row in rows} == truth(given)
@@ -309,12 +313,12 @@ def test_atlas(index: MadeIndex, given: HandOff, tmp_path: Path, monkeypatch: py
     assert all(-1 <= row[axis] <= 1 for row in rows for axis in "xy")
     assert rows[1]["text"].startswith(f"{NAMES[3]} · mislabel,bad_box: looks like")
     assert table.schema.field("image").type == pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    assert [row["image"]["bytes"] for row in rows] == [None] * 6  # these photos are no images
+    assert [row["image"]["bytes"] for row in rows] == [None] * 6  # these files hold no pixels
     every = gather(index, Filters(flagged_only=False))
-    write_atlas(index, every, tmp_path / "all.parquet")
+    write("atlas", every, tmp_path / "all.parquet")
     issues = pq.read_table(tmp_path / "all.parquet")["issue"].to_pylist()
     assert sorted(issues) == ["", "", "", "", "", "background", "mislabel,bad_box"]
-    write_atlas(index, given, tmp_path / "plain.parquet")
+    write("atlas", given, tmp_path / "plain.parquet")
     assert "image" not in pq.read_table(tmp_path / "plain.parquet").column_names
 
 
@@ -324,7 +328,7 @@ def test_atlas_crops_are_pictures(built: Path, tmp_path: Path) -> None:
     from healtheat.index import Index
 
     with Index.open(built / "index/pills") as opened:
-        write_atlas(opened, gather(opened, Filters()), tmp_path / "map.parquet", images=True)
+        write("atlas", gather(opened, Filters()), tmp_path / "map.parquet", crops=True)
         classes = dict(zip(opened.boxes().box_id.tolist(), opened.boxes().class_id.tolist(), strict=True))
     rows = pq.read_table(tmp_path / "map.parquet").to_pylist()
     assert rows and all(classes[row["id"]] == row["class_id"] for row in rows)
@@ -332,13 +336,13 @@ def test_atlas_crops_are_pictures(built: Path, tmp_path: Path) -> None:
         assert Image.open(io.BytesIO(row["image"]["bytes"])).size == (96, 96)
 
 
-@pytest.mark.parametrize("write", [write_coco, write_cvat, write_labelstudio])
-def test_nothing_to_hand_over(write: Callable[..., Any], tmp_path: Path) -> None:
-    files = write(HandOff([], NAMES, unique_labels(NAMES)), tmp_path / "none.json")
+@pytest.mark.parametrize("format", HANDOFFS)
+def test_nothing_to_hand_over(format: str, index: MadeIndex, tmp_path: Path) -> None:
+    files = write(format, HandOff(index, [], NAMES, unique_labels(NAMES)), tmp_path / "none.json")
     assert all(file.is_file() for file in files)
 
 
-def test_photos_nobody_can_look_at_are_left_out(index: MadeIndex) -> None:
+def test_images_nobody_can_look_at_are_left_out(index: MadeIndex) -> None:
     original = index.sql
 
     def without_size(query: str, parameters: Any = ()) -> Any:
@@ -348,7 +352,7 @@ def test_photos_nobody_can_look_at_are_left_out(index: MadeIndex) -> None:
 
     index.sql = without_size  # type: ignore[method-assign]
     given = gather(index, Filters())
-    assert (given.photos, len(given.unreadable)) == ([], 3)
+    assert (given.images, len(given.unreadable)) == ([], 3)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from PIL import Image
 from healtheat.building.build import build
 from healtheat.cli import run
 from healtheat.core.errors import InputError
-from healtheat.index import Index, NewVerdict
+from healtheat.index import Index
 from healtheat.index.target import Places
 from healtheat.signals.geometry import Geometry
 from healtheat.sources import open_source
@@ -65,7 +65,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set, its index with a verdict, and a copy of that index as somebody else's."""
     folder = tmp_path_factory.mktemp("target")
     with Index.open(build_planned(folder)) as index:
-        index.judging.append(NewVerdict(box_id=0, issue="mislabel", verdict="drop", who="김"))
+        index.append_verdict(box_id=0, issue="mislabel", verdict="drop", who="김")
     shutil.copytree(folder / "색인", folder / "another")
     link(folder / "by-link", folder / "자료/train/labels")
     link(folder / "photo-link.csv", folder / PHOTO)
@@ -267,7 +267,7 @@ def test_what_is_no_file_at_all(home: Path, tmp_path: Path) -> None:
         (["--write"], "q5.csv"),
         (["--write", "--format", "cvat"], "q.xml"),
         (["--force"], "q.csv"),
-        (["--drop", "boxes"], "q.csv"),
+        (["--drop", "images"], "q.csv"),
         (["--spreadsheet"], "q.json"),
     ],
 )

@@ -11,8 +11,7 @@ import numpy as np
 
 from healtheat.building.build import build
 from healtheat.core.boxes import NO_CLASS
-from healtheat.signals.base import Scores, Signal
-from healtheat.signals.samples import Samples
+from healtheat.signals.base import Samples, Scores, Signal
 from healtheat.sources.yolo.source import YoloSource
 from tests.index.small_set import NAMES, FakeEncoder, write_set
 
@@ -51,7 +50,6 @@ class Planned(Signal):
                 raw=bad,
                 score=bad,
                 reason=["odd"] * n,
-                twin_box_id=[int(ids[0])] * n,
                 evidence=[{"box_id": int(ids[0])}] * n,
             ),
             Scores.of_images(
@@ -60,7 +58,7 @@ class Planned(Signal):
                 image_id=[0, 0, 1],
                 score=[0.9, 0.8, 0.7],
                 reason=["missing"] * 3,
-                class_id=[7, 12, 12],
+                evidence=[{"line": -1, "class_id": c} for c in (7, 12, 12)],
             ),
             Scores.of_images(
                 self,
@@ -68,8 +66,7 @@ class Planned(Signal):
                 image_id=[2, -1],
                 score=[1.0, 1.0],
                 reason=["line 3 is odd", "a file"],
-                line=[2, -1],
-                evidence=[{"file": "a.txt"}, {"file": "b.txt"}],
+                evidence=[{"file": "a.txt", "line": 2}, {"file": "b.txt", "line": -1}],
             ),
         ]
 

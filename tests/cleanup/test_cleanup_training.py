@@ -12,13 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_index import MadeIndex
 
+from healtheat.cleanup import Drop, Plan, plan_training, write_training
+from healtheat.cleanup.decide import listable
 from healtheat.core.atomic import is_temporary
 from healtheat.core.errors import InputError
 from healtheat.core.paths import yolo_label_path
-from healtheat.exporting.yolo import CleanupPlan, Drop, deciding, listable, plan_cleanup
-from healtheat.exporting.yolo_write import write_cleanup
 from healtheat.findings.query import Filters
-from healtheat.index import NewVerdict
 
 NAMES = {3: "타이레놀", 7: "advil", 40: "advil: gel"}
 BOX = "0.5 0.5 0.25 0.125"
@@ -61,8 +60,8 @@ def index(tmp_path: Path) -> MadeIndex:
     )
 
 
-def plan_of(index: MadeIndex, drop: Drop = "images", **filters: Any) -> CleanupPlan:
-    return plan_cleanup(index, deciding(index, Filters(**filters)), drop=drop)
+def plan_of(index: MadeIndex, drop: Drop = "images", **filters: Any) -> Plan:
+    return plan_training(index, Filters(**filters), drop=drop)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -79,7 +78,7 @@ def test_images_mode(index: MadeIndex, tmp_path: Path) -> None:
     to = tmp_path / "cleanup"
     plan = plan_of(index)
     assert not to.exists()
-    assert {photo.path: photo.left_out for photo in plan.photos} == {
+    assert {image.path: image.left_out for image in plan.images} == {
         "images/train/a.jpg": "bad_box, mislabel",
         "images/train/deep/a.jpg": "background",
         "images/train/가 나.jpg": "unreadable",
@@ -89,7 +88,7 @@ def test_images_mode(index: MadeIndex, tmp_path: Path) -> None:
     }
     assert plan.by_split() == {"train": (1, 4), "val": (1, 2)}
     assert plan.boxes == {3: (1, 3), 7: (0, 3), 40: (0, 3)}
-    names = write_cleanup(plan, to)
+    names = write_training(plan, to)
     assert sorted(names) == sorted(file.name for file in to.iterdir())
     assert listed(to, "train") == [(index.root / "images/train/empty.jpg").as_posix()]
     assert listed(to, "val") == [(index.root / "images/val/clean.jpg").as_posix()]
@@ -115,7 +114,7 @@ def test_boxes_mode_keeps_the_other_lines_byte_for_byte(index: MadeIndex, tmp_pa
     odd = b"3 0.1 0.5 0.250 0.125\r\n\r\n  7\t0.2 0.5 0.25 0.125  \r40 0.3 0.5 0.25 0.125"
     before = tree(index.root)
     to = tmp_path / "cleanup"
-    write_cleanup(plan_of(index, "boxes"), to)
+    write_training(plan_of(index, "boxes"), to)
     inside = to / "edited"
     lines = LABELS["images/train/a.jpg"]
     assert (inside / "labels/train/a.txt").read_bytes() == f"{lines[0]}\n{lines[2]}\n".encode()
@@ -128,7 +127,7 @@ def test_boxes_mode_keeps_the_other_lines_byte_for_byte(index: MadeIndex, tmp_pa
     ]
     assert (inside / "images/train/a.jpg").read_bytes() == (index.root / "images/train/a.jpg").read_bytes()
     plan = plan_of(index, "boxes")
-    assert {p.path: p.left_out for p in plan.photos if p.left_out} == {
+    assert {i.path: i.left_out for i in plan.images if i.left_out} == {
         "images/train/deep/a.jpg": "no box is left",
         "images/val/a.jpg": "missing_box",
     }
@@ -158,7 +157,7 @@ def test_any_line_end_survives(
             )
         },
     )
-    write_cleanup(plan_of(index, "boxes"), folder / "out")
+    write_training(plan_of(index, "boxes"), folder / "out")
     expected = b"".join(
         line.encode() + (end if n < 3 or last else b"")
         for n, (line, end) in enumerate(zip(lines, ends, strict=True))
@@ -168,19 +167,17 @@ def test_any_line_end_survives(
 
 
 def test_verdicts_decide(index: MadeIndex) -> None:
-    index.judging.append(NewVerdict(box_id=1, issue="mislabel", verdict="ok", who="a"))
-    index.judging.append(NewVerdict(box_id=1, issue="bad_box", verdict="ok", who="a"))
-    index.judging.append(NewVerdict(box_id=3, issue="background", verdict="unsure", who="a"))
+    index.append_verdict(box_id=1, issue="mislabel", verdict="ok", who="a")
+    index.append_verdict(box_id=1, issue="bad_box", verdict="ok", who="a")
+    index.append_verdict(box_id=3, issue="background", verdict="unsure", who="a")
     plan = plan_of(index)
-    assert "images/train/a.jpg" in {photo.path for photo in plan.kept}
-    assert "images/train/deep/a.jpg" not in {photo.path for photo in plan.kept}
-    index.judging.append(
-        NewVerdict(box_id=2, issue="outlier", verdict="drop", who="a")
-    )  # below the threshold
+    assert "images/train/a.jpg" in {image.path for image in plan.kept}
+    assert "images/train/deep/a.jpg" not in {image.path for image in plan.kept}
+    index.append_verdict(box_id=2, issue="outlier", verdict="drop", who="a")  # below the threshold
     plan = plan_of(index)
-    assert {p.path: p.left_out for p in plan.photos}["images/train/a.jpg"] == "outlier"
+    assert {i.path: i.left_out for i in plan.images}["images/train/a.jpg"] == "outlier"
     only_confirmed = plan_of(index, verdicts=["drop"])
-    assert [row["issue"] for row in only_confirmed.decided_by.to_pylist()] == ["outlier"]
+    assert [row["issue"] for row in only_confirmed.findings.to_pylist()] == ["outlier"]
 
 
 def test_changed_labels_stop_it_and_force_leaves_their_photos_out(index: MadeIndex, tmp_path: Path) -> None:
@@ -188,11 +185,11 @@ def test_changed_labels_stop_it_and_force_leaves_their_photos_out(index: MadeInd
     label.write_text("7 0.5 0.5 0.1 0.1\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"labels/val/clean\.txt changed since the build"):
         plan_of(index)
-    plan = plan_cleanup(index, deciding(index, Filters()), force=True)
-    assert {p.path: p.left_out for p in plan.photos}["images/val/clean.jpg"] == (
+    plan = plan_training(index, force=True)
+    assert {i.path: i.left_out for i in plan.images}["images/val/clean.jpg"] == (
         "its label file changed since the build"
     )
-    write_cleanup(plan, tmp_path / "cleanup")
+    write_training(plan, tmp_path / "cleanup")
     assert listed(tmp_path / "cleanup", "train")
     assert not (tmp_path / "cleanup" / "val.txt").exists()  # nothing of val is left
 
@@ -201,7 +198,7 @@ def test_a_label_file_that_changes_between_plan_and_write(index: MadeIndex, tmp_
     plan = plan_of(index, "boxes")
     (index.root / "labels/train/a.txt").write_text("7 0.5 0.5 0.1 0.1\n", encoding="utf-8")
     with pytest.raises(InputError, match="changed since the build"):
-        write_cleanup(plan, tmp_path / "cleanup")
+        write_training(plan, tmp_path / "cleanup")
     assert not (tmp_path / "cleanup").exists()
     assert not [p for p in tmp_path.iterdir() if is_temporary(p.name)]
 
@@ -210,25 +207,25 @@ def test_where_it_may_be_written(index: MadeIndex, tmp_path: Path) -> None:
     plan = plan_of(index)
     for inside in ("images/train/cleanup", "labels/val", "images/train"):
         with pytest.raises(InputError):
-            write_cleanup(plan, index.root / inside)
+            write_training(plan, index.root / inside)
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "notes.txt").write_text("keep", encoding="utf-8")
     with pytest.raises(InputError, match="is not empty"):
-        write_cleanup(plan, mine, overwrite=True)
+        write_training(plan, mine, overwrite=True)
     assert (mine / "notes.txt").read_text(encoding="utf-8") == "keep"
     beside = index.root / "cleanup"  # in the data set's folder, but not among photos or labels
-    write_cleanup(plan, beside)
+    write_training(plan, beside)
     with pytest.raises(InputError, match="--overwrite"):
-        write_cleanup(plan, beside)
+        write_training(plan, beside)
     first = tree(beside)
-    write_cleanup(plan, beside, overwrite=True)
+    write_training(plan, beside, overwrite=True)
     assert tree(beside) == first
     assert not [p for p in index.root.iterdir() if p.name.startswith(".")]
 
 
 def test_other_sources_are_sent_elsewhere(index: MadeIndex) -> None:
-    source = index.manifest.source.model_copy(update={"kind": "coco"})
+    source = index.manifest.source.model_copy(update={"kind": "coco", "edits": "annotations"})
     index.manifest = index.manifest.model_copy(update={"source": source})
     with pytest.raises(InputError, match="built from coco"):
         plan_of(index)
@@ -241,7 +238,7 @@ def test_ultralytics_reads_what_was_kept(index: MadeIndex, tmp_path: Path, drop:
     from ultralytics.data.utils import img2label_paths
 
     to = tmp_path / "cleanup"
-    write_cleanup(plan_of(index, drop), to)
+    write_training(plan_of(index, drop), to)
     for split in ("train", "val"):
         reader = BaseDataset.__new__(BaseDataset)
         reader.prefix, reader.fraction = "", 1.0

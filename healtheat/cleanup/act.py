@@ -1,0 +1,73 @@
+"""`apply` as one call: plan, and write where it is told to."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from healtheat.cleanup.copy import LISTS_FOLDER, write_copy
+from healtheat.cleanup.figures import Figures
+from healtheat.cleanup.inplace import apply_in_place, finish, stale_caches
+from healtheat.cleanup.plan import plan_labels
+from healtheat.cleanup.rows import Drop
+from healtheat.cleanup.run import pending
+from healtheat.core.errors import InputError
+from healtheat.core.progress import Progress, silent
+from healtheat.findings.query import Filters
+from healtheat.index import Index
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What `apply` did. `done` is planned (nothing was written), nothing (there was nothing to take out in
+    place), copied, changed (in place), or finished (an earlier run in place, which was killed).
+
+    `folder` is the copy, or in place the folder with originals and lists; None where nothing was written.
+    `lists` is the folder of removed.csv and the other lists. `figures` are None for a run that was finished.
+    `stale_caches` are label caches of Ultralytics that a cleanup in place moves aside, relative to the root.
+    """
+
+    done: Literal["planned", "nothing", "copied", "changed", "finished"]
+    figures: Figures | None
+    folder: Path | None = None
+    lists: Path | None = None
+    stale_caches: tuple[str, ...] = ()
+
+
+def apply(
+    index: Index,
+    to: str | os.PathLike[str] | None = None,
+    *,
+    in_place: bool = False,
+    flagged: bool = False,
+    drop: Drop = "boxes",
+    filters: Filters | None = None,
+    progress: Progress = silent,
+) -> Applied:
+    """Take out of the labels what people decided to drop; a dry run unless `to` or `in_place` is given.
+
+    `to` is a new folder for a cleaned copy. `in_place` changes the data set itself, and finishes an earlier
+    such run that was killed instead; `rollback` undoes it. `flagged` also takes out what is only flagged,
+    `drop="images"` the whole image of a box. `filters` narrow it (their verdicts, statuses and `flagged_only`
+    do not count). Raises InputError where something changed since the build or the target cannot be used.
+    """
+    if to is not None and in_place:
+        raise InputError("--to writes a copy and --in-place changes the data set; give one of them")
+    root = Path(index.manifest.source.root)
+    if in_place and pending(root) is not None:
+        run = finish(root, progress=progress)
+        if run is not None:
+            return Applied("finished", None, run.folder, run.folder)
+    plan = plan_labels(index, filters, flagged=flagged, drop=drop)
+    figures, caches = Figures.of(plan), () if to is not None else tuple(stale_caches(plan))
+    if to is not None:
+        write_copy(plan, Path(to), progress=progress)
+        return Applied("copied", figures, Path(to), Path(to) / LISTS_FOLDER)
+    if not in_place:
+        return Applied("planned", figures, stale_caches=caches)
+    if not plan.edits:
+        return Applied("nothing", figures)
+    run = apply_in_place(plan, progress=progress)
+    return Applied("changed", figures, run.folder, run.folder, caches)

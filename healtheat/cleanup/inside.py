@@ -1,0 +1,45 @@
+"""Where files of a data set land in a new folder."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path, PurePosixPath
+
+from healtheat.cleanup.rows import PlannedImage
+from healtheat.core.errors import InputError
+from healtheat.core.paths import yolo_label_path
+
+_BLOCK_BYTES = 1 << 20
+
+
+def inside(path: str) -> PurePosixPath:
+    """The place of a file in the new folder: its whole path, so that equal names in two folders stay apart.
+
+    What lies beside the data set (`../more/a.jpg`) or elsewhere lands in the folder too.
+    """
+    parts = PurePosixPath(path).parts
+    plain = ["_up" if part == ".." else part.replace(":", "_").strip("/\\") or "_root" for part in parts]
+    return PurePosixPath(*plain)
+
+
+def label_place(to: Path, image: PurePosixPath) -> Path:
+    """Where training will look for the labels of an image at `image` in the folder `to`, relative to it.
+
+    Raises InputError where that is outside of `to`.
+    """
+    label = yolo_label_path(to / image)
+    if to not in label.parents:
+        raise InputError(f"{to}: training would look for labels in {label}; give a folder not under `images`")
+    return label.relative_to(to)
+
+
+def copy_image(root: Path, image: PlannedImage, target: Path) -> None:
+    """Copy the image file. Raises InputError if it is not the one the index was built from."""
+    digest = hashlib.sha256()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (root / image.file).open("rb") as source, target.open("xb") as out:
+        while block := source.read(_BLOCK_BYTES):
+            digest.update(block)
+            out.write(block)
+    if image.sha256 and digest.hexdigest() != image.sha256:
+        raise InputError(f"{image.path}: the image changed since the build; build again")

@@ -1,0 +1,89 @@
+"""Lists to train on: a new folder for Ultralytics, whole or not at all; the data set itself is only read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+import yaml
+
+from healtheat.cleanup.decide import listable
+from healtheat.cleanup.inside import copy_image, inside, label_place
+from healtheat.cleanup.lists import write_figures, write_rows, write_table_csv
+from healtheat.cleanup.plan import Edit, Plan
+from healtheat.cleanup.rows import HeldBack, LeftOut, PlannedImage
+from healtheat.core.atomic import replacing_folder
+from healtheat.core.errors import InputError
+
+SUMMARY = "cleanup.json"  # marks a folder as one of ours
+EDITED = "edited"
+
+
+def write_training(plan: Plan, to: Path, *, overwrite: bool = False) -> list[str]:
+    """Write the lists into the new folder `to` and return their names; no source file is opened for writing.
+
+    `to` may be there if it is empty, or with `overwrite` if it holds an earlier cleanup, which is replaced.
+    Raises InputError if `to` holds anything else, lies among the data set's images or labels or in an index,
+    or if a file that must be copied changed since the build.
+    """
+    to = Path(os.path.abspath(to))  # noqa: PTH100 - resolve() would follow links, which training does not
+    check_target(plan, to, overwrite=overwrite)
+    edits = {edit.path: edit for edit in plan.edits}
+    with replacing_folder(to) as staged:
+        listed: dict[str, list[str]] = {}
+        for image in plan.kept:
+            file = _edited(image, plan, edits, staged, to) if image.lines_out else plan.root / image.file
+            listed.setdefault(image.split or "images", []).append(file.as_posix())
+        for split, paths in listed.items():
+            _write_lines(staged / f"{split}.txt", paths)
+        _write_data(staged / "data.yaml", plan, [split for split in listed if split != "images"])
+        out = [image for image in plan.images if image.left_out and listable(image.path)]
+        _write_lines(staged / "left_out_images.txt", [(plan.root / image.file).as_posix() for image in out])
+        write_rows(staged / "left_out.csv", LeftOut, plan.left_out)
+        write_rows(staged / "held_back.csv", HeldBack, plan.held_back)
+        write_table_csv(staged / "findings.csv", plan.findings)
+        write_figures(staged / SUMMARY, plan)
+        names = sorted(path.name for path in staged.iterdir() if path.is_file())
+        check_target(plan, to, overwrite=overwrite)  # somebody may have put something there meanwhile
+    return names
+
+
+def check_target(plan: Plan, to: Path, *, overwrite: bool = False) -> None:
+    """Raises InputError unless the lists may be written to the folder `to`."""
+    plan.places.check_folder(to, replaced=(to / SUMMARY).is_file())
+    if to.exists() and not to.is_dir():
+        raise InputError(f"{to}: is a file; give a folder")
+    if to.is_dir() and any(to.iterdir()):
+        if not (to / SUMMARY).is_file():
+            raise InputError(f"{to}: is not empty; give a new folder")
+        if not overwrite:
+            raise InputError(f"{to}: holds an earlier cleanup; give a new folder or add --overwrite")
+
+
+def _edited(image: PlannedImage, plan: Plan, edits: Mapping[str, Edit], staged: Path, to: Path) -> Path:
+    """Copy the image, and its label file without the lines that go; returns the image's path in `to`."""
+    place = PurePosixPath(EDITED) / inside(image.path)
+    label = staged / label_place(to, place)
+    data = (plan.root / image.label_path).read_bytes()
+    if hashlib.sha256(data).hexdigest() != plan.label_sha256[image.label_path]:
+        raise InputError(f"{image.label_path}: changed since the build; build again")
+    copy_image(plan.root, image, staged / place)
+    label.parent.mkdir(parents=True, exist_ok=True)
+    with label.open("xb") as file:  # no two images have one place: their whole path is kept
+        file.write(edits[image.label_path].result(data))
+    return to / place
+
+
+def _write_lines(path: Path, lines: Sequence[str]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+
+
+def _write_data(path: Path, plan: Plan, splits: Sequence[str]) -> None:
+    content: dict[str, object] = {split: f"{split}.txt" for split in splits}
+    content["names"] = dict(plan.names)  # sparse ids stay sparse
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    path.write_text(
+        f"# The data set without what left_out.csv lists.\n{text}", encoding="utf-8", newline="\n"
+    )

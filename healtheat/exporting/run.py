@@ -1,0 +1,178 @@
+"""`export` as one call: findings or images in one of `FORMATS`, or lists to train on."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from healtheat.core.errors import InputError
+from healtheat.core.progress import Progress, silent
+from healtheat.exporting.formats import Format, check_options, format_of
+from healtheat.findings.query import LISTED, STATUSES, Filters, query
+
+if TYPE_CHECKING:
+    from healtheat.cleanup import Figures
+    from healtheat.index import Index
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What `export` wrote, or planned to: `written` is false for the dry run of a YOLO cleanup.
+
+    `findings` counts rows of a table, or boxes with a finding of a hand-off; `images` and `boxes` are what
+    was handed over, None elsewhere. `cleanup` are the figures of a YOLO cleanup, and `blocked` says why it
+    could not be written. The rest is for warnings: `changed` label files, whose lines may have moved since
+    the build, `unreadable` images that were left out, and `formula_cells` of a CSV that a spreadsheet runs.
+    """
+
+    format: str
+    to: Path
+    files: tuple[Path, ...]
+    written: bool = True
+    findings: int = 0
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    images: int | None = None
+    boxes: int | None = None
+    unreadable: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    formula_cells: int = 0
+    cleanup: Figures | None = None
+    blocked: str | None = None
+
+
+def export(
+    index: Index,
+    to: str | os.PathLike[str],
+    format: str | None = None,
+    *,
+    filters: Filters | None = None,
+    drop: Literal["boxes", "images"] = "boxes",
+    write: bool = False,
+    spreadsheet: bool = False,
+    crops: bool = False,
+    overwrite: bool = False,
+    force: bool = False,
+    progress: Progress = silent,
+) -> Exported:
+    """Write findings to `to`. The data set itself is never touched, nor an index, wherever `to` is.
+
+    `format` is the name of one of `FORMATS`; None takes it from the suffix of `to`. `filters` choose findings
+    as for `query`. Only for yolo: `drop` (what goes for a box), `write` (without it a dry run) and `force`
+    (leave out images whose label files changed). Only for csv: `spreadsheet`. Only for atlas: `crops`.
+    `overwrite` replaces what is there. Raises InputError for what cannot be written or means nothing.
+    """
+    to, filters = Path(to), filters or Filters()
+    chosen = format_of(to, format)
+    given = {"crops": crops, "spreadsheet": spreadsheet, "drop": drop != "boxes"}
+    check_options(chosen, {**given, "write": write, "force": force})
+    if chosen.needs == "plan":
+        return _plan(index, filters, to, chosen, drop, write=write, overwrite=overwrite, force=force)
+    options = {name: value for name, value in given.items() if name in chosen.takes}
+    write_content = _rows if chosen.needs == "rows" else _images
+    return write_content(index, filters, to, chosen, options, overwrite, progress)
+
+
+def _rows(
+    index: Index,
+    filters: Filters,
+    to: Path,
+    format: Format,
+    options: Mapping[str, Any],
+    overwrite: bool,
+    progress: Progress,
+) -> Exported:
+    from healtheat.core.table import formula_cells
+
+    _check_free(index, format, to, overwrite)
+    if filters.flagged_only and not (filters.verdicts or filters.statuses):
+        filters = replace(filters, statuses=LISTED)  # the list also tells what people cleared and confirmed
+    rows = query(index, filters)
+    _write(format, rows, to, options)
+    found = Counter(rows["status"].to_pylist())
+    return Exported(
+        format.name,
+        to,
+        format.files(to),
+        findings=rows.num_rows,
+        statuses={status: found[status] for status in STATUSES if found[status]},
+        changed=tuple(index.changed_label_files()),
+        formula_cells=0 if options.get("spreadsheet", True) else formula_cells(rows),  # of a plain CSV
+    )
+
+
+def _images(
+    index: Index,
+    filters: Filters,
+    to: Path,
+    format: Format,
+    options: Mapping[str, Any],
+    overwrite: bool,
+    progress: Progress,
+) -> Exported:
+    from healtheat.exporting.handoff import gather
+
+    _check_free(index, format, to, overwrite)
+    given = gather(index, filters, progress=progress)
+    _write(format, given, to, options)
+    boxes = [box for image in given.images for box in image.boxes]
+    return Exported(
+        format.name,
+        to,
+        format.files(to),
+        findings=sum(box.finding is not None for box in boxes),
+        images=len(given.images),
+        boxes=len(boxes),
+        unreadable=tuple(given.unreadable),
+    )
+
+
+def _plan(
+    index: Index,
+    filters: Filters,
+    to: Path,
+    format: Format,
+    drop: Literal["boxes", "images"],
+    *,
+    write: bool,
+    overwrite: bool,
+    force: bool,
+) -> Exported:
+    from healtheat.cleanup import Figures, plan_training
+    from healtheat.cleanup.training import check_target
+
+    plan = plan_training(index, filters, drop=drop, force=force)
+    plan.places.check_folder(to)
+    done = Exported(format.name, to, (), written=write, cleanup=Figures.of(plan))
+    try:
+        check_target(plan, to, overwrite=overwrite)
+    except InputError as error:
+        if write:
+            raise
+        return replace(done, blocked=str(error))
+    if not write:
+        return done
+    return replace(done, files=tuple(to / name for name in format.write(plan, to, overwrite=overwrite)))
+
+
+def _check_free(index: Index, format: Format, to: Path, overwrite: bool) -> None:
+    from healtheat.index.target import Places
+
+    places = Places.of(index)
+    if format.is_folder and to.exists() and not to.is_dir():
+        raise InputError(f"{to}: is a file; give a folder")
+    for file in format.files(to):
+        places.check_file(file, overwrite=overwrite)
+
+
+def _write(format: Format, content: Any, to: Path, options: Mapping[str, Any]) -> None:
+    """Write all files of a format beside their places, then put them there; on any error none of them."""
+    from healtheat.core.atomic import replacing_file
+
+    with ExitStack() as stack:  # put into place from the last file to the first, the one that was named
+        files = [stack.enter_context(replacing_file(file)) for file in format.files(to)]
+        format.write(content, *files, **options)
