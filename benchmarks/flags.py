@@ -50,7 +50,7 @@ def judge(profile: str, seed: int, encoder: str, fdr: float, budget: int, work: 
     wrong = errors | known
     free = _without_abstaining(scores)
     for name, settings in (("fdr", FindingSettings(fdr=fdr)), ("default", FindingSettings())):
-        found = find(scores, samples, settings)
+        found = find(scores, settings)
         rows = found.to_pylist()
         hits = {
             at[row["box_id"]]
@@ -58,7 +58,7 @@ def judge(profile: str, seed: int, encoder: str, fdr: float, budget: int, work: 
             if row["flagged"] and row["box_id"] >= 0 and row["issue"] in (QUEUES[profile] or ALL)
         }
         out[name] = (len(hits), sum(errors[b] for b in hits), sum(wrong[b] for b in hits))
-        kept, every = _white(rows), _white(find(free, samples, settings).to_pylist())
+        kept, every = _white(rows), _white(find(free, settings).to_pylist())
         out[f"white {name}"] = tuple(
             x for group in (every, kept, every - kept) for x in (len(group), sum(wrong[at[b]] for b in group))
         )
@@ -75,9 +75,8 @@ def _white(rows: list[dict[str, Any]]) -> set[int]:
 
 def _without_abstaining(scores: pa.Table) -> pa.Table:
     """The same scores with nothing withheld."""
-    free = [None if e is None else e.replace('"withheld"', '"said"') for e in scores["evidence"].to_pylist()]
-    place = scores.schema.get_field_index("evidence")
-    return scores.set_column(place, "evidence", pa.array(free, pa.string()))
+    place = scores.schema.get_field_index("withheld")
+    return scores.set_column(place, "withheld", pa.nulls(len(scores), pa.string()))
 
 
 ALL = ("mislabel", "bad_box", "background")

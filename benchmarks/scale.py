@@ -23,7 +23,7 @@ from benchmarks.throughput import machine
 from healtheat.findings.flag import find
 from healtheat.findings.run import run_signals
 from healtheat.signals import SIGNALS, Samples
-from healtheat.signals.base import MEASURES
+from healtheat.signals.samples import MEASURES
 
 HERE = Path(__file__).resolve().parent
 
@@ -63,7 +63,7 @@ def one(boxes: int, classes: int, dim: int) -> dict[str, float]:
             raise SystemExit(f"{run['signal']} crashed: {run['error']}")
         out[f"signal {run['signal']}"] = run["seconds"]
     at = time.perf_counter()
-    find(scores, samples)
+    find(scores)
     out["findings"] = time.perf_counter() - at
     out["all"] = time.perf_counter() - started
     out["GB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

@@ -103,8 +103,11 @@ class MadeIndex(Index):
                 box_id, class_id = box_ids.get(
                     (given["image"], given["line"]), (-1, given.get("class_id", -1))
                 )
+                kind = "box" if box_id >= 0 else "line" if given["line"] >= 0 else "image"
                 row = {
                     **dict.fromkeys(TABLES["findings"]),
+                    "kind": "place" if given["issue"] == "missing_box" else kind,
+                    "twin_box_id": -1,
                     "run_id": 0,
                     "score": 0.5,
                     "signal": "made",

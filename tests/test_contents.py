@@ -29,8 +29,8 @@ from healtheat.listing import (
     read_classes,
 )
 from healtheat.listing.rule import MAX_PATH_CHARS
-from healtheat.signals.base import Samples
 from healtheat.signals.contents import Contents
+from healtheat.signals.samples import Samples
 from healtheat.sources.label_set import broken_classes, label_set, read_label_set
 
 SETUP = "_0_2_0_2_70_000_200"
@@ -342,13 +342,8 @@ def test_the_signal_agrees_with_the_label_files() -> None:
     assert unexpected.issue == "unexpected_class" and unexpected.score.tolist() == [0.0, 1.0, 0.0, 0.0]
     assert unexpected.suggestion.tolist() == [NO_CLASS, 1, NO_CLASS, NO_CLASS]
     assert missing.issue == "missing_box"
-    assert [
-        (i, e["line"], e["class_id"]) for i, e in zip(missing.image_id, missing.evidence, strict=True)
-    ] == [
-        (0, -1, 1),
-        (1, -1, 2),
-        (2, -1, 2),
-    ]
+    assert missing.image_id.tolist() == [0, 1, 2]
+    assert missing.line.tolist() == [-1] * 3 and missing.class_id.tolist() == [1, 2, 2]
 
 
 def test_the_signal_is_silent_where_no_rule_fits() -> None:
@@ -375,7 +370,7 @@ def test_the_signal_takes_a_rule_and_a_class_map(tmp_path: Path) -> None:
     signal = Contents("aihub", str(tmp_path / "classes.csv"))
     assert signal.settings() == {"classes": str(tmp_path / "classes.csv"), "rule": "aihub"}
     _, missing = signal.measure(photos_of([f"K-001900{SETUP}.png"], [(0, 3)], {3: "x", 7: "y"}))
-    assert missing.evidence[0]["class_id"] == 7
+    assert missing.class_id[0] == 7
     with pytest.raises(InputError):
         Contents("(")
 

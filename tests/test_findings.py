@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -12,9 +10,6 @@ from hypothesis import strategies as st
 
 from healtheat.findings.flag import FindingSettings, at_false_alarm_rate, best_by_box, expected_errors, find
 from healtheat.findings.run import SCORES_SCHEMA
-from healtheat.signals import Samples
-
-SAMPLES = Samples.of([4, 4, 9], np.eye(3), line=[5, 0, 2])
 
 
 def scores(*rows: tuple[int, str, str, float | None], **more: object) -> pa.Table:
@@ -31,7 +26,11 @@ def scores(*rows: tuple[int, str, str, float | None], **more: object) -> pa.Tabl
                 "abstain": "too few" if score is None else None,
                 "reason": f"{signal} says so",
                 "suggestion": -1,
-                "evidence": json.dumps(more),
+                "twin_box_id": -1,
+                "evidence": "{}",
+                "line": 5 if box == 0 else -1,
+                "class_id": 4 if box == 0 else 9,
+                **more,
             }
             for box, signal, issue, score in rows
         ],
@@ -41,7 +40,7 @@ def scores(*rows: tuple[int, str, str, float | None], **more: object) -> pa.Tabl
 
 def test_the_highest_score_of_an_issue_is_the_finding() -> None:
     table = scores((0, "a", "mislabel", 0.2), (0, "b", "mislabel", 0.7), (0, "a", "outlier", 0.1))
-    rows = find(table, SAMPLES).to_pylist()
+    rows = find(table).to_pylist()
     assert [(r["issue"], r["signal"], r["score"], r["flagged"]) for r in rows] == [
         ("mislabel", "b", 0.7, True),
         ("outlier", "a", 0.1, False),
@@ -51,36 +50,57 @@ def test_the_highest_score_of_an_issue_is_the_finding() -> None:
 
 
 def test_abstaining_makes_no_row() -> None:
-    assert find(scores((0, "a", "mislabel", None)), SAMPLES).num_rows == 0
+    assert find(scores((0, "a", "mislabel", None))).num_rows == 0
 
 
-def test_rows_about_photos_take_line_and_class_from_the_evidence() -> None:
-    table = scores((-1, "a", "missing_box", 1.0), (-1, "a", "missing_box", 0.9), class_id=31)
-    rows = find(table, SAMPLES).to_pylist()
+def test_rows_about_images_keep_their_class_and_place() -> None:
+    table = scores((-1, "a", "missing_box", 1.0), (-1, "a", "missing_box", 0.9), class_id=31, cx=0.5)
+    rows = find(table).to_pylist()
     assert [(r["line"], r["class_id"], r["score"]) for r in rows] == [(-1, 31, 1.0), (-1, 31, 0.9)]
+    assert [(r["kind"], r["cx"]) for r in rows] == [("place", 0.5)] * 2
+
+
+def test_every_finding_says_what_it_is_about() -> None:
+    about = [
+        ("box", scores((0, "a", "bad_box", 0.9))),
+        ("place", scores((-1, "a", "missing_box", 0.9))),
+        ("line", scores((-1, "a", "unreadable", 1.0), line=3)),
+        ("image", scores((-1, "a", "duplicate", 0.6))),
+        ("file", scores((-1, "a", "unreadable", 1.0), image_id=-1)),
+    ]
+    assert [(find(table)["kind"].to_pylist(), kind) for kind, table in about] == [([k], k) for k, _ in about]
+
+
+def test_what_is_withheld_or_double_has_columns_of_its_own() -> None:
+    table = scores((0, "a", "duplicate", 0.9), withheld="why", twin_box_id=7, evidence='{"withheld": "no"}')
+    (row,) = find(table).to_pylist()
+    assert (row["withheld"], row["twin_box_id"]) == ("why", 7)
+    text = scores((0, "a", "duplicate", 0.9), evidence='{"withheld": "no", "box_id": 7}')
+    (row,) = find(text).to_pylist()  # evidence is for people: nothing is read out of it
+    assert (row["withheld"], row["twin_box_id"], row["flagged"]) == (None, -1, True)
 
 
 def test_withheld_findings_keep_their_place_but_get_no_flag() -> None:
-    rows = find(scores((0, "a", "mislabel", 0.99), withheld="look-alikes"), SAMPLES).to_pylist()
+    rows = find(scores((0, "a", "mislabel", 0.99), withheld="look-alikes")).to_pylist()
     assert [(r["score"], r["flagged"]) for r in rows] == [(0.99, False)]
     settings = FindingSettings(fdr=0.5)
-    assert not find(scores((0, "a", "mislabel", 0.99), withheld="x"), SAMPLES, settings)["flagged"][0].as_py()
+    assert not find(scores((0, "a", "mislabel", 0.99), withheld="x"), settings)["flagged"][0].as_py()
 
 
 def test_a_withheld_finding_says_why_and_makes_room_for_another_signal() -> None:
     doubtful = scores((0, "label", "mislabel", 0.95), withheld="look-alikes")
-    (alone,) = find(doubtful, SAMPLES).to_pylist()
+    (alone,) = find(doubtful).to_pylist()
     assert alone["reason"] == "label says so; not flagged: look-alikes"
     for other, expected in ((0.9, ("looks", True)), (0.3, ("label", False))):
         both = pa.concat_tables([doubtful, scores((0, "looks", "mislabel", other))])
         for table in (both, both.take([1, 0])):
-            (row,) = find(table, SAMPLES).to_pylist()
+            (row,) = find(table).to_pylist()
             assert (row["signal"], row["flagged"]) == expected
 
 
 def test_thresholds_change_without_scoring_again() -> None:
     table = scores((0, "a", "mislabel", 0.3), (1, "a", "mislabel", 0.6))
-    flags = find(table, SAMPLES, FindingSettings(thresholds={"mislabel": 0.2}))["flagged"].to_pylist()
+    flags = find(table, FindingSettings(thresholds={"mislabel": 0.2}))["flagged"].to_pylist()
     assert flags == [True, True]
 
 
@@ -100,24 +120,24 @@ def test_false_alarm_rate_is_the_longest_prefix_that_holds(values: list[float], 
 
 def test_false_alarm_rate_by_issue() -> None:
     table = scores((0, "a", "mislabel", 0.95), (1, "a", "mislabel", 0.9), (2, "a", "mislabel", 0.5))
-    assert find(table, SAMPLES, FindingSettings(fdr=0.1))["flagged"].to_pylist() == [True, True, False]
+    assert find(table, FindingSettings(fdr=0.1))["flagged"].to_pylist() == [True, True, False]
 
 
 def test_budget_flags_the_most_suspicious_and_says_how_many_errors_to_expect() -> None:
     table = scores((0, "a", "mislabel", 0.6), (1, "a", "bad_box", 0.9), (2, "a", "mislabel", 0.7))
-    findings = find(table, SAMPLES, FindingSettings(budget=2))
+    findings = find(table, FindingSettings(budget=2))
     assert dict(zip(findings["box_id"].to_pylist(), findings["flagged"].to_pylist(), strict=True)) == {
         0: False,
         1: True,
         2: True,
     }
     assert expected_errors(findings, 2) == pytest.approx(1.6)
-    assert find(table, SAMPLES, FindingSettings(budget=0))["flagged"].to_pylist() == [False] * 3
+    assert find(table, FindingSettings(budget=0))["flagged"].to_pylist() == [False] * 3
 
 
 def test_best_by_box() -> None:
     table = scores((0, "a", "mislabel", 0.6), (0, "a", "bad_box", 0.9), (1, "a", "mislabel", 0.2))
-    boxes, best = best_by_box(find(table, SAMPLES), ("mislabel",))
+    boxes, best = best_by_box(find(table), ("mislabel",))
     assert dict(zip(boxes.tolist(), best.tolist(), strict=True)) == {0: 0.6, 1: 0.2}
 
 

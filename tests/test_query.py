@@ -17,6 +17,7 @@ from healtheat.core.errors import InputError
 from healtheat.core.issues import ISSUES
 from healtheat.core.table import write_csv
 from healtheat.findings.query import COLUMNS, SORTS, STATUSES, Filters, class_ids, count, query
+from healtheat.index import NewVerdict
 
 NAMES = {3: "타이레놀", 7: "advil", 40: "advil gel"}
 IMAGES = ["images/train/가나.jpg", "images/train/b.jpg", "images/val/b.jpg"]
@@ -51,13 +52,13 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> MadeIndex:
     findings.append({"image": IMAGES[1], "line": -1, "class_id": 40, "issue": "missing_box", "score": 1.0})
     made = MadeIndex(folder / "index", names=NAMES, root=folder / "data", labels=labels, findings=findings)
     decide = {"who": "a"}
-    made.append_verdict(box_id=0, issue="mislabel", verdict="drop", **decide)
-    made.append_verdict(box_id=0, issue="mislabel", verdict="ok", **decide)
-    made.append_verdict(box_id=1, issue="mislabel", verdict="drop", **decide)
-    wrong = made.append_verdict(box_id=1, issue="mislabel", verdict="ok", **decide)
-    made.undo_verdict(wrong.seq, "b")
-    made.append_verdict(box_id=2, issue="bad_box", verdict="relabel", relabel_to=7, **decide)
-    made.append_verdict(image_id=1, class_id=40, issue="missing_box", verdict="unsure", **decide)
+    made.judging.append(NewVerdict(box_id=0, issue="mislabel", verdict="drop", **decide))
+    made.judging.append(NewVerdict(box_id=0, issue="mislabel", verdict="ok", **decide))
+    made.judging.append(NewVerdict(box_id=1, issue="mislabel", verdict="drop", **decide))
+    wrong = made.judging.append(NewVerdict(box_id=1, issue="mislabel", verdict="ok", **decide))
+    made.judging.undo(wrong.seq, "b")
+    made.judging.append(NewVerdict(box_id=2, issue="bad_box", verdict="relabel", relabel_to=7, **decide))
+    made.judging.append(NewVerdict(image_id=1, class_id=40, issue="missing_box", verdict="unsure", **decide))
     return made
 
 

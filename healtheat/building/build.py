@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
@@ -32,7 +33,7 @@ from healtheat.crops import CropPolicy
 from healtheat.embedding import QUESTIONS, Encoder
 from healtheat.findings.flag import FindingSettings
 from healtheat.findings.outcome import Failure, Flags
-from healtheat.findings.score import add_tables, score, summary
+from healtheat.findings.score import ScoreReport, add_tables, score, summary
 from healtheat.index import FORMAT_VERSION, Index
 from healtheat.index.cache import CACHE_FOLDER, VectorPool
 from healtheat.index.catalog import CatalogWriter
@@ -125,57 +126,19 @@ def build(
             if old is not None:
                 old.close()
         clock.lap("write")
-        manifest = Manifest(
-            format_version=FORMAT_VERSION,
-            created_at=clock.started_at,
-            healtheat_version=__version__,
-            libraries=_libraries(),
-            source=SourceEntry(
-                kind=source.kind,
-                edits=source.edits,
-                root=_posix(source.root),
-                data=_posix(source.data),
-            ),
-            encoder=encoder.spec.model_dump(mode="json"),
-            crop_policy=policy.model_dump(mode="json"),
-            fingerprint=mark,
-            settings=settings,
-            dim=encoder.spec.dim,
-            counts=intake.counts(),
-            shards={str(class_id): rows for class_id, rows in shards.items()},
-            label_files=intake.label_files,
-            files={},
-        )
+        manifest = _manifest(source, encoder, plan, settings, intake, shards, clock.started_at)
         with Index(staging, manifest) as index:
             tables = score(index, signals, findings, progress)
         clock.lap("score")
-        with CatalogWriter(staging / CATALOG_NAME) as catalog:
-            chosen = json.dumps(settings, ensure_ascii=False, sort_keys=True)
-            catalog.add(
-                "runs",
-                run_id=0,
-                kind="build",
-                signal=None,
-                started_at=clock.started_at,
-                seconds=clock.total(),
-                status="ok",
-                error=None,
-                settings=chosen,
-            )
-            add_tables(catalog, tables)
-            catalog.finish()
+        _write_scores(staging, tables, clock, settings)
         scored = summary(tables, clock.seconds["score"], index_dir)
-        names = [CATALOG_NAME, shard_name(BACKGROUND), *map(shard_name, shards)]
-        counts = manifest.counts.model_copy(update={"findings": scored.findings, "flagged": scored.flagged})
-        files = {name: file_entry(staging / name) for name in names}
-        commit(index_dir, manifest.model_copy(update={"counts": counts, "files": files}))
-        shutil.rmtree(index_dir / CACHE_FOLDER, ignore_errors=True)
+        _commit(index_dir, staging, manifest, scored)
         clock.lap("commit")
     return BuildReport(
         index=index_dir,
         images=intake.images,
         boxes=intake.boxes,
-        classes=counts.classes,
+        classes=manifest.counts.classes,
         background=intake.background,
         problems=tuple(intake.problems),
         embedded=batcher.embedded,
@@ -189,8 +152,68 @@ def build(
     )
 
 
+def _manifest(
+    source: Source,
+    encoder: Encoder,
+    plan: Plan,
+    settings: dict[str, JsonValue],
+    intake: Intake,
+    shards: dict[int, int],
+    started_at: str,
+) -> Manifest:
+    """What the index says of itself, before it is scored and its files are hashed."""
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        created_at=started_at,
+        healtheat_version=__version__,
+        libraries=_libraries(),
+        source=SourceEntry(
+            kind=source.kind, edits=source.edits, root=_posix(source.root), data=_posix(source.data)
+        ),
+        encoder=encoder.spec.model_dump(mode="json"),
+        crop_policy=plan.policy.model_dump(mode="json"),
+        fingerprint=plan.fingerprint,
+        settings=settings,
+        dim=encoder.spec.dim,
+        counts=intake.counts(),
+        shards={str(class_id): rows for class_id, rows in shards.items()},
+        label_files=intake.label_files,
+        files={},
+    )
+
+
+def _write_scores(
+    staging: Path, tables: dict[str, pa.Table], clock: _Clock, settings: dict[str, JsonValue]
+) -> None:
+    """The build's own row of `runs`, and what scoring found."""
+    with CatalogWriter(staging / CATALOG_NAME) as catalog:
+        catalog.add(
+            "runs",
+            run_id=0,
+            kind="build",
+            signal=None,
+            started_at=clock.started_at,
+            seconds=clock.total(),
+            status="ok",
+            fault=None,
+            error=None,
+            settings=json.dumps(settings, ensure_ascii=False, sort_keys=True),
+        )
+        add_tables(catalog, tables)
+        catalog.finish()
+
+
+def _commit(index_dir: Path, staging: Path, manifest: Manifest, scored: ScoreReport) -> None:
+    """Put the new index in the place of the old one; the vectors kept for a killed build can go."""
+    names = [CATALOG_NAME, shard_name(BACKGROUND), *map(shard_name, manifest.class_rows())]
+    counts = manifest.counts.model_copy(update={"findings": scored.findings, "flagged": scored.flagged})
+    files = {name: file_entry(staging / name) for name in names}
+    commit(index_dir, manifest.model_copy(update={"counts": counts, "files": files}))
+    shutil.rmtree(index_dir / CACHE_FOLDER, ignore_errors=True)
+
+
 def _write_shards(catalog: CatalogWriter, pool: VectorPool, staging: Path, dim: int) -> dict[int, int]:
-    """One file a class and one for the background; class id → number of boxes."""
+    """One file per class and one for the background; class id → number of boxes."""
     rows: dict[int, int] = {}
     for (class_id,) in catalog.sql("SELECT DISTINCT class_id FROM boxes ORDER BY class_id"):
         found = catalog.sql(
@@ -220,8 +243,7 @@ def _write_one(path: Path, found: list[tuple[int, str]], pool: VectorPool, dim: 
             yield pool.gather([bytes.fromhex(key) for _, key in part])
 
     ids = np.array([box_id for box_id, _ in found], np.int64)
-    with path.open("wb") as file:
-        write_shard(file, ids, blocks(), dim)
+    write_shard(path, ids, blocks(), dim)
 
 
 def _nothing(source: Source, problems: Sequence[Problem]) -> InputError:

@@ -18,7 +18,6 @@ With `drop="images"` the whole image goes for a line.
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -89,7 +88,6 @@ class Facts:
         self.users = Counter(labels if whole_images else ())
         wanted = query(index, Filters(flagged_only=False, verdicts=("relabel",)), sort="box")
         self.relabelled = {box for box in wanted["box_id"].to_pylist() if box >= 0}
-        self.twins = _twins(index)
 
     def bad_lines(self, label_path: str) -> dict[int, str]:
         """Lines of a label file that are no box of their own → why."""
@@ -99,13 +97,6 @@ class Facts:
         """Why a label file cannot be used as a whole; "" where it can."""
         whole = (p["reason"] for p in self.problems[label_path] if p["line"] is None)
         return next(whole, "")
-
-
-def _twins(index: Catalog) -> dict[int, int]:
-    """Finding → the box that it calls a duplicate."""
-    rows = index.sql("select finding_id, evidence from findings where issue = 'duplicate' and box_id >= 0")
-    twins = {row["finding_id"]: json.loads(row["evidence"] or "{}").get("box_id") for row in rows.to_pylist()}
-    return {finding: twin for finding, twin in twins.items() if twin is not None}
 
 
 def decide(facts: Facts, findings: Sequence[Row], *, goal: Goal, drop: Drop) -> Decisions:
@@ -181,10 +172,9 @@ class _Sorting:
             return "a whole image is taken out only where a person said so"
         if labels and whole and not self._facts.whole_images:
             return "whole images are taken out of YOLO data sets only"
-        if row["status"] != "confirmed" and box not in self.gone:
-            twin = self._facts.twins.get(row["finding_id"])
-            if twin is not None and twin in self.gone and not (whole and self.whole[row["image"]]):
-                return "its twin is taken out already"
+        one_goes = row["twin_box_id"] in self.gone and not (whole and self.whole[row["image"]])
+        if row["status"] != "confirmed" and one_goes and box not in self.gone:
+            return "its twin is taken out already"
         if labels and not whole and self._facts.users[row["label_file"]] > 1:
             return "another image has the same label file"
         return ""

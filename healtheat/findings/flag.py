@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,27 +10,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from healtheat.core.boxes import NO_CLASS
-from healtheat.signals.base import Samples
+from healtheat.index.tables import schema
 
-FINDINGS_SCHEMA = pa.schema(
-    [
-        ("finding_id", pa.int64()),
-        ("run_id", pa.int64()),
-        ("box_id", pa.int64()),
-        ("image_id", pa.int64()),
-        ("line", pa.int64()),
-        ("class_id", pa.int64()),
-        ("issue", pa.string()),
-        ("score", pa.float64()),
-        ("suspicion", pa.float64()),
-        ("signal", pa.string()),
-        ("reason", pa.string()),
-        ("suggestion", pa.int64()),
-        ("evidence", pa.string()),
-        ("flagged", pa.bool_()),
-    ]
-)
+FINDINGS_SCHEMA = schema("findings")
 
 # Score from which an issue is flagged where no false-alarm rate is asked for. Scores are meant as
 # probabilities, so one half would mean "more likely than not"; kinder limits for what is only a hint.
@@ -82,64 +63,67 @@ def expected_errors(findings: pa.Table, budget: int) -> float:
     return float(sum(sorted(best.values(), reverse=True)[:budget]))
 
 
-def find(scores: pa.Table, samples: Samples, settings: FindingSettings | None = None) -> pa.Table:
-    """A table in FINDINGS_SCHEMA from a table in the scores schema, ordered by box, photo and issue.
+def find(scores: pa.Table, settings: FindingSettings | None = None) -> pa.Table:
+    """A table in FINDINGS_SCHEMA from a table in SCORES_SCHEMA, ordered by box, image and issue.
 
     Where several signals judge one issue of a box, the highest score is the finding's and its signal gives
     the reason; one that is withheld makes room for another that reaches the threshold. Abstaining signals
-    make no row. `suspicion` is the highest score of the box's issues. What has `withheld` in its evidence
-    (why nobody should believe it) keeps its place in the order, but no flag, and its reason says so.
+    make no row. `suspicion` is the highest score of the box's issues. A row that is `withheld` keeps its
+    place in the order, but gets no flag, and its reason says why.
     """
     settings = settings or FindingSettings()
     rows = scores.to_pydict()
-    taken: dict[tuple[Any, ...], int] = {}
-    for at, value in enumerate(rows["score"]):
-        if value is None:
-            continue
-        box, issue = rows["box_id"][at], rows["issue"][at]
-        key = (box, issue) if box >= 0 else (box, issue, at)  # a photo may miss several boxes
-        if key not in taken or _stronger(rows, at, taken[key], settings):
-            taken[key] = at
-    kept = sorted(
-        taken.values(),
-        key=lambda at: (rows["box_id"][at] < 0, rows["box_id"][at], rows["image_id"][at], rows["issue"][at]),
-    )
-    box_row = {int(b): i for i, b in enumerate(samples.boxes.box_id)}
+    kept = _kept(rows, settings)
     suspicion: dict[int, float] = {}
     for at in kept:
         box = rows["box_id"][at]
         if box >= 0:
             suspicion[box] = max(suspicion.get(box, 0.0), rows["score"][at])
-    flagged = _flags([(rows["issue"][at], rows["score"][at], rows["evidence"][at]) for at in kept], settings)
-    out: dict[str, list[Any]] = {name: [] for name in FINDINGS_SCHEMA.names}
-    for number, at in enumerate(kept):
-        box, issue, value = rows["box_id"][at], rows["issue"][at], rows["score"][at]
-        if box >= 0:
-            line, class_id = int(samples.boxes.line[box_row[box]]), int(samples.boxes.class_id[box_row[box]])
-        else:
-            about = json.loads(rows["evidence"][at] or "{}")
-            line, class_id = int(about.get("line", -1)), int(about.get("class_id", NO_CLASS))
-        out["finding_id"].append(number)
-        out["line"].append(line)
-        out["class_id"].append(class_id)
-        out["suspicion"].append(suspicion[box] if box >= 0 else value)
-        out["flagged"].append(bool(flagged[number]))
-        why = _withheld(rows["evidence"][at])
-        reason = rows["reason"][at]
-        out["reason"].append(reason if why is None else f"{reason}; not flagged: {why}")
-        for name in ("run_id", "box_id", "image_id", "issue", "score", "signal", "suggestion", "evidence"):
-            out[name].append(rows[name][at])
+    taken_over = [name for name in FINDINGS_SCHEMA.names if name in rows]
+    out: dict[str, list[Any]] = {name: [rows[name][at] for at in kept] for name in taken_over}
+    out["finding_id"] = list(range(len(kept)))
+    out["kind"] = [_kind(*about) for about in zip(*(out[name] for name in _ABOUT), strict=True)]
+    out["suspicion"] = [
+        suspicion.get(box, score) for box, score in zip(out["box_id"], out["score"], strict=True)
+    ]
+    out["reason"] = [
+        reason if why is None else f"{reason}; not flagged: {why}"
+        for reason, why in zip(out["reason"], out["withheld"], strict=True)
+    ]
+    out["flagged"] = _flags(out, settings).tolist()
     if settings.budget is not None:
         _keep_budget(out, settings.budget)
     return pa.Table.from_pydict(out, schema=FINDINGS_SCHEMA)
 
 
-def _withheld(evidence: str | None) -> str | None:
-    """Why nobody should believe a score; None where nothing speaks against it."""
-    if not evidence or '"withheld"' not in evidence:
-        return None
-    found = json.loads(evidence).get("withheld")
-    return None if found is None else str(found)
+_ABOUT = ("box_id", "issue", "line", "image_id")
+
+
+def _kind(box_id: int, issue: str, line: int, image_id: int) -> str:
+    """What a finding is about: box, place (a missing box), line (one that could not be read), image, file."""
+    if box_id >= 0:
+        return "box"
+    if issue == "missing_box":
+        return "place"
+    if line >= 0:
+        return "line"
+    return "image" if image_id >= 0 else "file"
+
+
+def _kept(rows: Mapping[str, list[Any]], settings: FindingSettings) -> list[int]:
+    """The rows that become findings, in the order of the findings."""
+    taken: dict[tuple[Any, ...], int] = {}
+    for at, value in enumerate(rows["score"]):
+        if value is None:
+            continue
+        box, issue = rows["box_id"][at], rows["issue"][at]
+        key = (box, issue) if box >= 0 else (box, issue, at)  # an image may miss several boxes
+        if key not in taken or _stronger(rows, at, taken[key], settings):
+            taken[key] = at
+    return sorted(
+        taken.values(),
+        key=lambda at: (rows["box_id"][at] < 0, rows["box_id"][at], rows["image_id"][at], rows["issue"][at]),
+    )
 
 
 def _stronger(rows: Mapping[str, list[Any]], one: int, other: int, settings: FindingSettings) -> bool:
@@ -148,17 +132,17 @@ def _stronger(rows: Mapping[str, list[Any]], one: int, other: int, settings: Fin
 
     def rank(at: int) -> tuple[bool, float]:
         score = rows["score"][at]
-        return score >= least and _withheld(rows["evidence"][at]) is None, score
+        return score >= least and rows["withheld"][at] is None, score
 
     return rank(one) > rank(other)
 
 
-def _flags(kept: list[tuple[str, float, str]], settings: FindingSettings) -> NDArray[np.bool_]:
-    """Which rows (issue, score, evidence) pass."""
-    issue = np.array([row[0] for row in kept], object)
-    score = np.array([row[1] for row in kept], np.float64)
-    free = np.array([_withheld(row[2]) is None for row in kept], bool)
-    flagged = np.zeros(len(kept), bool)
+def _flags(rows: Mapping[str, list[Any]], settings: FindingSettings) -> NDArray[np.bool_]:
+    """Which of these findings pass."""
+    issue = np.array(rows["issue"], object)
+    score = np.array(rows["score"], np.float64)
+    free = np.array([why is None for why in rows["withheld"]], bool)
+    flagged = np.zeros(len(score), bool)
     for name in np.unique(issue) if len(issue) else ():
         own = np.flatnonzero((issue == name) & free)
         if settings.fdr is not None:
@@ -169,7 +153,7 @@ def _flags(kept: list[tuple[str, float, str]], settings: FindingSettings) -> NDA
 
 
 def _keep_budget(out: dict[str, list[Any]], budget: int) -> None:
-    """Take the flag from all but the `budget` most suspicious flagged boxes or photos."""
+    """Take the flag from all but the `budget` most suspicious flagged boxes or images."""
     best: dict[tuple[int, int], float] = {}
     for box, image, value, flag in zip(
         out["box_id"], out["image_id"], out["suspicion"], out["flagged"], strict=True

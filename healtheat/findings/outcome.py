@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,7 +54,7 @@ class Flags:
             best[place] = max(best.get(place, 0.0), score)
         return cls(
             issues=_counts(flagged["issue"]),
-            withheld=_withheld(findings.filter(pc.invert(findings["flagged"]))),
+            withheld=len(findings.filter(pc.invert(findings["flagged"]))["withheld"].drop_null()),
             unjudged=_counts(_abstained(tables["scores"])),
             places=len(best),
             errors=sum(best.values()),
@@ -64,9 +63,8 @@ class Flags:
 
 def failures_of(runs: pa.Table) -> tuple[Failure, ...]:
     """The signals that crashed, out of the table `runs`."""
-    return tuple(
-        Failure(run["signal"], run["error"], _fault(run)) for run in runs.to_pylist() if run["status"] != "ok"
-    )
+    failed = (run for run in runs.to_pylist() if run["status"] != "ok")
+    return tuple(Failure(run["signal"], run["error"], run["fault"]) for run in failed)
 
 
 def _abstained(scores: pa.Table) -> pa.ChunkedArray:
@@ -78,11 +76,3 @@ def _counts(values: pa.ChunkedArray) -> dict[str, int]:
     """Value → how often it occurs, most frequent first, by value where that ties."""
     found = Counter(values.to_pylist())
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _withheld(findings: pa.Table) -> int:
-    return sum("withheld" in json.loads(text or "{}") for text in findings["evidence"].to_pylist())
-
-
-def _fault(run: Mapping[str, str]) -> str:
-    return "input" if run["error"].startswith("InputError: ") else "crash"

@@ -45,12 +45,12 @@ COLUMNS: dict[str, str] = {
     "decided_by": "v.who",
     "decided_at": "v.at",
     "label_file": "i.label_path",
-    "cx": "b.cx",
-    "cy": "b.cy",
-    "w": "b.w",
-    "h": "b.h",
+    **{name: f"case f.kind when 'place' then f.{name} else b.{name} end" for name in ("cx", "cy", "w", "h")},
     "finding_id": "f.finding_id",
     "evidence": "f.evidence",
+    "kind": "f.kind",
+    "withheld": "f.withheld",
+    "twin_box_id": "f.twin_box_id",
 }
 
 # What ties are broken by: nothing is left to chance, so two runs list the same rows in the same order.

@@ -1,4 +1,7 @@
-"""Run the signals: one tidy table of scores, one row a signal of how it went. A crash stops only its own."""
+"""Run the signals: one tidy table of scores, and one row per signal of how it went.
+
+A crash stops only its own signal.
+"""
 
 from __future__ import annotations
 
@@ -10,36 +13,14 @@ from time import perf_counter
 import numpy as np
 import pyarrow as pa
 
+from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
-from healtheat.signals.base import Samples, Scores, Signal
+from healtheat.index.tables import schema
+from healtheat.signals.base import Scores, Signal
+from healtheat.signals.samples import Samples
 
-SCORES_SCHEMA = pa.schema(
-    [
-        ("run_id", pa.int64()),
-        ("box_id", pa.int64()),
-        ("image_id", pa.int64()),
-        ("signal", pa.string()),
-        ("issue", pa.string()),
-        ("raw", pa.float64()),
-        ("score", pa.float64()),
-        ("abstain", pa.string()),
-        ("reason", pa.string()),
-        ("suggestion", pa.int64()),
-        ("evidence", pa.string()),
-    ]
-)
-RUNS_SCHEMA = pa.schema(
-    [
-        ("run_id", pa.int64()),
-        ("kind", pa.string()),
-        ("signal", pa.string()),
-        ("started_at", pa.string()),
-        ("seconds", pa.float64()),
-        ("status", pa.string()),
-        ("error", pa.string()),
-        ("settings", pa.string()),
-    ]
-)
+SCORES_SCHEMA = schema("scores")
+RUNS_SCHEMA = schema("runs")
 
 
 def run_signals(
@@ -47,8 +28,9 @@ def run_signals(
 ) -> tuple[pa.Table, pa.Table]:
     """Tables in SCORES_SCHEMA and RUNS_SCHEMA; runs are numbered from `first_run_id`, one a signal.
 
-    `status` is "ok" or "crashed"; `error` then holds the exception in one line. Score rows of a signal that
-    crashed are absent.
+    `status` is "ok" or "crashed"; `error` then holds the exception in one line, and `fault` is "input" where
+    the signal refused what it was given (InputError), else "crash". Score rows of a signal that crashed are
+    absent.
     """
     parts: list[pa.Table] = []
     runs: list[dict[str, object]] = []
@@ -57,10 +39,12 @@ def run_signals(
         run = first_run_id + number
         started, at = perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
         error: str | None = None
+        fault: str | None = None
         try:
             parts.extend(_table(run, scores) for scores in signal.measure(samples))
         except Exception as crash:  # recorded in `runs`; the caller makes the exit code non-zero
             error = f"{type(crash).__name__}: {crash}".splitlines()[0]
+            fault = "input" if isinstance(crash, InputError) else "crash"
         runs.append(
             {
                 "run_id": run,
@@ -69,6 +53,7 @@ def run_signals(
                 "started_at": at,
                 "seconds": perf_counter() - started,
                 "status": "ok" if error is None else "crashed",
+                "fault": fault,
                 "error": error,
                 "settings": json.dumps(signal.settings(), ensure_ascii=False, default=str),
             }
@@ -80,17 +65,26 @@ def run_signals(
 
 def _table(run_id: int, scores: Scores) -> pa.Table:
     m = len(scores.box_id)
-    columns = [
-        pa.array(np.full(m, run_id, np.int64)),
-        pa.array(scores.box_id),
-        pa.array(scores.image_id),
-        pa.array([scores.signal] * m, pa.string()),
-        pa.array([scores.issue] * m, pa.string()),
-        pa.array(scores.raw, from_pandas=True),  # NaN becomes NULL
-        pa.array(scores.score, from_pandas=True),
-        pa.array(list(scores.abstain), pa.string()),
-        pa.array(list(scores.reason), pa.string()),
-        pa.array(scores.suggestion),
-        pa.array([json.dumps(e, ensure_ascii=False) for e in scores.evidence], pa.string()),
-    ]
-    return pa.Table.from_arrays(columns, schema=SCORES_SCHEMA)
+    cx, cy, w, h = scores.place.T
+    columns = {
+        "run_id": pa.array(np.full(m, run_id, np.int64)),
+        "box_id": pa.array(scores.box_id),
+        "image_id": pa.array(scores.image_id),
+        "line": pa.array(scores.line),
+        "class_id": pa.array(scores.class_id),
+        "signal": pa.array([scores.signal] * m, pa.string()),
+        "issue": pa.array([scores.issue] * m, pa.string()),
+        "raw": pa.array(scores.raw, from_pandas=True),  # NaN becomes NULL
+        "score": pa.array(scores.score, from_pandas=True),
+        "abstain": pa.array(list(scores.abstain), pa.string()),
+        "withheld": pa.array(list(scores.withheld), pa.string()),
+        "reason": pa.array(list(scores.reason), pa.string()),
+        "suggestion": pa.array(scores.suggestion),
+        "twin_box_id": pa.array(scores.twin_box_id),
+        "cx": pa.array(cx, from_pandas=True),
+        "cy": pa.array(cy, from_pandas=True),
+        "w": pa.array(w, from_pandas=True),
+        "h": pa.array(h, from_pandas=True),
+        "evidence": pa.array([json.dumps(e, ensure_ascii=False) for e in scores.evidence], pa.string()),
+    }
+    return pa.table([columns[name] for name in SCORES_SCHEMA.names], schema=SCORES_SCHEMA)

@@ -57,7 +57,7 @@ def score(
     """Tables `scores`, `runs` and `findings` for the boxes of `index`. Needs memory for all vectors."""
     samples = samples_from(index)
     scores, runs = run_signals(samples, signals, progress)
-    return {"scores": scores, "runs": runs, "findings": find(scores, samples, settings)}
+    return {"scores": scores, "runs": runs, "findings": find(scores, settings)}
 
 
 def rescore(
@@ -85,7 +85,7 @@ def update_findings(index_dir: Path, findings: FindingSettings) -> ScoreReport:
 
     def tables(index: Index) -> dict[str, pa.Table]:
         kept = {"scores": index.scores(), "runs": index.sql("SELECT * FROM runs ORDER BY run_id")}
-        return {**kept, "findings": find(kept["scores"], samples_from(index), findings)}
+        return {**kept, "findings": find(kept["scores"], findings)}
 
     return _replace(index_dir, tables, _settings(findings))
 

@@ -2,6 +2,6 @@
 
 from healtheat.index.manifest import FORMAT_VERSION, Manifest
 from healtheat.index.store import Index
-from healtheat.index.verdicts.log import DECISIONS, Verdict
+from healtheat.index.verdicts.log import NewVerdict, Verdict
 
-__all__ = ["DECISIONS", "FORMAT_VERSION", "Index", "Manifest", "Verdict"]
+__all__ = ["FORMAT_VERSION", "Index", "Manifest", "NewVerdict", "Verdict"]

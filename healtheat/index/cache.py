@@ -11,7 +11,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,13 +39,36 @@ class ImageFacts(NamedTuple):
     dhash: int
 
 
+class Rows(Protocol):
+    """(n, d) vectors on disk. Nothing stays open between two calls: there may be thousands of such files."""
+
+    def at(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(m, d) the vectors at these places."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
-    """n crops on disk: `keys` (n) of 16 bytes, `measures` (n,) CROP_MEASURES, `vectors` (n, d) float32."""
+    """n crops on disk: `keys` (n) of 16 bytes, `measures` (n,) CROP_MEASURES, `vectors` (n, d)."""
 
     keys: Sequence[bytes]
     measures: NDArray[Any]
-    vectors: NDArray[np.float32]
+    vectors: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRows:
+    """The vectors of one chunk: (crops, dim) little-endian float32 at `offset` of the file."""
+
+    path: Path
+    offset: int
+    crops: int
+    dim: int
+
+    def at(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(m, d) the vectors at these places."""
+        mapped = np.memmap(self.path, "<f4", "r", offset=self.offset, shape=(self.crops, self.dim))
+        return np.array(mapped[places], np.float32)
 
 
 class VectorPool:
@@ -125,7 +148,7 @@ class VectorPool:
         places = np.array([self._where[key] for key in keys], np.int64).reshape(-1, 2)
         for number in np.unique(places[:, 0]):
             mine = places[:, 0] == number
-            out[mine] = self._blocks[number].vectors[places[mine, 1]]
+            out[mine] = self._blocks[number].vectors.at(places[mine, 1])
         return out
 
     def close(self) -> None:
@@ -181,6 +204,5 @@ class VectorPool:
             facts = ImageFacts(int(photo["width_px"]), int(photo["height_px"]), int(photo["dhash"]))
             self._images[photo["key"].tobytes()] = facts
         if not crops:
-            return Block([], measures, np.empty((0, dim), np.float32))
-        vectors = np.memmap(path, "<f4", "r", offset=offset, shape=(crops, dim))
-        return Block([key.tobytes() for key in keys], measures, vectors)
+            return Block([], measures, ChunkRows(path, offset, 0, dim))
+        return Block([key.tobytes() for key in keys], measures, ChunkRows(path, offset, crops, dim))

@@ -1,4 +1,4 @@
-"""What identifies a crop, a photo and a box across builds."""
+"""What identifies a crop, an image and a box across builds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def fingerprint(encoder_fingerprint: str, crop_policy: CropPolicy) -> str:
 def crop_keys(
     image_sha256: str, xywhn: NDArray[np.float64], fingerprint: str, *, kind: str = "crop"
 ) -> list[bytes]:
-    """One 16-byte key a box: photo, coordinates, encoder and crop policy. The class is not in it.
+    """One 16-byte key a box: image, coordinates, encoder and crop policy. The class is not in it.
 
     `kind` keeps crops of boxes and background tiles apart.
     """
@@ -37,22 +37,23 @@ def crop_keys(
 
 
 def image_key(image_sha256: str, fingerprint: str) -> bytes:
-    """16-byte key of what is measured on a whole photo."""
+    """16-byte key of what is measured on a whole image."""
     text = f"image {image_sha256} {fingerprint}"
     return hashlib.blake2b(text.encode(), digest_size=KEY_BYTES).digest()
 
 
 def box_key(image_sha256: str, xywhn: NDArray[np.float64], class_id: int) -> str:
-    """32 hex digits that a verdict holds on to: photo, coordinates and class, so a changed box asks again."""
+    """32 hex digits that a verdict holds on to: image, coordinates and class, so a changed box asks again."""
     digest = hashlib.blake2b(f"box {image_sha256} {int(class_id)} ".encode(), digest_size=KEY_BYTES)
     digest.update(np.ascontiguousarray(xywhn, "<f8").reshape(4).tobytes())
     return digest.hexdigest()
 
 
-def photo_key(image_sha256: str, path: str, class_id: int) -> str:
-    """The same for a finding about a whole photo (a missing box, an unreadable file).
+def whole_image_key(image_sha256: str, path: str, class_id: int) -> str:
+    """The same for a finding about a whole image (a missing box, an unreadable file).
 
-    `path` stands in where the photo has no hash because it could not be read.
+    `path` stands in where the image has no hash because it could not be read. (The word `photo` in it stays:
+    another one would untie the verdicts of indexes that are there.)
     """
     text = f"photo {image_sha256 or path} {int(class_id)}"
     return hashlib.blake2b(text.encode("utf-8"), digest_size=KEY_BYTES).hexdigest()

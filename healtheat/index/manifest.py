@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
 
@@ -17,6 +17,7 @@ from healtheat.core.atomic import canonical_json
 from healtheat.core.errors import BadIndex
 from healtheat.crops import CropPolicy
 from healtheat.embedding import EncoderSpec
+from healtheat.sources.base import Edits
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
@@ -52,7 +53,7 @@ class SourceEntry(_Part):
     """Where the boxes came from. `root` and `data` are absolute POSIX paths; `edits` as in `Source`."""
 
     kind: str
-    edits: Literal["lines", "annotations", "none"]
+    edits: Edits
     root: str
     data: str
 

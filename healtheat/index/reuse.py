@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from healtheat.core.errors import BadIndex
 from healtheat.crops import CROP_MEASURES
@@ -14,6 +16,19 @@ from healtheat.index.manifest import BACKGROUND, MANIFEST_NAME, Manifest, OtherV
 from healtheat.index.shards import open_shard
 from healtheat.index.store import Index
 from healtheat.index.verify import damage
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRows:
+    """The vectors of one shard, which is mapped only while some of them are taken."""
+
+    path: Path
+    rows: int
+    dim: int
+
+    def at(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(m, d) the vectors at these places."""
+        return open_shard(self.path, rows=self.rows, dim=self.dim).at(places)
 
 
 def old_index(path: Path) -> tuple[Index | None, str]:
@@ -45,11 +60,11 @@ def add_old_vectors(pool: VectorPool, index: Index, fingerprint: str) -> None:
         records = np.empty(len(table), CROP_MEASURES)
         for name in measures:
             records[name] = table[name].to_numpy()
-        shard = open_shard(index.path / shard_name(class_id), rows=rows, dim=manifest.dim)
-        pool.add_block(Block(_keys(table["crop_key"].to_pylist()), records, shard.vectors))
+        vectors = ShardRows(index.path / shard_name(class_id), rows, manifest.dim)
+        pool.add_block(Block(_keys(table["crop_key"].to_pylist()), records, vectors))
     tiles = _keys(index.sql("SELECT crop_key FROM background ORDER BY tile_id")["crop_key"].to_pylist())
-    shard = open_shard(index.path / shard_name(BACKGROUND), rows=len(tiles), dim=manifest.dim)
-    pool.add_block(Block(tiles, np.zeros(len(tiles), CROP_MEASURES), shard.vectors))
+    vectors = ShardRows(index.path / shard_name(BACKGROUND), len(tiles), manifest.dim)
+    pool.add_block(Block(tiles, np.zeros(len(tiles), CROP_MEASURES), vectors))
     photos = index.sql(
         "SELECT sha256, width_px, height_px, dhash FROM images WHERE status <> 'unreadable'"
     ).to_pydict()

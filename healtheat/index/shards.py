@@ -1,8 +1,8 @@
-"""Vectors on disk: one FAISS file a class, an IndexFlatIP under an IndexIDMap2 whose ids are box ids.
+"""Vectors on disk: one FAISS file per class, an IndexFlatIP under an IndexIDMap2 whose ids are box ids.
 
-FAISS trusts the lengths a file claims and would allocate or crash on a hostile one, so every length
-is checked against the file's size here before FAISS or numpy sees it. Files are also written here,
-streaming, so that a shard never has to fit into memory; they equal FAISS's own byte for byte.
+FAISS writes, reads and searches them. It trusts the lengths that a file claims and would allocate or crash on
+a hostile one, so every length is checked against the file's size here before FAISS sees the file. A shard is
+mapped, not loaded, and holds no file open, so that thousands of classes are no matter.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import faiss
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from healtheat.core.errors import BadIndex
 
-# As FAISS writes it: four letters; dimension, rows, two unused, is_trained, metric (0 = inner product).
+# What FAISS writes first: four letters; dimension, rows, two unused, is_trained, metric (0 = inner product).
 _HEAD = struct.Struct("<4siqqqBi")
 _LENGTH = struct.Struct("<Q")
 _OUTER, _INNER = b"IxM2", b"IxFI"
@@ -27,39 +28,51 @@ _UNUSED = 1 << 20
 _VECTORS_AT = 2 * _HEAD.size + _LENGTH.size
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shard:
-    """One class's vectors: `ids` (n,) int64 ascending, `vectors` (n, d) float32, read from disk on access."""
+    """One class's vectors, mapped from disk: `index` is the `faiss.IndexIDMap2`, ready to search."""
 
-    ids: NDArray[np.int64]
-    vectors: NDArray[np.float32]
+    index: Any
+
+    def __len__(self) -> int:
+        return int(self.index.ntotal)
+
+    @cached_property
+    def ids(self) -> NDArray[np.int64]:
+        """(n,) box ids, ascending."""
+        return np.array(faiss.vector_to_array(self.index.id_map), np.int64)
+
+    def at(self, places: NDArray[np.int64] | slice) -> NDArray[np.float32]:
+        """(m, d) the vectors at these places, copied out of the file."""
+        flat: Any = faiss.downcast_index(self.index.index)
+        if not len(self):
+            return np.empty((0, int(flat.d)), np.float32)[places]
+        mapped = faiss.rev_swig_ptr(flat.get_xb(), len(self) * int(flat.d)).reshape(len(self), -1)
+        return np.array(mapped[places], np.float32)
 
     def rows(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """(m, d) vectors of these ids. Raises KeyError for an id that is not here."""
         where = np.searchsorted(self.ids, ids)
-        if len(ids) and (not len(self.ids) or np.any(self.ids[np.minimum(where, len(self.ids) - 1)] != ids)):
+        if len(ids) and (not len(self) or np.any(self.ids[np.minimum(where, len(self) - 1)] != ids)):
             raise KeyError(f"no vector for some of the ids {ids[:5].tolist()}…")
-        return np.ascontiguousarray(self.vectors[where])
+        return self.at(where)
 
 
-def write_shard(
-    file: BinaryIO, ids: NDArray[np.int64], vectors: Iterable[NDArray[np.float32]], dim: int
-) -> None:
+def write_shard(path: Path, ids: NDArray[np.int64], vectors: Iterable[NDArray[np.float32]], dim: int) -> None:
     """Write a shard: `ids` (n,) ascending, `vectors` in blocks of (k, dim) that add up to n rows."""
-    n = len(ids)
-    for letters in (_OUTER, _INNER):
-        file.write(_HEAD.pack(letters, dim, n, _UNUSED, _UNUSED, 1, 0))
-    file.write(_LENGTH.pack(n * dim))
-    written = 0
+    shard = faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
     for block in vectors:
         if block.ndim != 2 or block.shape[1] != dim:
             raise ValueError(f"expected vectors (k, {dim}), found {block.shape}")
-        file.write(np.ascontiguousarray(block, "<f4").tobytes())
-        written += len(block)
-    if written != n:
-        raise ValueError(f"expected {n} vectors, found {written}")
-    file.write(_LENGTH.pack(n))
-    file.write(np.ascontiguousarray(ids, "<i8").tobytes())
+        at = int(shard.ntotal)
+        if at + len(block) > len(ids):
+            raise ValueError(f"expected {len(ids)} vectors, found {at + len(block)}")
+        shard.add_with_ids(
+            np.ascontiguousarray(block, np.float32), np.ascontiguousarray(ids[at : at + len(block)], np.int64)
+        )
+    if shard.ntotal != len(ids):
+        raise ValueError(f"expected {len(ids)} vectors, found {shard.ntotal}")
+    faiss.write_index(shard, str(path))
 
 
 def check_shard(path: Path, *, rows: int, dim: int) -> None:
@@ -88,16 +101,11 @@ def check_shard(path: Path, *, rows: int, dim: int) -> None:
 def open_shard(path: Path, *, rows: int, dim: int) -> Shard:
     """The shard's content, mapped rather than loaded. Raises BadIndex for any other file."""
     check_shard(path, rows=rows, dim=dim)
-    if rows == 0:
-        return Shard(np.empty(0, np.int64), np.empty((0, dim), np.float32))
-    vectors = np.memmap(path, "<f4", "r", offset=_VECTORS_AT, shape=(rows, dim))
-    ids = np.fromfile(path, "<i8", rows, offset=_VECTORS_AT + 4 * rows * dim + _LENGTH.size)
-    if np.any(np.diff(ids) <= 0) or ids[0] < 0:
+    try:
+        shard = Shard(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC))
+    except RuntimeError as error:  # FAISS could not map it
+        reason = str(error).splitlines()[0][:200]
+        raise BadIndex(f"{path}: cannot be mapped ({reason}); build the index again") from None
+    if rows and (np.any(np.diff(shard.ids) <= 0) or shard.ids[0] < 0):
         raise BadIndex(f"{path}: expected ascending box ids, found others; build the index again")
-    return Shard(ids.astype(np.int64, copy=False), vectors)
-
-
-def load_faiss(path: Path, *, rows: int, dim: int) -> Any:
-    """The shard as a `faiss.IndexIDMap2`, ready to search. Raises BadIndex for any other file."""
-    check_shard(path, rows=rows, dim=dim)
-    return faiss.read_index(str(path))
+    return shard

@@ -12,16 +12,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from healtheat.core.boxes import NO_CLASS, Boxes, Images, Problem, ProblemCode
+from healtheat.core.boxes import Boxes, Images, Problem, ProblemCode
 from healtheat.core.errors import BadIndex, IndexBusy, InputError
 from healtheat.core.text import Unreadable, read_small
 from healtheat.crops import CROP_MEASURES
 from healtheat.index.catalog import Catalog
 from healtheat.index.manifest import BACKGROUND, CATALOG_NAME, MANIFEST_NAME, Manifest, shard_name
-from healtheat.index.shards import Shard, load_faiss, open_shard
+from healtheat.index.shards import Shard, check_shard, open_shard
 from healtheat.index.staging import is_ready, roll_forward_when_free
 from healtheat.index.verdicts.judging import Judging
-from healtheat.index.verdicts.log import Verdict, VerdictLog
+from healtheat.index.verdicts.log import VerdictLog
 from healtheat.index.verify import changed_files, damage, every_problem
 
 MAX_IMAGE_BYTES = 256 << 20
@@ -35,7 +35,6 @@ class Index:
         self.path = path
         self.manifest = manifest
         self._catalog = Catalog(path / CATALOG_NAME)
-        self._shards: dict[int | str, Shard] = {}
         self._stamp = _stamp(path)
         Judging.create_tables(self._catalog)
         self._judging = (
@@ -58,7 +57,7 @@ class Index:
                 if found:
                     raise BadIndex(found[0])
                 index = cls(path, manifest, VerdictLog(path))
-                index._map_shards()
+                index._check_shards()
             except BadIndex:
                 # A build that was committed while we read looks like damage: then look again.
                 if attempt == _ATTEMPTS - 1 or (_stamp(path) == before and not is_ready(path)):
@@ -79,7 +78,6 @@ class Index:
 
     def close(self) -> None:
         """Let go of the files."""
-        self._shards.clear()
         self._catalog.close()
 
     @cached_property
@@ -90,7 +88,7 @@ class Index:
 
     def images(self) -> Images:
         """All photos, ordered by image_id."""
-        rows = self.sql("SELECT * FROM images ORDER BY image_id")
+        rows = self._catalog.sql("SELECT * FROM images ORDER BY image_id")
         columns: dict[str, Any] = {
             name: _numbers(rows, name, np.int64) for name in ("image_id", "width_px", "height_px")
         }
@@ -100,7 +98,7 @@ class Index:
 
     def boxes(self) -> Boxes:
         """All boxes, ordered by box_id."""
-        rows = self.sql("SELECT * FROM boxes ORDER BY box_id")
+        rows = self._catalog.sql("SELECT * FROM boxes ORDER BY box_id")
         numbers = {
             name: _numbers(rows, name, np.int64) for name in ("box_id", "image_id", "line", "class_id")
         }
@@ -131,7 +129,7 @@ class Index:
 
     def background(self) -> NDArray[np.float32]:
         """(m, d) unit vectors of tiles cut from unlabelled parts of the photos, ordered by tile_id."""
-        return np.array(self._shard(BACKGROUND).vectors, np.float32)
+        return self._shard(BACKGROUND).at(slice(None))
 
     def words(self) -> dict[str, dict[str, NDArray[np.float32]]]:
         """question → answer → (d,) weights whose product with a vector is the answer's logit; {} where the
@@ -162,15 +160,11 @@ class Index:
 
     def shard(self, class_id: int) -> Any:
         """The class's `faiss.IndexIDMap2`; ids are box ids. Raises KeyError for a class without boxes."""
-        rows = self.manifest.class_rows()[class_id]
-        index = load_faiss(self.path / shard_name(class_id), rows=rows, dim=self.manifest.dim)
-        if _stamp(self.path) != self._stamp or is_ready(self.path):
-            raise BadIndex(f"{self.path} was built again since it was opened; open it again")
-        return index
+        return self._shard(class_id).index
 
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The result of one SELECT over the tables of the catalog. Raises InputError for anything else."""
-        if self._judging is not None and "verdict" in query.lower():
+        if self._judging is not None:
             self._judging.show()
         return self._catalog.sql(query, parameters)
 
@@ -182,56 +176,17 @@ class Index:
         """Table `findings`, ordered by finding_id."""
         return self.sql("SELECT * FROM findings ORDER BY finding_id")
 
+    @property
+    def judging(self) -> Judging:
+        """What takes verdicts down and back. Raises InputError for an index that is still being built."""
+        if self._judging is None:
+            raise InputError("this index is still being built; it takes no verdicts")
+        return self._judging
+
     def verdicts(self) -> pa.Table:
         """Table `verdicts` as of now: decisions in the order they were made, taken back ones marked."""
-        self.refresh_verdicts()
+        self.judging.refresh()
         return self.sql("SELECT * FROM verdicts ORDER BY seq")
-
-    def refresh_verdicts(self) -> None:
-        """See what was decided since, by this process or another."""
-        if self._judging is not None:
-            self._judging.refresh()
-
-    @property
-    def verdict_lines(self) -> int:
-        """Lines of the verdict log that were read so far, undos included: changes when somebody decided."""
-        return 0 if self._judging is None else self._judging.lines
-
-    @property
-    def torn_verdict(self) -> bool:
-        """Whether the log ends in a line that was never finished (nobody was told that it was saved)."""
-        return self._judging is not None and self._judging.torn
-
-    def append_verdict(
-        self,
-        *,
-        issue: str,
-        verdict: str,
-        who: str,
-        box_id: int = -1,
-        image_id: int | None = None,
-        class_id: int = NO_CLASS,
-        relabel_to: int | None = None,
-    ) -> Verdict:
-        """Write down what a person decided about one box, or, with `box_id` -1, about a finding on a photo.
-
-        `verdict` is ok, drop, relabel or unsure; `relabel_to` is the class id it should be (advice, for
-        relabel only). It is on the disk when this returns. Raises InputError for a senseless one, KeyError
-        for an unknown box or photo.
-        """
-        return self._desk().append(
-            issue=issue,
-            verdict=verdict,
-            who=who,
-            box_id=box_id,
-            image_id=image_id,
-            class_id=class_id,
-            relabel_to=relabel_to,
-        )
-
-    def undo_verdict(self, seq: int, who: str) -> Verdict:
-        """Take back verdict `seq` by a new line in the log. Raises InputError if there is no such verdict."""
-        return self._desk().undo(seq, who)
 
     def image_file(self, image_id: int) -> Path:
         """Where the photo lies. Its content may have changed since: read it with `image_bytes`."""
@@ -258,7 +213,7 @@ class Index:
 
     def verify(self) -> list[str]:
         """Everything that is wrong with the folder: changed, missing and extra files, rows that disagree."""
-        return every_problem(self)
+        return every_problem(self.path, self.manifest, self._catalog, self.judging)
 
     @cached_property
     def _boxes(self) -> Boxes:
@@ -280,25 +235,27 @@ class Index:
         return dict(rows[0])
 
     def _shard(self, name: int | str) -> Shard:
-        if name not in self._shards:
-            rows = self.manifest.counts.background if name == BACKGROUND else self._shard_rows[int(name)]
-            self._shards[name] = open_shard(self.path / shard_name(name), rows=rows, dim=self.manifest.dim)
-        return self._shards[name]
+        """One shard, mapped now; nothing is kept. Raises BadIndex if a build replaced the index meanwhile."""
+        rows = self._rows_of(name)
+        try:
+            shard = open_shard(self.path / shard_name(name), rows=rows, dim=self.manifest.dim)
+        finally:  # also where the file is gone or another one: the reason is the build, not damage
+            if _stamp(self.path) != self._stamp or is_ready(self.path):
+                raise BadIndex(f"{self.path} was built again since it was opened; open it again")
+        return shard
 
-    def _map_shards(self) -> None:
-        """Open all shards: what is mapped now stays the same even if a build replaces the files."""
-        for class_id in self._shard_rows:
-            self._shard(class_id)
-        self._shard(BACKGROUND)
+    def _rows_of(self, name: int | str) -> int:
+        return self.manifest.counts.background if name == BACKGROUND else self._shard_rows[int(name)]
+
+    def _check_shards(self) -> None:
+        """Refuse at once what cannot be read later."""
+        names: list[int | str] = [*self._shard_rows, BACKGROUND]
+        for name in names:
+            check_shard(self.path / shard_name(name), rows=self._rows_of(name), dim=self.manifest.dim)
 
     @cached_property
     def _shard_rows(self) -> dict[int, int]:
         return self.manifest.class_rows()
-
-    def _desk(self) -> Judging:
-        if self._judging is None:
-            raise InputError("this index is still being built; it takes no verdicts")
-        return self._judging
 
 
 def _numbers(rows: pa.Table, name: str, dtype: type) -> NDArray[Any]:

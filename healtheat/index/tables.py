@@ -1,4 +1,11 @@
-"""The tables of the catalog: names, columns and types, exactly as they are on disk."""
+"""The tables of the catalog: names, columns and types, exactly as they are on disk.
+
+In `scores` and `findings` an id, a line or a class id is -1 where there is none. `withheld` says why a score
+gets no flag (NULL: it may), `twin_box_id` is the other box of a duplicate, and cx, cy, w, h are the proposed
+place of a box that is missing or badly placed, as shares of the image (NULL: none is proposed). A finding's
+`kind` is box, place (a missing box), line (a label line that could not be read), image or file. A run's
+`fault` is NULL, "input" (what the user gave cannot be used) or "crash".
+"""
 
 from __future__ import annotations
 
@@ -59,18 +66,27 @@ TABLES: dict[str, dict[str, str]] = {
         "run_id": _ID,
         "box_id": _ID,
         "image_id": _ID,
+        "line": _ID,
+        "class_id": _ID,
         "signal": _TEXT,
         "issue": _TEXT,
         "raw": _NUMBER,
         "score": _NUMBER,
         "abstain": _TEXT,
+        "withheld": _TEXT,
         "reason": _TEXT,
         "suggestion": _ID,
+        "twin_box_id": _ID,
+        "cx": _NUMBER,
+        "cy": _NUMBER,
+        "w": _NUMBER,
+        "h": _NUMBER,
         "evidence": _TEXT,
     },
     "findings": {
         "finding_id": _ID,
         "run_id": _ID,
+        "kind": _TEXT,
         "box_id": _ID,
         "image_id": _ID,
         "line": _ID,
@@ -81,6 +97,12 @@ TABLES: dict[str, dict[str, str]] = {
         "signal": _TEXT,
         "reason": _TEXT,
         "suggestion": _ID,
+        "withheld": _TEXT,
+        "twin_box_id": _ID,
+        "cx": _NUMBER,
+        "cy": _NUMBER,
+        "w": _NUMBER,
+        "h": _NUMBER,
         "evidence": _TEXT,
         "flagged": "BOOLEAN",
     },
@@ -91,6 +113,7 @@ TABLES: dict[str, dict[str, str]] = {
         "started_at": _TEXT,
         "seconds": _NUMBER,
         "status": _TEXT,
+        "fault": _TEXT,
         "error": _TEXT,
         "settings": _TEXT,
     },
@@ -105,3 +128,8 @@ ARROW: dict[str, pa.DataType] = {
     "FLOAT": pa.float32(),
     "BOOLEAN": pa.bool_(),
 }
+
+
+def schema(table: str) -> pa.Schema:
+    """Names and Arrow types of the columns of `table`, in their order. Raises KeyError for no such table."""
+    return pa.schema([(name, ARROW[kind]) for name, kind in TABLES[table].items()])

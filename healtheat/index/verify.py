@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
 
 from healtheat.core.atomic import sha256_file
 from healtheat.core.errors import BadIndex
@@ -15,8 +16,26 @@ from healtheat.index.manifest import BACKGROUND, VECTORS_FOLDER, FileEntry, Mani
 from healtheat.index.shards import open_shard
 from healtheat.index.staging import foreign_entries
 
-if TYPE_CHECKING:
-    from healtheat.index.store import Index
+
+class Reader(Protocol):
+    """What answers a SELECT over the catalog."""
+
+    def sql(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """The rows."""
+        ...
+
+
+class LogReader(Protocol):
+    """What reads the verdict log."""
+
+    @property
+    def torn(self) -> bool:
+        """Whether the log ends in a line that was never finished."""
+        ...
+
+    def refresh(self) -> None:
+        """Read what was appended. Raises BadIndex for a damaged log."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +60,11 @@ def changed_files(root: Path, files: Mapping[str, FileEntry]) -> list[str]:
     return [name for name, entry in sorted(files.items()) if _difference(root / name, entry)]
 
 
-def every_problem(index: Index) -> list[str]:
-    """One line for every changed, missing or extra file, and for rows and vectors that disagree."""
-    path = index.path
+def every_problem(path: Path, opened: Manifest, catalog: Reader, log: LogReader) -> list[str]:
+    """One line for every changed, missing or extra file, and for rows and vectors that disagree.
+
+    `opened` is the manifest that the index at `path` was opened with.
+    """
     try:
         manifest = Manifest.read(path / "manifest.json")
     except BadIndex as error:
@@ -54,14 +75,14 @@ def every_problem(index: Index) -> list[str]:
         if file.relative_to(path).as_posix() not in manifest.files:
             found.append(f"{file}: not part of the index; remove it")
     try:
-        index.refresh_verdicts()
+        log.refresh()
     except BadIndex as error:
         found.append(str(error))
-    if index.torn_verdict:
+    if log.torn:
         found.append(f"{path / 'verdicts.jsonl'}: an unfinished last line, which the next verdict sets aside")
-    if manifest != index.manifest:
+    if manifest != opened:
         return [*found, f"{path}: built again since it was opened; open it again"]
-    return found or _disagreements(index)
+    return found or _disagreements(path, manifest, catalog)
 
 
 def _difference(path: Path, entry: FileEntry) -> str | None:
@@ -77,24 +98,21 @@ def _difference(path: Path, entry: FileEntry) -> str | None:
     return None if sha256 == entry.sha256 else f"expected SHA-256 {entry.sha256[:16]}…, found {sha256[:16]}…"
 
 
-def _disagreements(index: Index) -> list[str]:
+def _disagreements(path: Path, manifest: Manifest, catalog: Reader) -> list[str]:
     found = []
-    manifest = index.manifest
     for table, rows in manifest.counts.model_dump().items():
         if table == "flagged":
             continue
-        counted = index.sql(f"SELECT count(*) AS n FROM {table}")["n"][0].as_py()
+        counted = catalog.sql(f"SELECT count(*) AS n FROM {table}")["n"][0].as_py()
         if counted != rows:
-            found.append(f"{index.path}: table {table}: expected {rows} rows, found {counted}")
+            found.append(f"{path}: table {table}: expected {rows} rows, found {counted}")
     for class_id, rows in manifest.class_rows().items():
         name = shard_name(class_id)
-        ids = open_shard(index.path / name, rows=rows, dim=manifest.dim).ids
-        wanted = index.sql("SELECT box_id FROM boxes WHERE class_id = ? ORDER BY box_id", [class_id])
+        ids = open_shard(path / name, rows=rows, dim=manifest.dim).ids
+        wanted = catalog.sql("SELECT box_id FROM boxes WHERE class_id = ? ORDER BY box_id", [class_id])
         if not np.array_equal(ids, wanted["box_id"].to_numpy()):
-            found.append(f"{index.path / name}: its ids are not the boxes of class {class_id}")
-    background = open_shard(
-        index.path / shard_name(BACKGROUND), rows=manifest.counts.background, dim=manifest.dim
-    )
+            found.append(f"{path / name}: its ids are not the boxes of class {class_id}")
+    background = open_shard(path / shard_name(BACKGROUND), rows=manifest.counts.background, dim=manifest.dim)
     if not np.array_equal(background.ids, np.arange(manifest.counts.background)):
-        found.append(f"{index.path / shard_name(BACKGROUND)}: its ids are not the tiles of the catalog")
+        found.append(f"{path / shard_name(BACKGROUND)}: its ids are not the tiles of the catalog")
     return found

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from healtheat.core.boxes import Boxes
 from healtheat.crops import background_xywhn
-from healtheat.signals.base import Samples
 from healtheat.signals.evidence.trust import trust
+from healtheat.signals.samples import Samples
 
 WHOLE_SIDE = 0.92  # least width and height of a planted whole-image box
 LOOK_ALIKES = 3  # a confused box gets one of so many classes, those least told apart from its own

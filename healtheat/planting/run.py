@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
 from healtheat.findings.flag import FindingSettings, find
+from healtheat.findings.outcome import failures_of
 from healtheat.findings.run import run_signals
 from healtheat.index.search import EXACT_ROWS
 from healtheat.planting import plant
@@ -164,8 +165,8 @@ def _evaluate(
         # an exact search does not look at classes: the result is the same
         samples.__dict__["neighbours"] = before.neighbours
     scores, runs = run_signals(samples, signals)
-    failures = tuple(f"{r['signal']}: {r['error']}" for r in runs.to_pylist() if r["status"] != "ok")
-    findings = find(scores, samples, settings)
+    failures = tuple(str(failure) for failure in failures_of(runs))
+    findings = find(scores, settings)
     findings = findings.filter(pa.array(np.isin(findings["issue"].to_pylist(), kind.issues)))
     if kind.name == "missing":
         return _missing(before, planting, signals, settings, findings, failures)
@@ -198,7 +199,7 @@ def _missing(
     if not any(scores.issue == "missing_box" for signal in signals for scores in signal.measure(before)):
         return None
     scores, _ = run_signals(before, signals)
-    there = find(scores, before, settings)
+    there = find(scores, settings)
     there = there.filter(pa.array(np.isin(there["issue"].to_pylist(), ["missing_box"])))
     found: dict[tuple[int, int], list[tuple[float, bool]]] = {}
     for image, class_id, value, flag in zip(

@@ -305,7 +305,7 @@ def _csv(review: Review, view: View, write_csv: WriteCsv) -> Response:
         flagged_only=not review.every,
         verdicts=states.get(view.state, (view.state,)),
     )
-    review.index.refresh_verdicts()
+    review.index.judging.refresh()
     out = io.StringIO(newline="")
     found = query(review.index, filters)
     if view.area:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from healtheat.core.issues import ISSUES
 from healtheat.signals.background import Background
-from healtheat.signals.base import Samples, Scores, Signal, samples_from
+from healtheat.signals.base import Scores, Signal
 from healtheat.signals.contents import Contents
 from healtheat.signals.duplicate import Duplicate
 from healtheat.signals.forest import Forest
@@ -12,6 +12,7 @@ from healtheat.signals.geometry import Geometry
 from healtheat.signals.label import Label
 from healtheat.signals.looks import Looks
 from healtheat.signals.quality import Quality
+from healtheat.signals.samples import Samples, samples_from
 from healtheat.signals.unreadable import Unreadable
 
 SIGNALS: tuple[Signal, ...] = (

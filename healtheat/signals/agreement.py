@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from healtheat.core.boxes import NO_CLASS, Boxes
 from healtheat.index.runs import last_settings
-from healtheat.signals.base import Samples, Scores, Signal
+from healtheat.signals.base import Scores, Signal
 from healtheat.signals.detector.detected import Seen, compare
 from healtheat.signals.detector.predictions import Joined, join, prediction_files
 from healtheat.signals.detector.rates import Plateau, placing, plateau, unfound
+from healtheat.signals.samples import Samples
 
 if TYPE_CHECKING:
     from healtheat.index import Index
@@ -151,6 +152,7 @@ class Agreement(Signal):
                 score=np.nan_to_num(misplaced),
                 reason=placed,
                 abstain=why_place,
+                place=seen.place,
                 evidence=evidence,
             ),
         ]
@@ -204,15 +206,9 @@ class Agreement(Signal):
                 f"{predicted.confidence[r]:.2f}) where no box is"
                 for r in rows
             ],
-            evidence=[
-                {
-                    "line": -1,
-                    "class_id": int(predicted.class_id[r]),
-                    "confidence": round(float(predicted.confidence[r]), 4),
-                    "xywhn": [round(float(v), 6) for v in predicted.xywhn[r]],
-                }
-                for r in rows
-            ],
+            class_id=predicted.class_id[rows],
+            place=predicted.xywhn[rows],
+            evidence=[{"confidence": round(float(predicted.confidence[r]), 4)} for r in rows],
         )
 
     def _silent(self, samples: Samples, seen: Seen, reason: str) -> Sequence[Scores]:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from healtheat.signals.base import Samples, Scores, Signal
+from healtheat.signals.base import Scores, Signal
 from healtheat.signals.evidence.calibrate import error_probability
 from healtheat.signals.evidence.classmodel import FOLDS, folds
 from healtheat.signals.evidence.components import whiten
+from healtheat.signals.samples import Samples
 
 Floats = NDArray[np.float64]
 

@@ -12,7 +12,8 @@ from healtheat.core.boxes import NO_CLASS, rows_of
 from healtheat.index.runs import last_settings
 from healtheat.listing import Listing, compare, detect, listing, open_rule, read_classes, reason
 from healtheat.listing.rule import AIHUB
-from healtheat.signals.base import Samples, Scores, Signal
+from healtheat.signals.base import Scores, Signal
+from healtheat.signals.samples import Samples
 from healtheat.sources.label_set import broken_classes
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Contents(Signal):
         why: list[str] = ["the image's name lists it"] * n
         abstain: list[str | None] = [None] * n
         evidence: list[dict[str, Any]] = [{}] * n
-        missing: list[tuple[int, float, str, dict[str, Any]]] = []
+        missing: list[tuple[int, float, str, int, dict[str, Any]]] = []
         rows = [own.tolist() for own in rows_of(samples.image_row, len(samples.images))]
         class_id = samples.boxes.class_id.tolist()
         images = samples.images
@@ -78,8 +79,7 @@ class Contents(Signal):
                 about = {"listed": m.listed, "found": m.found}
                 if m.issue == MISSING:
                     text += " (no label file)" if status == "unlabelled" else ""
-                    where = {"line": -1, "class_id": m.class_id}
-                    missing.append((int(images.image_id[place]), m.score, text, {**where, **about}))
+                    missing.append((int(images.image_id[place]), m.score, text, m.class_id, about))
                     continue
                 row = rows[place][m.box]
                 score[row], raw[row] = m.score, m.found - m.listed
@@ -102,7 +102,8 @@ class Contents(Signal):
                 image_id=[m[0] for m in missing],
                 score=[m[1] for m in missing],
                 reason=[m[2] for m in missing],
-                evidence=[m[3] for m in missing],
+                class_id=[m[3] for m in missing],
+                evidence=[m[4] for m in missing],
             ),
         ]
 

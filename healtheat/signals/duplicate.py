@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.core.overlap import iou
-from healtheat.signals.base import Samples, Scores, Signal
+from healtheat.signals.base import NO_BOX, Scores, Signal
+from healtheat.signals.samples import Samples
 
 
 def hamming(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -39,12 +40,14 @@ class Duplicate(Signal):
         n = len(samples)
         score, raw = np.zeros(n), np.zeros(n)
         reason = [""] * n
+        twin_box_id = np.full(n, NO_BOX, np.int64)
         evidence: list[dict[str, object]] = [{} for _ in range(n)]
 
         def offer(row: int, twin: int, value: float, measured: float, words: str) -> None:
             raw[row] = max(raw[row], measured)
             if value > score[row]:
                 score[row], reason[row] = value, words
+                twin_box_id[row] = samples.boxes.box_id[twin]
                 evidence[row] = {
                     "box_id": int(samples.boxes.box_id[twin]),
                     "class_id": int(samples.boxes.class_id[twin]),
@@ -56,7 +59,14 @@ class Duplicate(Signal):
         out = []
         if n:
             rows = Scores.of(
-                self, "duplicate", samples, raw=raw, score=score, reason=reason, evidence=evidence
+                self,
+                "duplicate",
+                samples,
+                raw=raw,
+                score=score,
+                reason=reason,
+                twin_box_id=twin_box_id,
+                evidence=evidence,
             )
             out.append(rows)
         photos = self._same_photo(samples)

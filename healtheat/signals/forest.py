@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
-from healtheat.signals.base import Samples, Scores, Signal
+from healtheat.signals.base import Scores, Signal
 from healtheat.signals.evidence.components import whiten
+from healtheat.signals.samples import Samples
 
 
 def features(samples: Samples, components: int) -> NDArray[np.float64]:

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.core.boxes import NO_CLASS
-from healtheat.signals.base import Samples, Scores, Signal
+from healtheat.signals.base import Scores, Signal
 from healtheat.signals.evidence.beliefs import class_beliefs
 from healtheat.signals.evidence.calibrate import smooth_probability
 from healtheat.signals.evidence.trust import trust
+from healtheat.signals.samples import Samples
 
 Floats = NDArray[np.float64]
 
@@ -121,8 +122,8 @@ class Label(Signal):
         score = np.zeros(n)
         if c > 1:
             score = smooth_probability(raw, wrong_probability(sharpen(p, self.sharpness), code, self.doubt))
-        withheld = _mixed_up(samples, best)
-        reason, evidence = self._explain(samples, p, best, raw, withheld)
+        withheld = [why if r > 0 else None for why, r in zip(_mixed_up(samples, best), raw, strict=True)]
+        reason, evidence = self._explain(samples, p, best, raw)
         return [
             Scores.of(
                 self,
@@ -132,6 +133,7 @@ class Label(Signal):
                 score=np.clip(score, 0, 1),
                 reason=reason,
                 abstain=self._too_little(samples),
+                withheld=withheld,
                 suggestion=np.where(beaten & (c > 1), samples.class_ids[best], NO_CLASS),
                 evidence=evidence,
             )
@@ -154,7 +156,7 @@ class Label(Signal):
         return [why[code] for code in samples.class_code]
 
     def _explain(
-        self, samples: Samples, p: Floats, best: NDArray[np.int64], raw: Floats, withheld: list[str | None]
+        self, samples: Samples, p: Floats, best: NDArray[np.int64], raw: Floats
     ) -> tuple[list[str], list[dict[str, Any]]]:
         near = samples.neighbours.other[:, : self.k]
         ids, code, photo = samples.boxes.box_id, samples.class_code, samples.image_row
@@ -183,8 +185,6 @@ class Label(Signal):
                 "own_neighbours": ids[mine[:4]].tolist(),
                 "suggested_neighbours": ids[theirs[:4]].tolist(),
             }
-            if withheld[row] is not None and raw[row] > 0:
-                facts["withheld"] = withheld[row]
             reasons.append(words)
             evidence.append(facts)
         return reasons, evidence

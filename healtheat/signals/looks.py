@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.signals.base import Samples, Scores, Signal
+from healtheat.signals.base import Scores, Signal
 from healtheat.signals.evidence.stack import log_softmax
+from healtheat.signals.samples import Samples
 
 Floats = NDArray[np.float64]
 

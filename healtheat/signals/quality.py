@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from healtheat.signals.base import Samples, Scores, Signal
+from healtheat.signals.base import Scores, Signal
 from healtheat.signals.evidence.robust import robust_z
+from healtheat.signals.samples import Samples
 
 
 class Quality(Signal):

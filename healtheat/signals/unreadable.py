@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from healtheat.core.boxes import Problem
-from healtheat.signals.base import Samples, Scores, Signal
+from healtheat.signals.base import Scores, Signal
+from healtheat.signals.samples import Samples
 
 LEAK_SCORE = 0.5  # worth a look before training, but no label is wrong: below any likely error
 
@@ -31,7 +32,8 @@ class Unreadable(Signal):
                 image_id=[int(of_path.get(p.image or p.file, -1)) for p in problems],
                 score=[score] * len(problems),
                 reason=[str(p) for p in problems],
-                evidence=[{"file": p.file, "line": -1 if p.line is None else p.line} for p in problems],
+                line=[-1 if p.line is None else p.line for p in problems],
+                evidence=[{"file": p.file} for p in problems],
             )
 
         leaks = [p for p in samples.problems if p.is_leak]

@@ -17,8 +17,6 @@ from healtheat.sources.yolo.source import YOLO
 
 # Every format there is; one that needs no option is recognised in this order.
 FORMATS = (YOLO, COCO, DETECTOR)
-KINDS = ("auto", *(known.kind for known in FORMATS))
-_GIVE = "give " + ", or ".join(known.given for known in FORMATS)
 
 
 def open_source(
@@ -32,14 +30,16 @@ def open_source(
 ) -> Source:
     """The source that `data` is: a YOLO data.yaml or folder, a COCO JSON or folder, or images to detect on.
 
-    `kind` forces one of `KINDS`. `images` is the folder of the images of COCO files that do not lie beside
-    them. `weights` are those of a YOLO detector, whose boxes become the labels of the folder `data` (**a
-    `.pt` file runs code when it is loaded**, see DetectorSource); `detector` says how it is run and `scratch`
-    where it may write. Raises InputError, which says what to give instead, if it is none of these.
+    `kind` forces a format by its name in `FORMATS`. `images` is the folder of the images of COCO files that
+    do not lie beside them. `weights` are those of a YOLO detector, whose boxes become the labels of the
+    folder `data` (**a `.pt` file runs code when it is loaded**, see DetectorSource); `detector` says how it
+    is run and `scratch` where it may write. Raises InputError, which says what to give instead, if it is
+    none of these.
     """
     data = Path(data)
-    if kind not in KINDS:
-        raise InputError(f"kind {kind!r} is unknown; choose one of {', '.join(KINDS)}")
+    kinds = ("auto", *(known.kind for known in FORMATS))
+    if kind not in kinds:
+        raise InputError(f"kind {kind!r} is unknown; choose one of {', '.join(kinds)}")
     options = SourceOptions(
         images=None if images is None else Path(images),
         weights=None if weights is None else Path(weights),
@@ -79,7 +79,7 @@ def _check_options(chosen: LabelFormat, data: Path, told: frozenset[str]) -> Non
 
 def _check_there(data: Path) -> None:
     if not is_file(data) and not is_folder(data):
-        raise InputError(f"{data}: not found{_did_you_mean(data)}; {_GIVE}")
+        raise InputError(f"{data}: not found{_did_you_mean(data)}; {_give()}")
 
 
 def _what_it_is(data: Path, wanted: list[str]) -> str:
@@ -87,16 +87,20 @@ def _what_it_is(data: Path, wanted: list[str]) -> str:
     if wanted:
         return f"not what the options ask for; give {', or '.join(wanted)}"
     if not is_folder(data):
-        return f"a {data.suffix.lower() or 'nameless'} file is no data set; {_GIVE}"
+        return f"a {data.suffix.lower() or 'nameless'} file is no data set; {_give()}"
     files = first_files(data)
     images, texts = any(is_any_image(f.name) for f in files), any(f.suffix.lower() == ".txt" for f in files)
     if images and texts:
-        return f"images and text files, but neither data.yaml nor folders images/ and labels/; {_GIVE}"
+        return f"images and text files, but neither data.yaml nor folders images/ and labels/; {_give()}"
     if images:
-        return f"images without labels; label them with a detector by giving its weights; {_GIVE}"
+        return f"images without labels; label them with a detector by giving its weights; {_give()}"
     if texts:
-        return f"label files without images; 'healtheat contents' reads label files alone; {_GIVE}"
-    return f"neither images nor labels in this folder; {_GIVE}"
+        return f"label files without images; 'healtheat contents' reads label files alone; {_give()}"
+    return f"neither images nor labels in this folder; {_give()}"
+
+
+def _give() -> str:
+    return "give " + ", or ".join(known.given for known in FORMATS)
 
 
 def _did_you_mean(data: Path) -> str:

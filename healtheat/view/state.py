@@ -64,7 +64,7 @@ class Review:
     def stats(self) -> dict[str, QueueStats]:
         """Figures of every queue that has findings, in the order of ISSUES."""
         self.work.refresh()
-        version = self.index.verdict_lines
+        version = self.index.judging.lines
         with self._lock:
             if self._stats_of != version:
                 self._stats = {issue: s for issue in ISSUES if (s := self._of_queue(issue)).total}

@@ -17,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from healtheat.core.errors import InputError
-from healtheat.index import Index
+from healtheat.index import Index, NewVerdict
 from healtheat.view.ledger import Decision, Key, Ledger, key_of
 from healtheat.view.views import SORTS, View
 
@@ -70,6 +70,7 @@ class WorkList:
 
     def __init__(self, index: Index, *, every: bool = False) -> None:
         self._index = index
+        self._judging = index.judging
         self._lock = Lock()
         self._db = duckdb.connect(":memory:")
         for setting in (f"memory_limit = '{MEMORY_LIMIT}'", "temp_directory = ''", "threads = 2"):
@@ -203,20 +204,17 @@ class WorkList:
         """
         key = self.key(finding_id)
         box_id, image_id, class_id, issue = key
-        if verdict == "relabel" and box_id < 0:
-            raise InputError("relabel: this is about a whole photo, no box could get another class")
+        about = {"box_id": box_id} if box_id >= 0 else {"image_id": image_id, "class_id": class_id}
+        new = NewVerdict(issue, verdict, who, relabel_to=relabel_to, **about)
         with self._lock:
             if again:
                 self._refresh()
                 now = self._ledger.current(key)
                 if now is not None and (now.verdict, now.relabel_to, now.who) == (verdict, relabel_to, who):
                     return now
-            about = {"box_id": box_id} if box_id >= 0 else {"image_id": image_id, "class_id": class_id}
-            entry = self._index.append_verdict(
-                issue=issue, verdict=verdict, who=who, relabel_to=relabel_to, **about
-            )
+            entry = self._judging.append(new)
             decision = Decision(entry.seq, entry.at, who, key, verdict, relabel_to)
-            if self._index.verdict_lines == self._seen + 1:
+            if self._judging.lines == self._seen + 1:
                 self._seen += 1
                 self._ledger.add(decision)
                 self._show(key)
@@ -231,9 +229,9 @@ class WorkList:
             found = self._ledger.last_of(who) if seq is None else self._ledger.get(seq)
             if found is None:
                 raise InputError("there is no verdict of yours to take back")
-            self._index.undo_verdict(found.seq, who)
+            self._judging.undo(found.seq, who)
             self._seen += 1
-            if self._index.verdict_lines == self._seen:
+            if self._judging.lines == self._seen:
                 self._ledger.take_back(found.seq)
                 self._show(found.key)
             else:
@@ -247,11 +245,11 @@ class WorkList:
         self._db.cursor().execute(f"UPDATE work SET verdict = ? WHERE {_SAME}", values)
 
     def _refresh(self, *, force: bool = False) -> None:
-        self._index.refresh_verdicts()
-        if self._seen == self._index.verdict_lines and not force:
+        self._judging.refresh()
+        if self._seen == self._judging.lines and not force:
             return
         self._ledger = Ledger(self._index.sql(_VERDICTS).to_pylist())
-        self._seen = self._index.verdict_lines
+        self._seen = self._judging.lines
         standing = [(*d.key, d.verdict) for d in self._ledger.standing()]
         columns = zip(*standing, strict=True) if standing else ((),) * len(_STANDING)
         table = pa.Table.from_arrays(

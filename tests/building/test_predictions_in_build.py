@@ -1,6 +1,5 @@
 """Predictions beside the labels in a whole build: given once, remembered with the index, taken away again."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -65,7 +64,7 @@ def test_predictions_are_given_remembered_and_taken_away(
     assert swapped["line"] == 2 and swapped["suggestion"] in (3, 7)
     missing = [row for row in by_agreement if row["issue"] == "missing_box"]
     assert [(row["line"], row["class_id"], row["box_id"]) for row in missing] == [(-1, 7, -1)]
-    assert json.loads(str(missing[0]["evidence"]))["xywhn"] == [0.5, 0.05, 0.05, 0.05]
+    assert [missing[0][name] for name in ("kind", "cx", "cy", "w", "h")] == ["place", 0.5, 0.05, 0.05, 0.05]
 
     assert run(["score", "--index", str(index), "--predictions", "none"]) == 0
     assert remembered(index) is None and findings(index) == before

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from made_index import MadeIndex
 
+from healtheat.index import NewVerdict
+
 NAMES = {3: "타이레놀", 7: "<script>", 40: "advil: gel"}
 LABELS = {
     "images/train/a.jpg": ["3 0.1 0.5 0.25 0.125", "7 0.2 0.5 0.25 0.125", "40 0.3 0.5 0.25 0.125"],
@@ -30,14 +32,14 @@ FINDINGS = [
         "line": 0,
         "issue": "duplicate",
         "score": 0.9,
-        "evidence": '{"box_id": 9}',
+        "twin_box_id": 9,
     },
     {
         "image": "images/val/b.jpg",
         "line": 1,
         "issue": "duplicate",
         "score": 0.9,
-        "evidence": '{"box_id": 8}',
+        "twin_box_id": 8,
     },
 ]
 PROBLEMS = [("labels/train/가 나.txt", 1, "x is nan, not a finite number")]
@@ -81,9 +83,9 @@ def make_index(folder: Path) -> MadeIndex:
 
 def decide_some(index: MadeIndex) -> None:
     """Drop box 1, relabel box 2, clear box 3, drop box 4 and the unreadable line, drop photo val/a."""
-    index.append_verdict(box_id=1, issue="background", verdict="drop", who="김")
-    index.append_verdict(box_id=2, issue="mislabel", verdict="relabel", relabel_to=3, who="김")
-    index.append_verdict(box_id=3, issue="mislabel", verdict="ok", who="김")
-    index.append_verdict(box_id=4, issue="outlier", verdict="drop", who="이")
-    index.append_verdict(image_id=2, issue="unreadable", verdict="drop", who="이")
-    index.append_verdict(image_id=4, class_id=3, issue="missing_box", verdict="drop", who="이")
+    index.judging.append(NewVerdict(box_id=1, issue="background", verdict="drop", who="김"))
+    index.judging.append(NewVerdict(box_id=2, issue="mislabel", verdict="relabel", relabel_to=3, who="김"))
+    index.judging.append(NewVerdict(box_id=3, issue="mislabel", verdict="ok", who="김"))
+    index.judging.append(NewVerdict(box_id=4, issue="outlier", verdict="drop", who="이"))
+    index.judging.append(NewVerdict(image_id=2, issue="unreadable", verdict="drop", who="이"))
+    index.judging.append(NewVerdict(image_id=4, class_id=3, issue="missing_box", verdict="drop", who="이"))

@@ -14,7 +14,7 @@ from PIL import Image
 from healtheat.building.build import build
 from healtheat.cleanup import apply_in_place, plan_labels, rollback, write_copy
 from healtheat.core.errors import InputError
-from healtheat.index import Index
+from healtheat.index import Index, NewVerdict
 from healtheat.signals.geometry import Geometry
 from healtheat.sources import open_source
 from healtheat.sources.base import LabelledImage
@@ -143,7 +143,7 @@ def drop(index: Index, image: str, line: int) -> None:
         "select box_id, f.issue from findings f join images i using (image_id) where i.path = ? and line = ?"
     )
     row = index.sql(query, [image, line]).to_pylist()[0]
-    index.append_verdict(box_id=row["box_id"], issue=row["issue"], verdict="drop", who="a")
+    index.judging.append(NewVerdict(box_id=row["box_id"], issue=row["issue"], verdict="drop", who="a"))
 
 
 def test_one_coco_json(pictures: Path, tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_commands(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
             "select box_id, issue from findings where flagged and box_id >= 0 limit 3"
         ).to_pylist()
         for row in rows:
-            index.append_verdict(**row, verdict="drop", who="a")
+            index.judging.append(NewVerdict(**row, verdict="drop", who="a"))
     (pills / "labels/train.cache").write_bytes(b"\x93NUMPY and more")
     before = tree(pills)
     option = ["--index", str(index_path)]

@@ -11,6 +11,7 @@ from made_index import MadeIndex
 from healtheat.cleanup import Plan, apply_in_place, finish, pending, plan_labels, rollback, write_copy
 from healtheat.cleanup.run import HOME
 from healtheat.core.errors import InputError
+from healtheat.index import NewVerdict
 from healtheat.sources import open_source
 from healtheat.sources.base import LabelledImage
 from tests.cleanup.killed import run as run_killed
@@ -64,7 +65,7 @@ def test_what_is_left_is_a_data_set(decided: MadeIndex) -> None:
 
 def test_two_cleanups_are_undone_one_by_one(index: MadeIndex, tmp_path: Path) -> None:
     start = tree(index.root)
-    index.append_verdict(box_id=1, issue="background", verdict="drop", who="a")
+    index.judging.append(NewVerdict(box_id=1, issue="background", verdict="drop", who="a"))
     apply_in_place(plan_labels(index))
     middle = tree(index.root)
     with pytest.raises(InputError, match="changed since the build"):  # its lines moved: build first
@@ -76,7 +77,9 @@ def test_two_cleanups_are_undone_one_by_one(index: MadeIndex, tmp_path: Path) ->
         labels=LABELS,
         findings=[{"image": "images/val/b.jpg", "line": 0, "issue": "background"}],
     )
-    again.append_verdict(box_id=9, issue="background", verdict="drop", who="a")  # its 가 나 has one box more
+    again.judging.append(
+        NewVerdict(box_id=9, issue="background", verdict="drop", who="a")
+    )  # its 가 나 has one box more
     source = again.manifest.source.model_copy(
         update={"root": index.root.as_posix(), "data": (index.root / "data.yaml").as_posix()}
     )

@@ -9,6 +9,7 @@ from made_index import MadeIndex
 from healtheat.cleanup import Plan, plan_labels
 from healtheat.core.errors import InputError
 from healtheat.findings.query import Filters
+from healtheat.index import NewVerdict
 from tests.cleanup.small_yolo import tree
 
 
@@ -59,10 +60,10 @@ def test_an_image_is_never_taken_out_by_a_flag_alone(index: MadeIndex) -> None:
 
 
 def test_drop_and_relabel_of_one_box_contradict(decided: MadeIndex) -> None:
-    decided.append_verdict(box_id=1, issue="mislabel", verdict="relabel", relabel_to=3, who="이")
+    decided.judging.append(NewVerdict(box_id=1, issue="mislabel", verdict="relabel", relabel_to=3, who="이"))
     # the verdict is on an issue without a finding: only what was found is listed
     assert "labels/train/a.txt" in lines_of(plan_labels(decided))
-    decided.append_verdict(box_id=2, issue="mislabel", verdict="drop", who="이")
+    decided.judging.append(NewVerdict(box_id=2, issue="mislabel", verdict="drop", who="이"))
     assert lines_of(plan_labels(decided))["labels/train/a.txt"] == (1, 2)
 
 
@@ -84,9 +85,9 @@ def test_images_instead_of_boxes(decided: MadeIndex) -> None:
 
 
 def test_images_left_without_a_box_are_named(index: MadeIndex) -> None:
-    index.append_verdict(box_id=8, issue="duplicate", verdict="drop", who="a")
+    index.judging.append(NewVerdict(box_id=8, issue="duplicate", verdict="drop", who="a"))
     assert plan_labels(index).emptied == []
-    index.append_verdict(box_id=9, issue="duplicate", verdict="drop", who="a")
+    index.judging.append(NewVerdict(box_id=9, issue="duplicate", verdict="drop", who="a"))
     assert plan_labels(index).emptied == ["images/val/b.jpg"]
 
 
@@ -116,7 +117,7 @@ def test_a_shared_label_file_is_left_alone(tmp_path: Path) -> None:
         findings=[{"image": "images/a.jpg", "line": 0, "issue": "background"}],
     )
     (index.root / "data.yaml").write_text("path: .\ntrain: images\nnames: {3: a}\n", encoding="utf-8")
-    index.append_verdict(box_id=0, issue="background", verdict="drop", who="a")
+    index.judging.append(NewVerdict(box_id=0, issue="background", verdict="drop", who="a"))
     plan = plan_labels(index)
     assert not plan.edits
     assert [h.why for h in plan.held_back] == ["another image has the same label file"]

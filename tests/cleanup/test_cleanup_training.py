@@ -18,6 +18,7 @@ from healtheat.core.atomic import is_temporary
 from healtheat.core.errors import InputError
 from healtheat.core.paths import yolo_label_path
 from healtheat.findings.query import Filters
+from healtheat.index import NewVerdict
 
 NAMES = {3: "타이레놀", 7: "advil", 40: "advil: gel"}
 BOX = "0.5 0.5 0.25 0.125"
@@ -167,13 +168,15 @@ def test_any_line_end_survives(
 
 
 def test_verdicts_decide(index: MadeIndex) -> None:
-    index.append_verdict(box_id=1, issue="mislabel", verdict="ok", who="a")
-    index.append_verdict(box_id=1, issue="bad_box", verdict="ok", who="a")
-    index.append_verdict(box_id=3, issue="background", verdict="unsure", who="a")
+    index.judging.append(NewVerdict(box_id=1, issue="mislabel", verdict="ok", who="a"))
+    index.judging.append(NewVerdict(box_id=1, issue="bad_box", verdict="ok", who="a"))
+    index.judging.append(NewVerdict(box_id=3, issue="background", verdict="unsure", who="a"))
     plan = plan_of(index)
     assert "images/train/a.jpg" in {image.path for image in plan.kept}
     assert "images/train/deep/a.jpg" not in {image.path for image in plan.kept}
-    index.append_verdict(box_id=2, issue="outlier", verdict="drop", who="a")  # below the threshold
+    index.judging.append(
+        NewVerdict(box_id=2, issue="outlier", verdict="drop", who="a")
+    )  # below the threshold
     plan = plan_of(index)
     assert {i.path: i.left_out for i in plan.images}["images/train/a.jpg"] == "outlier"
     only_confirmed = plan_of(index, verdicts=["drop"])

@@ -21,6 +21,7 @@ from healtheat.exporting.formats import FORMATS, format_of
 from healtheat.exporting.handoff import HandOff, gather, unique_labels
 from healtheat.exporting.labelstudio import LOCAL_FILES
 from healtheat.findings.query import LISTED, Filters
+from healtheat.index import NewVerdict
 
 # sparse ids, 0 among them; a name used twice, an empty one, and one that would be markup
 NAMES = {0: "타이레놀정 500mg", 3: "<script>alert('x')</script>", 7: "advil", 40: "advil", 41: ""}
@@ -64,7 +65,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeIndex:
     )
     random = np.random.default_rng(3)
     monkeypatch.setattr(made, "vectors", lambda ids: random.normal(size=(len(ids), 8)).astype(np.float32))
-    made.append_verdict(box_id=1, issue="mislabel", verdict="relabel", relabel_to=40, who="김")
+    made.judging.append(NewVerdict(box_id=1, issue="mislabel", verdict="relabel", relabel_to=40, who="김"))
     return made
 
 
@@ -113,7 +114,7 @@ def test_images_with_findings_and_all_their_boxes(index: MadeIndex, given: HandO
 
 
 def test_only_what_is_flagged_or_confirmed_is_a_finding(index: MadeIndex, tmp_path: Path) -> None:
-    index.append_verdict(box_id=5, issue="background", verdict="ok", who="김")
+    index.judging.append(NewVerdict(box_id=5, issue="background", verdict="ok", who="김"))
     every = gather(index, Filters(flagged_only=False))
     boxes = {box.box_id: box.attributes() for image in every.images for box in image.boxes}
     assert {box: found["issue"] for box, found in boxes.items() if found["issue"]} == {1: "mislabel,bad_box"}

@@ -13,7 +13,7 @@ from PIL import Image
 from healtheat.building.build import build
 from healtheat.cli import run
 from healtheat.core.errors import InputError
-from healtheat.index import Index
+from healtheat.index import Index, NewVerdict
 from healtheat.index.target import Places
 from healtheat.signals.geometry import Geometry
 from healtheat.sources import open_source
@@ -65,7 +65,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set, its index with a verdict, and a copy of that index as somebody else's."""
     folder = tmp_path_factory.mktemp("target")
     with Index.open(build_planned(folder)) as index:
-        index.append_verdict(box_id=0, issue="mislabel", verdict="drop", who="김")
+        index.judging.append(NewVerdict(box_id=0, issue="mislabel", verdict="drop", who="김"))
     shutil.copytree(folder / "색인", folder / "another")
     link(folder / "by-link", folder / "자료/train/labels")
     link(folder / "photo-link.csv", folder / PHOTO)

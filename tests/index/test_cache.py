@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from healtheat.crops import CROP_MEASURES
-from healtheat.index.cache import Block, ImageFacts, VectorPool
+from healtheat.index.cache import Block, ChunkRows, ImageFacts, VectorPool
 
 MARK = "ab" * 16
 
@@ -91,7 +91,9 @@ def test_a_chunk_of_another_encoder_is_neither_used_nor_overwritten(tmp_path: Pa
 def test_vectors_from_elsewhere_are_known_without_being_copied(tmp_path: Path) -> None:
     pool = _pool(tmp_path / "cache")
     vectors = np.arange(10, dtype=np.float32).reshape(2, 5)
-    pool.add_block(Block([_key(1), _key(2)], np.zeros(2, CROP_MEASURES), vectors))
+    (tmp_path / "vectors").write_bytes(vectors.tobytes())
+    rows = ChunkRows(tmp_path / "vectors", 0, 2, 5)
+    pool.add_block(Block([_key(1), _key(2)], np.zeros(2, CROP_MEASURES), rows))
     assert np.array_equal(pool.gather([_key(2), _key(1), _key(2)]), vectors[[1, 0, 1]])
     pool.flush()
     assert not (tmp_path / "cache").exists()

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from healtheat.core.errors import BadIndex, InputError
-from healtheat.index import Index
+from healtheat.index import Index, NewVerdict
 from healtheat.index.manifest import Manifest
 from tests.building.conftest import Build
 
@@ -24,8 +24,10 @@ def built(build_small: Build, index_path: Path) -> Path:
     """An index with a few verdicts in it."""
     build_small()
     with Index.open(index_path) as index:
-        index.append_verdict(box_id=1, issue="mislabel", verdict="drop", who=LAST_WORDS)
-        index.append_verdict(box_id=2, issue="mislabel", verdict="relabel", relabel_to=3, who=LAST_WORDS)
+        index.judging.append(NewVerdict(box_id=1, issue="mislabel", verdict="drop", who=LAST_WORDS))
+        index.judging.append(
+            NewVerdict(box_id=2, issue="mislabel", verdict="relabel", relabel_to=3, who=LAST_WORDS)
+        )
     return index_path
 
 
@@ -256,11 +258,11 @@ def test_a_link_in_place_of_a_temporary_file_is_not_followed(
 ) -> None:
     (tmp_path / "mine").write_bytes(b"mine")
     with Index.open(built) as index:
-        index.append_verdict(box_id=3, issue="mislabel", verdict="ok", who="a")
+        index.judging.append(NewVerdict(box_id=3, issue="mislabel", verdict="ok", who="a"))
         (built / ".healtheat-0123456789abcdef.tmp").symlink_to(tmp_path / "mine")
         tokens = iter(["0123456789abcdef", "fedcba9876543210"])
         monkeypatch.setattr("secrets.token_hex", lambda n: next(tokens))
         monkeypatch.setattr("healtheat.core.atomic.sweep", lambda folder: None)  # planted after it ran
-        index.append_verdict(box_id=4, issue="mislabel", verdict="ok", who="a")
+        index.judging.append(NewVerdict(box_id=4, issue="mislabel", verdict="ok", who="a"))
     assert list(tokens) == []
     assert (tmp_path / "mine").read_bytes() == b"mine"

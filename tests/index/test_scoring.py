@@ -8,8 +8,9 @@ from pathlib import Path
 
 from healtheat.findings.score import rescore, update_findings
 from healtheat.index import Index
-from healtheat.signals.base import Samples, Scores, Signal
+from healtheat.signals.base import Scores, Signal
 from healtheat.signals.geometry import Geometry
+from healtheat.signals.samples import Samples
 from tests.building.conftest import Build
 from tests.index.small_set import tables
 
@@ -30,11 +31,11 @@ def test_a_crashed_signal_is_told_and_the_others_count(build_small: Build, index
     assert report.failures[0].fault == "crash"
     assert report.findings > 0
     with Index.open(index_path) as index:
-        runs = index.sql("SELECT kind, signal, status FROM runs ORDER BY run_id").to_pylist()
+        runs = index.sql("SELECT kind, signal, status, fault FROM runs ORDER BY run_id").to_pylist()
         assert [tuple(run.values()) for run in runs] == [
-            ("build", None, "ok"),
-            ("signal", "crashing", "crashed"),
-            ("signal", "geometry", "ok"),
+            ("build", None, "ok", None),
+            ("signal", "crashing", "crashed", "crash"),
+            ("signal", "geometry", "ok", None),
         ]
         assert set(index.scores()["signal"].to_pylist()) == {"geometry"}
 

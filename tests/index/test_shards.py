@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from pathlib import Path
 
@@ -13,15 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from healtheat.core.errors import BadIndex
-from healtheat.index.shards import load_faiss, open_shard, write_shard
+from healtheat.index.shards import open_shard, write_shard
 
 
 def _shard(path: Path, rows: int, dim: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     vectors = random.normal(size=(rows, dim)).astype(np.float32)
     ids = np.sort(random.choice(10 * rows + 1, rows, replace=False)).astype(np.int64)
-    with path.open("wb") as file:
-        write_shard(file, ids, [vectors[:2], vectors[2:]], dim)
+    write_shard(path, ids, [vectors[:2], vectors[2:]], dim)
     return ids, vectors
 
 
@@ -43,7 +41,7 @@ def test_a_shard_is_read_back_and_searched(tmp_path: Path) -> None:
     assert shard.rows(ids[:0]).shape == (0, 8)
     with pytest.raises(KeyError):
         shard.rows(np.array([ids[-1] + 1]))
-    index = load_faiss(path, rows=40, dim=8)
+    index = shard.index
     similarity, found = index.search(vectors[:5], 3)
     best = vectors[:5] @ vectors.T
     assert np.array_equal(found[:, 0], ids[best.argmax(axis=1)])
@@ -51,11 +49,26 @@ def test_a_shard_is_read_back_and_searched(tmp_path: Path) -> None:
     assert np.array_equal(index.reconstruct(int(ids[7])), vectors[7])
 
 
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc to count open files")
+def test_thousands_of_shards_hold_no_file_open(tmp_path: Path) -> None:
+    path = tmp_path / "1.faiss"
+    ids, vectors = _shard(path, 9, 4)
+    before = _open_files()
+    held = [open_shard(path, rows=9, dim=4) for _ in range(300)]
+    assert _open_files() == before
+    assert np.array_equal(held[-1].rows(ids), vectors)
+
+
 def test_an_empty_shard_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "background.faiss"
     _shard(path, 0, 6)
     shard = open_shard(path, rows=0, dim=6)
-    assert shard.vectors.shape == (0, 6)
+    assert shard.at(slice(None)).shape == (0, 6)
+    assert len(shard) == 0
     assert shard.rows(np.empty(0, np.int64)).shape == (0, 6)
 
 
@@ -69,7 +82,7 @@ def test_every_changed_byte_of_the_lengths_is_refused(tmp_path: Path) -> None:
             if value != good[position]:
                 path.write_bytes(good[:position] + bytes([value]) + good[position + 1 :])
                 with pytest.raises(BadIndex):
-                    load_faiss(path, rows=3, dim=2)
+                    open_shard(path, rows=3, dim=2)
 
 
 def test_huge_claims_are_refused_before_anything_is_allocated(tmp_path: Path) -> None:
@@ -88,19 +101,19 @@ def test_no_bytes_crash_the_reader(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "1.faiss"
     path.write_bytes(data)
     with pytest.raises(BadIndex):
-        load_faiss(path, rows=3, dim=2)
+        open_shard(path, rows=3, dim=2)
 
 
 def test_ids_that_do_not_ascend_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "1.faiss"
-    with path.open("wb") as file:
-        write_shard(file, np.array([4, 2]), [np.ones((2, 3), np.float32)], 3)
+    write_shard(path, np.array([4, 2]), [np.ones((2, 3), np.float32)], 3)
     with pytest.raises(BadIndex, match="ascending"):
         open_shard(path, rows=2, dim=3)
 
 
-def test_the_writer_checks_what_it_is_given() -> None:
+def test_the_writer_checks_what_it_is_given(tmp_path: Path) -> None:
+    path = tmp_path / "1.faiss"
     with pytest.raises(ValueError, match="expected 2 vectors, found 1"):
-        write_shard(io.BytesIO(), np.array([1, 2]), [np.ones((1, 3), np.float32)], 3)
+        write_shard(path, np.array([1, 2]), [np.ones((1, 3), np.float32)], 3)
     with pytest.raises(ValueError, match=r"\(k, 3\)"):
-        write_shard(io.BytesIO(), np.array([1]), [np.ones((1, 4), np.float32)], 3)
+        write_shard(path, np.array([1]), [np.ones((1, 4), np.float32)], 3)

@@ -5,44 +5,49 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from dataclasses import replace
 from multiprocessing.context import BaseContext
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from healtheat.core.errors import BadIndex, InputError
-from healtheat.index import Index
-from healtheat.index.verdicts.log import HEAD_NAME, LOG_NAME, TORN_NAME, VerdictLog
+from healtheat.index import Index, NewVerdict
+from healtheat.index.verdicts.log import HEAD_NAME, LOG_NAME, TORN_NAME, Target, VerdictLog
 from tests.building.conftest import Build
 
-ABOUT = {"box_key": "k", "image": "images/사진 1.png", "line": 0, "class_id": 3, "issue": "mislabel"}
+ABOUT = Target("k", "images/사진 1.png", 0, 3)
 
 
-def _append(folder: Path, **more: object) -> None:
-    fields = {**ABOUT, "verdict": "ok", "who": "김약사", **more}
-    VerdictLog(folder).append(**fields)  # type: ignore[arg-type]
+def _append(folder: Path, **more: Any) -> None:
+    about = {name: more.pop(name) for name in ("image", "line") if name in more}
+    new: dict[str, Any] = {"issue": "mislabel", "verdict": "ok", "who": "김약사", "box_id": 0, **more}
+    VerdictLog(folder).append(NewVerdict(**new), replace(ABOUT, **about))
 
 
 def test_the_last_verdict_that_was_not_undone_counts(build_small: Build, index_path: Path) -> None:
     build_small()
     with Index.open(index_path) as index:
-        first = index.append_verdict(box_id=4, issue="mislabel", verdict="drop", who="a")
-        second = index.append_verdict(box_id=4, issue="mislabel", verdict="relabel", relabel_to=7, who="b")
-        index.append_verdict(box_id=4, issue="bad_box", verdict="ok", who="b")
+        first = index.judging.append(NewVerdict(box_id=4, issue="mislabel", verdict="drop", who="a"))
+        second = index.judging.append(
+            NewVerdict(box_id=4, issue="mislabel", verdict="relabel", relabel_to=7, who="b")
+        )
+        index.judging.append(NewVerdict(box_id=4, issue="bad_box", verdict="ok", who="b"))
 
         def current() -> dict[str, tuple[str, int | None]]:
             rows = index.sql("SELECT issue, verdict, relabel_to FROM current_verdicts WHERE box_id = 4")
             return {row["issue"]: (row["verdict"], row["relabel_to"]) for row in rows.to_pylist()}
 
         assert current() == {"mislabel": ("relabel", 7), "bad_box": ("ok", None)}
-        index.undo_verdict(second.seq, "b")
+        index.judging.undo(second.seq, "b")
         assert current() == {"mislabel": ("drop", None), "bad_box": ("ok", None)}
-        index.undo_verdict(first.seq, "a")
+        index.judging.undo(first.seq, "a")
         assert current() == {"bad_box": ("ok", None)}
         with pytest.raises(InputError, match="no verdict 1"):
-            index.undo_verdict(first.seq, "a")
+            index.judging.undo(first.seq, "a")
         table = index.verdicts().to_pylist()
     assert [row["undone"] for row in table] == [True, True, False]
     assert [row["seq"] for row in table] == [1, 2, 3]
@@ -59,8 +64,10 @@ def test_verdicts_survive_building_again_and_a_changed_box_asks_again(
         image_id = int(images.image_id[images.path == "train/images/사진 02.png"][0])
         mine = boxes.box_id[boxes.image_id == image_id]
         for box_id in mine:
-            index.append_verdict(box_id=int(box_id), issue="mislabel", verdict="ok", who="a")
-        index.append_verdict(image_id=image_id, class_id=12, issue="missing_box", verdict="unsure", who="a")
+            index.judging.append(NewVerdict(box_id=int(box_id), issue="mislabel", verdict="ok", who="a"))
+        index.judging.append(
+            NewVerdict(image_id=image_id, class_id=12, issue="missing_box", verdict="unsure", who="a")
+        )
     # The first line goes away, the second moves, the third stays; the photo comes later than before.
     lines = label.read_bytes().splitlines(keepends=True)
     label.write_bytes(lines[1].replace(b" 0.3", b" 0.30", 1).replace(b"0.225", b"0.226") + lines[2])
@@ -85,7 +92,7 @@ def test_verdicts_survive_building_again_and_a_changed_box_asks_again(
 def test_a_changed_class_id_asks_again(build_small: Build, index_path: Path, data: Path) -> None:
     build_small()
     with Index.open(index_path) as index:
-        index.append_verdict(box_id=0, issue="mislabel", verdict="ok", who="a")
+        index.judging.append(NewVerdict(box_id=0, issue="mislabel", verdict="ok", who="a"))
         image = index.images().path[index.boxes().image_id[0]]
     label = data.parent / image.replace("images", "labels").replace(".png", ".txt")
     text = label.read_bytes()
@@ -109,17 +116,17 @@ def test_of_one_photo_in_two_folders_only_the_copy_it_was_said_of(
         ).to_pylist()
         assert len(rows) == 2
         there = next(row["box_id"] for row in rows if row["path"].startswith("valid"))
-        index.append_verdict(box_id=there, issue="duplicate", verdict="drop", who="a")
+        index.judging.append(NewVerdict(box_id=there, issue="duplicate", verdict="drop", who="a"))
         assert index.sql("SELECT box_id FROM current_verdicts")["box_id"].to_pylist() == [there]
 
 
 def test_another_process_sees_what_was_decided(build_small: Build, index_path: Path) -> None:
     build_small()
     with Index.open(index_path) as one, Index.open(index_path) as other:
-        one.append_verdict(box_id=0, issue="mislabel", verdict="ok", who="a")
+        one.judging.append(NewVerdict(box_id=0, issue="mislabel", verdict="ok", who="a"))
         assert len(other.verdicts()) == 1
-        other.append_verdict(box_id=1, issue="mislabel", verdict="drop", who="b")
-        one.append_verdict(box_id=2, issue="mislabel", verdict="unsure", who="a")
+        other.judging.append(NewVerdict(box_id=1, issue="mislabel", verdict="drop", who="b"))
+        one.judging.append(NewVerdict(box_id=2, issue="mislabel", verdict="unsure", who="a"))
         assert one.verdicts()["who"].to_pylist() == ["a", "b", "a"]
 
 
@@ -129,7 +136,7 @@ def test_many_threads_append_without_losing_any(build_small: Build, index_path: 
 
         def judge(name: str) -> None:
             for box_id in range(5):
-                index.append_verdict(box_id=box_id, issue="mislabel", verdict="ok", who=name)
+                index.judging.append(NewVerdict(box_id=box_id, issue="mislabel", verdict="ok", who=name))
 
         threads = [threading.Thread(target=judge, args=(f"t{i}",)) for i in range(4)]
         for thread in threads:
@@ -148,6 +155,7 @@ def test_many_threads_append_without_losing_any(build_small: Build, index_path: 
         ({"verdict": "relabel"}, "class id"),
         ({"verdict": "ok", "relabel_to": 3}, "class id"),
         ({"verdict": "relabel", "relabel_to": -1}, "class id"),
+        ({"verdict": "relabel", "relabel_to": 3, "box_id": -1}, "whole image"),
         ({"who": ""}, "who decided"),
         ({"who": "a\nb"}, "who decided"),
         ({"who": "x" * 201}, "who decided"),
@@ -228,7 +236,7 @@ def _judge_until_killed(folder: str, told: str) -> None:
     log = VerdictLog(Path(folder))
     with Path(told).open("ab", buffering=0) as saved:
         while True:
-            log.append(**{**ABOUT, "verdict": "ok", "who": "a"})  # type: ignore[arg-type]
+            log.append(NewVerdict("mislabel", "ok", "a", box_id=0), ABOUT)
             saved.write(b".")
 
 

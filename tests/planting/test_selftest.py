@@ -12,9 +12,9 @@ from healtheat.core.errors import InputError
 from healtheat.planting import KINDS, selftest
 from healtheat.planting.plant import WHOLE_SIDE, Planting
 from healtheat.signals import Samples, Scores, Signal
-from healtheat.signals.base import MEASURES
 from healtheat.signals.evidence.trust import trust
 from healtheat.signals.geometry import Geometry
+from healtheat.signals.samples import MEASURES
 
 SETUP = "_0_2_0_2_70_000_200"
 NAMES = [kind.name for kind in KINDS]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from healtheat.cli import run
-from healtheat.index import Index
+from healtheat.index import Index, NewVerdict
 from healtheat.reporting import collect, write_report
 from healtheat.reporting import page as report_page
 from healtheat.reporting import worst as report_worst
@@ -68,8 +68,10 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
             rows["box_id"].to_pylist(), ("drop", "relabel", "ok", "unsure"), strict=False
         ):
             more = {"relabel_to": 7} if verdict == "relabel" else {}
-            index.append_verdict(
-                issue="mislabel", verdict=verdict, who="김약사 <b>", box_id=box_id, image_id=None, **more
+            index.judging.append(
+                NewVerdict(
+                    issue="mislabel", verdict=verdict, who="김약사 <b>", box_id=box_id, image_id=None, **more
+                )
             )
     return path
 

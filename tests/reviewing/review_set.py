@@ -11,7 +11,8 @@ import numpy as np
 
 from healtheat.building.build import build
 from healtheat.core.boxes import NO_CLASS
-from healtheat.signals.base import Samples, Scores, Signal
+from healtheat.signals.base import Scores, Signal
+from healtheat.signals.samples import Samples
 from healtheat.sources.yolo.source import YoloSource
 from tests.index.small_set import NAMES, FakeEncoder, write_set
 
@@ -50,6 +51,7 @@ class Planned(Signal):
                 raw=bad,
                 score=bad,
                 reason=["odd"] * n,
+                twin_box_id=[int(ids[0])] * n,
                 evidence=[{"box_id": int(ids[0])}] * n,
             ),
             Scores.of_images(
@@ -58,7 +60,7 @@ class Planned(Signal):
                 image_id=[0, 0, 1],
                 score=[0.9, 0.8, 0.7],
                 reason=["missing"] * 3,
-                evidence=[{"line": -1, "class_id": c} for c in (7, 12, 12)],
+                class_id=[7, 12, 12],
             ),
             Scores.of_images(
                 self,
@@ -66,7 +68,8 @@ class Planned(Signal):
                 image_id=[2, -1],
                 score=[1.0, 1.0],
                 reason=["line 3 is odd", "a file"],
-                evidence=[{"file": "a.txt", "line": 2}, {"file": "b.txt", "line": -1}],
+                line=[2, -1],
+                evidence=[{"file": "a.txt"}, {"file": "b.txt"}],
             ),
         ]
 

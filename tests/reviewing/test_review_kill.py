@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from healtheat.index import Index
+from healtheat.index import Index, NewVerdict
 from tests.reviewing.conftest import ROOT
 
 KILLS = 20
@@ -98,5 +98,5 @@ def test_no_saved_verdict_is_lost(servers: subprocess.Popen[str], index_path: Pa
     with Index.open(index_path) as index:
         # The next verdict sets an unfinished last line aside; after it nothing at all is wrong.
         box_id, issue = next(iter(ids.values()))
-        index.append_verdict(box_id=box_id, issue=issue, verdict="ok", who="test")
+        index.judging.append(NewVerdict(box_id=box_id, issue=issue, verdict="ok", who="test"))
         assert not index.verify()

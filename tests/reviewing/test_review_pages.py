@@ -141,14 +141,14 @@ def test_a_finding_about_a_photo_says_what_the_keys_do(
 
 def test_a_verdict_sent_again_is_written_once(client: TestClient, undecided: Review) -> None:
     data = {"finding_id": str(first(undecided)), "verdict": "drop", "build": undecided.build}
-    before = undecided.index.verdict_lines
+    before = undecided.index.judging.lines
     for _ in range(3):
         answer = client.post("/verdict", data={**data, "again": "1"}, headers=JSON)
         assert answer.json()["saved"]
-    assert undecided.index.verdict_lines == before + 1
+    assert undecided.index.judging.lines == before + 1
     client.post("/verdict", data={**data, "verdict": "ok"}, headers=JSON)
     assert client.post("/verdict", data={**data, "again": "1"}, headers=JSON).json()["saved"]
-    assert undecided.index.verdict_lines == before + 3, "another one stood"
+    assert undecided.index.judging.lines == before + 3, "another one stood"
 
 
 def test_a_verdict_on_another_build_is_refused(client: TestClient, undecided: Review) -> None:

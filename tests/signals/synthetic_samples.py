@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from healtheat.signals import Samples
-from healtheat.signals.base import MEASURES
+from healtheat.signals.samples import MEASURES
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

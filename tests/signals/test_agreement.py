@@ -33,7 +33,7 @@ def answers(data: Made) -> dict[str, Scores]:
 def found(data: Made, issue: str) -> list[dict[str, object]]:
     scores, runs = run_signals(data.samples, [Agreement(str(data.folder))])
     assert runs["error"].to_pylist() == [None]
-    rows = [row for row in find(scores, data.samples).to_pylist() if row["issue"] == issue]
+    rows = [row for row in find(scores).to_pylist() if row["issue"] == issue]
     return sorted(rows, key=lambda row: -row["score"])
 
 
@@ -68,18 +68,18 @@ def test_planted_errors_are_flagged_at_their_line(
 def test_nothing_is_flagged_where_nothing_is_wrong(tmp_path: Path) -> None:
     data = made(tmp_path / "p", rate=0.0, seed=5)
     scores, _ = run_signals(data.samples, [Agreement(str(data.folder))])
-    rows = find(scores, data.samples).to_pylist()
+    rows = find(scores).to_pylist()
     assert sum(row["flagged"] for row in rows) <= 0.004 * len(data.samples)
 
 
 def test_an_overlooked_box_says_where_it_is(data: Made, answers: dict[str, Scores]) -> None:
     missing = answers["missing_box"]
     best = int(np.argmax(missing.score))
-    about = missing.evidence[best]
-    assert about["line"] == -1 and about["class_id"] in CLASS_IDS and 0 < about["confidence"] <= 1
+    assert missing.line[best] == -1 and missing.class_id[best] in CLASS_IDS
+    assert 0 < missing.evidence[best]["confidence"] <= 1
     name = f"{missing.image_id[best]:06d}.txt"
     lines = (data.folder / name).read_text(encoding="utf-8").splitlines()
-    assert [about["class_id"], *about["xywhn"]] in [
+    assert [missing.class_id[best], *missing.place[best]] in [
         [int(line.split()[0]), *map(float, line.split()[1:5])] for line in lines
     ]
     assert "where no box is" in missing.reason[best]
@@ -198,7 +198,7 @@ def test_one_finding_for_a_box_that_two_signals_doubt(tmp_path: Path) -> None:
         (tmp_path / f"{photo:06d}.txt").write_text("".join(lines), encoding="utf-8")
     scores, runs = run_signals(samples, [Label(), Agreement(str(tmp_path))])
     assert runs["error"].to_pylist() == [None, None]
-    rows = [r for r in find(scores, samples).to_pylist() if r["issue"] == "mislabel"]
+    rows = [r for r in find(scores).to_pylist() if r["issue"] == "mislabel"]
     assert [r["box_id"] for r in rows] == list(range(120))
     each = [r for r in scores.to_pylist() if r["box_id"] == 0 and r["issue"] == "mislabel"]
     assert {r["signal"] for r in each} == {"label", "agreement"}

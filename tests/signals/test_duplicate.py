@@ -12,8 +12,8 @@ from synthetic_samples import unit
 
 from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.signals import Samples
-from healtheat.signals.base import MEASURES
 from healtheat.signals.duplicate import Duplicate, hamming
+from healtheat.signals.samples import MEASURES
 from healtheat.signals.unreadable import Unreadable
 
 
@@ -29,6 +29,7 @@ def test_the_same_pill_boxed_twice() -> None:
     (answer,) = Duplicate().measure(samples)
     assert (answer.score[:2] > 0.75).all() and answer.score[2:].max() == 0
     assert "labelled class 5" in answer.reason[0]
+    assert answer.twin_box_id.tolist() == [1, 0, -1, -1]
     assert answer.evidence[0] == {"box_id": 1, "class_id": 5, "measured": pytest.approx(0.9048, abs=1e-3)}
 
 

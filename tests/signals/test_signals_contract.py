@@ -10,12 +10,13 @@ import pytest
 from synthetic_samples import clusters
 
 from healtheat.core.boxes import Problem, ProblemCode
+from healtheat.core.issues import ISSUES
 from healtheat.embedding import QUESTIONS
 from healtheat.findings.flag import FINDINGS_SCHEMA, find
 from healtheat.findings.run import run_signals
 from healtheat.signals import SIGNALS, Samples, Signal
-from healtheat.signals.base import ISSUES, MEASURES
 from healtheat.signals.geometry import Geometry
+from healtheat.signals.samples import MEASURES
 
 IDS = [signal.name for signal in SIGNALS]
 
@@ -104,7 +105,7 @@ def test_all_together(case: str) -> None:
     samples = CASES[case]()
     scores, runs = run_signals(samples, SIGNALS)
     assert runs["status"].to_pylist() == ["ok"] * len(SIGNALS), runs["error"].to_pylist()
-    findings = find(scores, samples)
+    findings = find(scores)
     assert findings.schema == FINDINGS_SCHEMA
     pairs = list(zip(findings["box_id"].to_pylist(), findings["issue"].to_pylist(), strict=True))
     assert len(set(pairs)) == len(pairs)
@@ -112,7 +113,7 @@ def test_all_together(case: str) -> None:
 
 def test_class_ids_and_lines_come_through_unchanged() -> None:
     samples = clusters(class_ids=[0, 7, 1_000_003])
-    findings = find(run_signals(samples, SIGNALS)[0], samples).to_pylist()
+    findings = find(run_signals(samples, SIGNALS)[0]).to_pylist()
     for row in findings:
         assert row["class_id"] == samples.boxes.class_id[row["box_id"]]
         assert row["line"] == samples.boxes.line[row["box_id"]]
@@ -134,6 +135,7 @@ def test_a_crash_is_recorded_and_the_rest_goes_on() -> None:
     scores, runs = run_signals(clusters(), [Crashing(), Geometry()])
     assert runs["status"].to_pylist() == ["crashed", "ok"]
     assert runs["error"].to_pylist()[0] == "RuntimeError: on purpose"
+    assert runs["fault"].to_pylist() == ["crash", None]
     assert set(scores["signal"].to_pylist()) == {"geometry"}
 
 
@@ -148,12 +150,10 @@ def test_problems_end_in_the_queue() -> None:
             Problem(ProblemCode.UNREADABLE_IMAGE, "b.jpg", None, "truncated", "images/000001.jpg"),
         ],
     )
-    rows = [
-        r for r in find(run_signals(samples, SIGNALS)[0], samples).to_pylist() if r["issue"] == "unreadable"
-    ]
-    assert [(r["line"], r["image_id"], r["box_id"], r["flagged"]) for r in rows] == [
-        (3, -1, -1, True),
-        (-1, 1, -1, True),
+    rows = [r for r in find(run_signals(samples, SIGNALS)[0]).to_pylist() if r["issue"] == "unreadable"]
+    assert [(r["kind"], r["line"], r["image_id"], r["box_id"], r["flagged"]) for r in rows] == [
+        ("line", 3, -1, -1, True),
+        ("image", -1, 1, -1, True),
     ]
     assert rows[0]["reason"] == "labels/a.txt:4: box outside [0, 1]"
 

@@ -15,11 +15,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from healtheat.core.atomic import canonical_json, sync_folder, write_file
+from healtheat.core.boxes import NO_CLASS
 from healtheat.core.errors import BadIndex, InputError
 from healtheat.index.lock import verdict_lock
 
@@ -27,8 +28,7 @@ LOG_NAME = "verdicts.jsonl"
 HEAD_NAME = "verdicts.head.json"
 TORN_NAME = "verdicts.torn"
 MAX_WHO = 200  # characters of who decided
-Decision = Literal["ok", "drop", "relabel", "unsure"]
-DECISIONS: tuple[str, ...] = get_args(Decision)
+DECISIONS = ("ok", "drop", "relabel", "unsure")
 
 _START = "0" * 32
 _MAX_LINE_BYTES = 64 << 10
@@ -37,11 +37,44 @@ _BEFORE_CHECK, _AFTER_CHECK = b'{"check":"', b'",'
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """One line of the log. `undoes` is the `seq` of the verdict this line takes back, None for a decision.
+class NewVerdict:
+    """What a person decides about one box, or, with `box_id` -1, about a finding on an image.
 
-    `box_key` decides what the verdict is about; `image`, `line` and `class_id` say where it was seen.
+    `verdict` is one of DECISIONS; `relabel_to` is the class id a box should have (advice, for relabel only).
+    Raises InputError for a senseless one.
     """
+
+    issue: str
+    verdict: str
+    who: str
+    box_id: int = -1
+    image_id: int | None = None  # with box_id -1: the image
+    class_id: int = NO_CLASS  # with box_id -1: the class that the finding is about
+    relabel_to: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.verdict not in DECISIONS:
+            raise InputError(f"verdict {self.verdict!r}: choose from {', '.join(DECISIONS)}")
+        if (self.verdict == "relabel") != (self.relabel_to is not None) or (self.relabel_to or 0) < 0:
+            raise InputError("relabel needs the class id it should be, and no other verdict has one")
+        if self.verdict == "relabel" and self.box_id < 0:
+            raise InputError("relabel: this is about a whole image, no box could get another class")
+        check_who(self.who)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a verdict is about, as the log says it: `box_key` decides, the rest says where it was seen."""
+
+    box_key: str
+    image: str
+    line: int  # -1 for a whole image
+    class_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One line of the log. `undoes` is the `seq` of the verdict this line takes back, None for a decision."""
 
     seq: int
     at: str  # UTC, ISO 8601
@@ -106,29 +139,14 @@ class VerdictLog:
             self._check_head(*head)
         return len(self._verdicts) > before
 
-    def append(
-        self,
-        *,
-        box_key: str,
-        image: str,
-        line: int,
-        class_id: int,
-        issue: str,
-        verdict: str,
-        who: str,
-        relabel_to: int | None = None,
-    ) -> Verdict:
-        """Write one decision; it is on the disk when this returns. Raises InputError for a senseless one."""
-        if verdict not in DECISIONS:
-            raise InputError(f"verdict {verdict!r}: choose from {', '.join(DECISIONS)}")
-        if (verdict == "relabel") != (relabel_to is not None) or (relabel_to is not None and relabel_to < 0):
-            raise InputError("relabel needs the class id it should be, and no other verdict has one")
-        fields = {"box_key": box_key, "image": image, "line": int(line), "class_id": int(class_id)}
-        decided = {**fields, "issue": issue, "verdict": verdict, "relabel_to": relabel_to, "undoes": None}
-        return self._write(lambda: decided, who)
+    def append(self, new: NewVerdict, about: Target) -> Verdict:
+        """Write one decision; it is on the disk when this returns. Raises InputError for one too long."""
+        decided = {"issue": new.issue, "verdict": new.verdict, "relabel_to": new.relabel_to}
+        return self._write(lambda: {**asdict(about), **decided, "undoes": None}, new.who)
 
     def undo(self, seq: int, who: str) -> Verdict:
         """Take back the verdict numbered `seq`, by a new line. Raises InputError if there is none."""
+        check_who(who)
         return self._write(lambda: self._undoing(seq), who)
 
     def _undoing(self, seq: int) -> dict[str, Any]:
@@ -139,8 +157,6 @@ class VerdictLog:
         return {**fields, "undoes": seq}
 
     def _write(self, fields: Callable[[], dict[str, Any]], who: str) -> Verdict:
-        if not who or len(who) > MAX_WHO or not who.isprintable():
-            raise InputError(f"who decided? give a name of at most {MAX_WHO} printable characters")
         with verdict_lock(self._folder):
             self.refresh()
             self._set_aside()
@@ -210,6 +226,12 @@ class VerdictLog:
 
     def _damage(self, what: str) -> BadIndex:
         return BadIndex(f"{self._path}:{len(self._verdicts) + 1}: {what}; restore the file from a copy")
+
+
+def check_who(who: str) -> None:
+    """Raises InputError for what is no name."""
+    if not who or len(who) > MAX_WHO or not who.isprintable():
+        raise InputError(f"who decided? give a name of at most {MAX_WHO} printable characters")
 
 
 def _encode(entry: Verdict, previous: str) -> bytes:

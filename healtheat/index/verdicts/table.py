@@ -1,4 +1,4 @@
-"""The verdict log as a table, with each verdict tied to the box or photo it is about today."""
+"""The verdict log as a table, with each verdict tied to the box or image it is about today."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from healtheat.core.boxes import Boxes, Images
-from healtheat.index.keys import box_key, photo_key
-from healtheat.index.verdicts.log import Verdict
+from healtheat.core.boxes import Boxes, Images, rows_of
+from healtheat.index.keys import box_key, whole_image_key
+from healtheat.index.verdicts.log import NewVerdict, Target, Verdict
 
 VERDICTS_SCHEMA = pa.schema(
     [
@@ -18,7 +19,7 @@ VERDICTS_SCHEMA = pa.schema(
         ("at", pa.string()),
         ("who", pa.string()),
         ("box_key", pa.string()),
-        ("box_id", pa.int64()),  # -1 for a whole photo; NULL where it is not in the index (any more)
+        ("box_id", pa.int64()),  # -1 for a whole image; NULL where it is not in the index (any more)
         ("image_id", pa.int64()),  # NULL likewise
         ("image", pa.string()),
         ("line", pa.int64()),
@@ -42,50 +43,67 @@ class Targets:
     def __init__(self, boxes: Boxes, images: Images) -> None:
         self._boxes = boxes
         self._images = images
-        self._photo_keys: dict[int, dict[str, list[int]]] = {}
+        self._first_images: dict[int, dict[str, int]] = {}  # class id → key → row
+
+    def of(self, new: NewVerdict) -> Target:
+        """What a new verdict is about. Raises KeyError for a box or image that is not here."""
+        if new.box_id < 0:
+            row = _row(self._images.image_id, new.image_id, "image")
+            return Target(self._image_key(row, new.class_id), str(self._images.path[row]), -1, new.class_id)
+        row = _row(self._boxes.box_id, new.box_id, "box")
+        path = str(self._images.path[self._image_row[row]])
+        return Target(self._box_key(row), path, int(self._boxes.line[row]), int(self._boxes.class_id[row]))
 
     def find(self, verdict: Verdict) -> tuple[int | None, int | None]:
-        """(box_id, image_id); (-1, image_id) for a whole photo; (None, None) if it is not here."""
-        if verdict.line < 0:
-            rows = self._photos(verdict.class_id).get(verdict.box_key, [])
-            row = self._same_path(rows, rows, verdict.image)
-            return (None, None) if row is None else (-1, int(self._images.image_id[row]))
-        rows = self._box_rows.get(verdict.box_key, [])
-        row = self._same_path(rows, [int(self._image_row[r]) for r in rows], verdict.image)
-        if row is None:
-            return None, None
-        return int(self._boxes.box_id[row]), int(self._boxes.image_id[row])
+        """(box_id, image_id); (-1, image_id) for a whole image; (None, None) if it is not here.
 
-    def box_key(self, row: int) -> str:
-        """The key of the box in row `row`."""
+        The same image may lie in two folders: the verdict is about the copy it was given on, or else about
+        the first.
+        """
+        there = self._row_of_path.get(verdict.image)
+        if verdict.line < 0:
+            key = None if there is None else self._image_key(there, verdict.class_id)
+            row = there if key == verdict.box_key else self._first_image(verdict)
+            return (None, None) if row is None else (-1, int(self._images.image_id[row]))
+        near = [] if there is None else self._rows_by_image[there]
+        row = next((r for r in near if self._box_key(r) == verdict.box_key), None)
+        row = self._first_box.get(verdict.box_key) if row is None else row
+        return (None, None) if row is None else (int(self._boxes.box_id[row]), int(self._boxes.image_id[row]))
+
+    def _box_key(self, row: int) -> str:
         sha256 = str(self._images.sha256[self._image_row[row]])
         return box_key(sha256, self._boxes.xywhn[row], int(self._boxes.class_id[row]))
 
-    def _same_path(self, rows: list[int], image_rows: list[int], path: str) -> int | None:
-        # The same photo may lie in two folders: the verdict is about the copy it was given on.
-        for row, image_row in zip(rows, image_rows, strict=True):
-            if self._images.path[image_row] == path:
-                return row
-        return rows[0] if rows else None
+    def _image_key(self, row: int, class_id: int) -> str:
+        return whole_image_key(str(self._images.sha256[row]), str(self._images.path[row]), class_id)
 
     @cached_property
-    def _image_row(self) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-        return np.searchsorted(self._images.image_id, self._boxes.image_id)
+    def _image_row(self) -> NDArray[np.int64]:
+        return np.searchsorted(self._images.image_id, self._boxes.image_id).astype(np.int64)
 
     @cached_property
-    def _box_rows(self) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = {}
+    def _row_of_path(self) -> dict[str, int]:
+        return {str(path): row for row, path in enumerate(self._images.path)}
+
+    @cached_property
+    def _rows_by_image(self) -> list[list[int]]:
+        return [rows.tolist() for rows in rows_of(self._image_row, len(self._images))]
+
+    @cached_property
+    def _first_box(self) -> dict[str, int]:
+        """Needed only for what was renamed: it takes the hash of every box."""
+        found: dict[str, int] = {}
         for row in range(len(self._boxes)):
-            found.setdefault(self.box_key(row), []).append(row)
+            found.setdefault(self._box_key(row), row)
         return found
 
-    def _photos(self, class_id: int) -> dict[str, list[int]]:
-        if class_id not in self._photo_keys:
-            found: dict[str, list[int]] = {}
-            for row, (sha256, path) in enumerate(zip(self._images.sha256, self._images.path, strict=True)):
-                found.setdefault(photo_key(str(sha256), str(path), class_id), []).append(row)
-            self._photo_keys[class_id] = found
-        return self._photo_keys[class_id]
+    def _first_image(self, verdict: Verdict) -> int | None:
+        if verdict.class_id not in self._first_images:
+            found: dict[str, int] = {}
+            for row in range(len(self._images)):
+                found.setdefault(self._image_key(row, verdict.class_id), row)
+            self._first_images[verdict.class_id] = found
+        return self._first_images[verdict.class_id].get(verdict.box_key)
 
 
 def verdict_table(log: Sequence[Verdict], targets: Targets) -> pa.Table:
@@ -97,3 +115,11 @@ def verdict_table(log: Sequence[Verdict], targets: Targets) -> pa.Table:
             row = {name: getattr(verdict, name) for name in VERDICTS_SCHEMA.names if hasattr(verdict, name)}
             rows.append({**row, "box_id": box_id, "image_id": image_id, "undone": False})
     return pa.Table.from_pylist(rows, schema=VERDICTS_SCHEMA)
+
+
+def _row(ids: NDArray[np.int64], wanted: int | None, what: str) -> int:
+    """Row of `wanted` among ascending `ids`."""
+    row = int(np.searchsorted(ids, -1 if wanted is None else wanted))
+    if row >= len(ids) or ids[row] != wanted:
+        raise KeyError(f"no {what} {wanted}")
+    return row

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from healtheat.core.boxes import NO_CLASS, Boxes, rows_of
 from healtheat.core.errors import InputError
-from healtheat.signals.base import Samples
 from healtheat.signals.detector.matching import match
 from healtheat.signals.detector.predictions import Joined, read
+from healtheat.signals.samples import Samples
 from healtheat.sources.label_set import broken_classes
 
 Floats = NDArray[np.float64]
@@ -26,6 +26,7 @@ class Seen:
     flaw: list[str | None]  # (n,) why "not predicted" says nothing about it
     iou: Floats  # (n,) with the matched prediction, NaN if none
     other: NDArray[np.int64]  # (n,) class predicted there, NO_CLASS if none
+    place: Floats  # (n, 4) xywhn predicted there, NaN if none
     sure: Floats  # (n,) how sure the detector is of that class
     confidence: Floats  # (n,) of that prediction
     best: Floats  # (n,) highest confidence of any prediction that touches the box
@@ -45,6 +46,7 @@ def compare(samples: Samples, folder: Path, joined: Joined) -> Seen:
         flaw=[None] * n,
         iou=np.full(n, np.nan),
         other=np.full(n, NO_CLASS, np.int64),
+        place=np.full((n, 4), np.nan),
         sure=np.zeros(n),
         confidence=np.zeros(n),
         best=np.zeros(n),
@@ -74,7 +76,11 @@ def compare(samples: Samples, folder: Path, joined: Joined) -> Seen:
             there.class_id[of],
             found.sure[of],
         )
-        seen.confidence[at], seen.best[rows] = there.confidence[of], found.best
+        seen.confidence[at], seen.place[at], seen.best[rows] = (
+            there.confidence[of],
+            there.xywhn[of],
+            found.best,
+        )
         for row in rows:
             seen.flaw[row] = said.flaw or None
         seen.predictions.append(there[found.kept].numbered(0, int(images.image_id[place])))

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.signals.base import Samples
 from healtheat.signals.evidence.classmodel import can_model, one_hot, visual_evidence, votes
 from healtheat.signals.evidence.context import missing_class, repetition
 from healtheat.signals.evidence.stack import fit_weights
+from healtheat.signals.samples import Samples
 
 Floats = NDArray[np.float64]
 ROUNDS = 4

@@ -15,9 +15,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from healtheat.index.search import Neighbours
-from healtheat.signals.base import Samples
 from healtheat.signals.evidence.components import whiten
 from healtheat.signals.evidence.stack import fit_weights, log_softmax
+from healtheat.signals.samples import Samples
 
 FOLDS = 5
 FLOOR = 1e-6  # probability below which a model is not believed

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from healtheat.signals.base import Samples
 from healtheat.signals.evidence.classmodel import class_log_probabilities
+from healtheat.signals.samples import Samples
 
 APART = 0.85  # pairwise agreement from which two classes count as told apart; a coin has 0.5
 FEWEST_SOURCES = 3  # of a class; below, nothing is said

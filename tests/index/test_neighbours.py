@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from healtheat.index import search as neighbours
-from healtheat.index.search import search
+from healtheat.index import search as module
+from healtheat.index.search import neighbours
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -37,8 +37,8 @@ def test_exact_search_is_the_loop(
     data: tuple[np.ndarray, ...], block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vectors, group, code = data
-    monkeypatch.setattr(neighbours, "_BLOCK_VALUES", block)
-    found = search(vectors, group, code, k=7, k_near=4)
+    monkeypatch.setattr(module, "_BLOCK_VALUES", block)
+    found = neighbours(vectors, group, code, k=7, k_near=4)
     other, near = slow(vectors, group, 7, 4)
     assert found.other.tolist() == other
     assert found.near.tolist() == near
@@ -48,7 +48,7 @@ def test_exact_search_is_the_loop(
 
 def test_probing_every_shard_is_exact(data: tuple[np.ndarray, ...]) -> None:
     vectors, group, code = data
-    found = search(vectors, group, code, k=7, k_near=4, exact_rows=0, probes=6)
+    found = neighbours(vectors, group, code, k=7, k_near=4, exact_rows=0, probes=6)
     other, near = slow(vectors, group, 7, 4)
     assert found.other.tolist() == other
     assert found.near.tolist() == near
@@ -56,32 +56,32 @@ def test_probing_every_shard_is_exact(data: tuple[np.ndarray, ...]) -> None:
 
 def test_probing_few_shards_searches_the_own_one_and_finds_most(data: tuple[np.ndarray, ...]) -> None:
     vectors, group, code = data
-    found = search(vectors, group, code, k=5, exact_rows=0, probes=2)
+    found = neighbours(vectors, group, code, k=5, exact_rows=0, probes=2)
     for row in range(len(vectors)):
         own = [j for j in np.flatnonzero(code == code[row]) if group[j] != group[row]]
         best = max(own, key=lambda j: float(vectors[row] @ vectors[j]))
         worst = found.other_similarity[row].min()
         assert best in found.other[row] or float(vectors[row] @ vectors[best]) <= worst + 1e-6
-    exact = search(vectors, group, code, k=5)
+    exact = neighbours(vectors, group, code, k=5)
     shared = [len(set(a) & set(b)) / 5 for a, b in zip(found.other, exact.other, strict=True)]
     assert np.mean(shared) > 0.7
 
 
 def test_self_hits_are_dropped_by_row_not_by_similarity() -> None:
     vectors = np.tile(np.array([[1.0, 0.0]], np.float32), (4, 1))
-    found = search(vectors, np.arange(4, dtype=np.int32), np.zeros(4, np.int64), k=3, k_near=3)
+    found = neighbours(vectors, np.arange(4, dtype=np.int32), np.zeros(4, np.int64), k=3, k_near=3)
     for row in range(4):
         assert sorted(found.near[row]) == sorted(set(range(4)) - {row})
 
 
 def test_too_few_boxes_leave_empty_places() -> None:
     vectors = unit(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]))
-    found = search(vectors, np.array([0, 0, 1], np.int32), np.zeros(3, np.int64), k=4, k_near=4)
+    found = neighbours(vectors, np.array([0, 0, 1], np.int32), np.zeros(3, np.int64), k=4, k_near=4)
     assert found.other.tolist() == [[2, -1, -1, -1], [2, -1, -1, -1], [1, 0, -1, -1]]
     assert found.near.tolist() == [[1, 2, -1, -1], [0, 2, -1, -1], [1, 0, -1, -1]] or found.near[1, 2] == -1
     assert (found.other_similarity[found.other < 0] == -1).all()
 
 
 def test_nothing_at_all() -> None:
-    found = search(np.zeros((0, 3), np.float32), np.zeros(0, np.int32), np.zeros(0, np.int64))
+    found = neighbours(np.zeros((0, 3), np.float32), np.zeros(0, np.int32), np.zeros(0, np.int64))
     assert found.other.shape == (0, 30)
