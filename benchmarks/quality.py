@@ -31,7 +31,8 @@ from benchmarks.peers import PEERS
 from healtheat.building.build import build
 from healtheat.core.atomic import write_file
 from healtheat.embedding import DEFAULT, load_encoder
-from healtheat.findings.query import Filters, query
+from healtheat.findings.filters import Filters
+from healtheat.findings.query import query
 from healtheat.index import Index
 from healtheat.signals import SIGNALS, Samples, samples_from
 from healtheat.sources import open_source

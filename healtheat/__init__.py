@@ -35,7 +35,7 @@ if _TYPE_CHECKING:
         verify,
     )
     from healtheat.core.errors import HealtheatError
-    from healtheat.findings.query import Filters
+    from healtheat.findings.filters import Filters
     from healtheat.index import Index
 
 __all__ = [

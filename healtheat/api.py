@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from healtheat.cleanup.rollback import RolledBack
     from healtheat.drawing.run import DemoReport
     from healtheat.embedding import Encoder
-    from healtheat.findings.query import Filters
+    from healtheat.findings.filters import ClassWords, Filters, Words
     from healtheat.findings.score import ScoreReport
-    from healtheat.findings.words import ClassWords, Words
     from healtheat.guarding import Guarded
     from healtheat.index.locate import IndexLike
     from healtheat.index.verify import VerifyReport
@@ -317,7 +316,7 @@ def selftest(
 
     Raises InputError, BadIndex, or EncoderError where new crops are wanted and the encoder cannot be had.
     """
-    from healtheat.findings.words import words
+    from healtheat.findings.filters import words
     from healtheat.index.locate import opened
     from healtheat.planting import selftest_index
 

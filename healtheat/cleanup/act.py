@@ -15,7 +15,7 @@ from healtheat.cleanup.rows import Drop
 from healtheat.cleanup.run import pending
 from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
-from healtheat.findings.query import Filters
+from healtheat.findings.filters import Filters
 from healtheat.index import Index
 
 

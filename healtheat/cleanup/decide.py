@@ -24,7 +24,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from healtheat.cleanup.rows import Drop, Goal, HeldBack, LeftOut, PlannedImage, Relabel
-from healtheat.findings.query import Catalog, Filters, query
+from healtheat.findings.filters import Findings, Filters
+from healtheat.findings.query import query
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,13 +43,13 @@ class Decisions:
     held_back: list[HeldBack]
 
 
-def asked_for(index: Catalog, filters: Filters, *, flagged: bool) -> pa.Table:
+def asked_for(index: Findings, filters: Filters, *, flagged: bool) -> pa.Table:
     """The findings that cleaned labels act on: what people confirmed and, with `flagged`, what is flagged."""
     statuses = ("confirmed", "flagged") if flagged else ("confirmed",)
     return query(index, replace(filters, flagged_only=False, statuses=statuses), sort="box")
 
 
-def deciding(index: Catalog, filters: Filters) -> pa.Table:
+def deciding(index: Findings, filters: Filters) -> pa.Table:
     """The findings that lists to train on act on: those flagged and not called `ok` by a person, and those
     that a person wants dropped or relabelled, flagged or not. The other filters apply to both.
     """
@@ -71,7 +72,7 @@ def listable(path: str) -> bool:
 class Facts:
     """What the rules need to know of an index. `changed` are label files that changed since the build."""
 
-    def __init__(self, index: Catalog, *, changed: Collection[str], whole_images: bool) -> None:
+    def __init__(self, index: Findings, *, changed: Collection[str], whole_images: bool) -> None:
         self.names = index.names
         self.changed = frozenset(changed)
         self.whole_images = whole_images  # whether images can be left out: one label file each

@@ -19,7 +19,7 @@ from healtheat.cleanup.edits import without_annotations, without_lines
 from healtheat.cleanup.rows import Drop, Goal, HeldBack, LeftOut, PlannedImage, Relabel
 from healtheat.core.errors import InputError
 from healtheat.core.paths import is_file, is_folder, relative
-from healtheat.findings.query import Filters
+from healtheat.findings.filters import Filters
 from healtheat.index import Index
 from healtheat.index.target import Places
 from healtheat.sources.yolo.data_yaml import load_data_yaml

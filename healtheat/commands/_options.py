@@ -9,7 +9,7 @@ import typer
 
 from healtheat.commands._terminal import note
 from healtheat.core.issues import ISSUES
-from healtheat.findings.query import STATUSES, VERDICTS, Filters, class_ids
+from healtheat.findings.filters import STATUSES, VERDICTS, Filters, class_ids
 
 if TYPE_CHECKING:
     from healtheat.index import Index

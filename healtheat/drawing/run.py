@@ -15,7 +15,8 @@ from healtheat.drawing.make import DemoSet, make_demo
 from healtheat.drawing.sheet import contact_sheet
 from healtheat.embedding import Encoder
 from healtheat.exporting.run import export
-from healtheat.findings.query import Filters, query
+from healtheat.findings.filters import Filters
+from healtheat.findings.query import query
 from healtheat.index import Index
 from healtheat.index.target import Places
 from healtheat.sources import open_source

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from healtheat.core.progress import Progress, silent
-from healtheat.findings.query import LISTED, Catalog, Filters, query
+from healtheat.findings.filters import LISTED, Findings, Filters
+from healtheat.findings.query import query
 
 # What goes with a box, under these names, in every format.
 ATTRIBUTES = (
@@ -67,7 +68,7 @@ class HandImage:
     notes: Sequence[Mapping[str, Any]]
 
 
-class HandIndex(Catalog, Protocol):
+class HandIndex(Findings, Protocol):
     """What a hand-off needs of an index."""
 
     @property

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
 from healtheat.exporting.formats import Format, check_options, format_of
-from healtheat.findings.query import LISTED, STATUSES, Filters, query
+from healtheat.findings.filters import LISTED, STATUSES, Filters
+from healtheat.findings.query import query
 
 if TYPE_CHECKING:
     from healtheat.cleanup import Figures

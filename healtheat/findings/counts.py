@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, fields
 
 import pyarrow as pa
 
-from healtheat.findings.query import Catalog, Filters, count, unjudged
+from healtheat.findings.filters import Filters, Findings
+from healtheat.findings.query import count, unjudged
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +23,12 @@ class Counts:
     unjudged: int
 
     @classmethod
-    def of(cls, index: Catalog, filters: Filters) -> Counts:
+    def of(cls, index: Findings, filters: Filters) -> Counts:
         """The figures of `filters` over `index`."""
         return cls(
             found=count(index, filters),
             flagged=count(index, filters.only_flagged()),
-            unjudged=unjudged(index, filters.classes),
+            unjudged=unjudged(index, filters.class_ids),
         )
 
     def added_to(self, rows: pa.Table) -> pa.Table:

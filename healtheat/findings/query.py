@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from healtheat.core.errors import InputError
-from healtheat.core.issues import ISSUES
+from healtheat.findings.filters import Filters, Findings, conditions
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-VERDICTS: tuple[str, ...] = ("ok", "drop", "relabel", "unsure", "none")  # none: nobody decided yet
-
-# What a finding has come to: confirmed by a person (drop, relabel), cleared by a person (ok), flagged and not
-# decided (or unsure), or below the threshold of its issue and not decided.
-STATUSES: tuple[str, ...] = ("confirmed", "flagged", "cleared", "unflagged")
-LISTED: tuple[str, ...] = STATUSES[:3]  # what a cleanup list tells of
 
 _STATUS = """case when v.verdict in ('drop', 'relabel') then 'confirmed' when v.verdict = 'ok' then 'cleared'
     when f.flagged then 'flagged' else 'unflagged' end"""
@@ -65,62 +56,22 @@ SORTS: dict[str, str] = {
 }
 
 
-class Catalog(Protocol):
-    """What a query needs of an index."""
-
-    @property
-    def names(self) -> Mapping[int, str]: ...
-    def sql(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which findings to list. An empty tuple does not filter; several values of one filter mean "any of".
-
-    `images` are globs over the image path (`*` also crosses folders). With `flagged_only` false every
-    judged (box, issue) is a row; else those past the threshold of their issue, without what a person
-    called `ok`. `verdicts` picks by a person's decision instead: ok, drop, relabel, unsure, none. `statuses`
-    (of `STATUSES`) picks by what a finding has come to, flagged or not, whatever `flagged_only` says.
-    """
-
-    issues: Sequence[str] = ()
-    classes: Sequence[int] = ()
-    signals: Sequence[str] = ()
-    splits: Sequence[str] = ()
-    images: Sequence[str] = ()
-    min_score: float | None = None
-    flagged_only: bool = True
-    verdicts: Sequence[str] = ()
-    statuses: Sequence[str] = ()
-
-    def __post_init__(self) -> None:
-        for value in self.issues:
-            _known("issue", value, ISSUES)
-        for value in self.verdicts:
-            _known("verdict", value, VERDICTS)
-        for value in self.statuses:
-            _known("status", value, STATUSES)
-        if self.min_score is not None and not 0 <= self.min_score <= 1:
-            raise InputError(f"min_score {self.min_score}: scores lie in [0, 1]; give a value in it")
-
-    def only_flagged(self) -> Filters:
-        """The same filters, of flagged findings alone."""
-        return replace(self, flagged_only=True, statuses=())
-
-
 def query(
-    index: Catalog, filters: Filters | None = None, *, sort: str | None = None, limit: int | None = None
+    index: Findings, filters: Filters | None = None, *, sort: str | None = None, limit: int | None = None
 ) -> pa.Table:
     """Findings as a pyarrow table with the columns of `COLUMNS`, most suspicious first.
 
     `sort` is a key of `SORTS`; by default `score` where the filters name issues (one queue has one scale)
     and `suspicion`, the one ranking over all issues, elsewhere. `suggestion` is null where the finding
-    points to no class, `class_id` where it is about a whole photo or a line that holds no class. Raises
-    InputError for an unknown sort.
+    points to no class, `class_id` where it is about a whole image or a line that holds no class. Raises
+    InputError for an unknown sort, or a filter value that the index does not have.
     """
-    filters = filters or Filters()
-    order = SORTS[_known("sort", sort or ("score" if filters.issues else "suspicion"), SORTS)]
-    where, parameters = _where(filters)
+    filters = (filters or Filters()).of(index)
+    sort = sort or ("score" if filters.issues else "suspicion")
+    if sort not in SORTS:
+        raise InputError(f"no sort {sort!r}; choose from {', '.join(SORTS)}")
+    order = SORTS[sort]
+    where, parameters = conditions(filters, _WHERE)
     columns = ", ".join(f"{source} as {name}" for name, source in COLUMNS.items())
     text = f"select {columns} {_FROM} where {where} order by {order}"
     if limit is not None:
@@ -129,13 +80,13 @@ def query(
     return index.sql(text, parameters)
 
 
-def count(index: Catalog, filters: Filters) -> int:
+def count(index: Findings, filters: Filters) -> int:
     """How many findings pass the filters."""
-    where, parameters = _where(filters)
+    where, parameters = conditions(filters.of(index), _WHERE)
     return int(index.sql(f"select count(*) as n {_FROM} where {where}", parameters)["n"][0].as_py())
 
 
-def unjudged(index: Catalog, classes: Sequence[int] = ()) -> int:
+def unjudged(index: Findings, classes: Sequence[int] = ()) -> int:
     """How many boxes (of `classes`, all if empty) the label signal could not judge."""
     marks = ", ".join("?" * len(classes))
     return int(
@@ -145,24 +96,6 @@ def unjudged(index: Catalog, classes: Sequence[int] = ()) -> int:
             list(classes),
         )["n"][0].as_py()
     )
-
-
-def class_ids(names: Mapping[int, str], wanted: Sequence[str]) -> tuple[int, ...]:
-    """Class ids for what a person typed: an id or an exact name. Raises InputError with the nearest names."""
-    found: list[int] = []
-    for text in wanted:
-        by_name = [class_id for class_id, name in names.items() if name == text]
-        if text.isdecimal() and int(text) in names:
-            found.append(int(text))
-        elif by_name:
-            found.extend(by_name)
-        else:
-            known = [name for name in names.values() if name] or [str(i) for i in names]
-            close = difflib.get_close_matches(text, known, n=3, cutoff=0.4) or known[:3]
-            raise InputError(
-                f"no class {text!r} in this index; did you mean {', '.join(map(repr, close))}? (ids work too)"
-            )
-    return tuple(dict.fromkeys(found))
 
 
 _FROM = """
@@ -179,33 +112,14 @@ left join current_verdicts v on v.box_id = f.box_id and v.image_id = f.image_id
 """
 
 
-def _where(filters: Filters) -> tuple[str, list[Any]]:
-    terms: list[str] = []
-    parameters: list[Any] = []
-
-    def any_of(term: str, values: Sequence[Any]) -> None:
-        if values:
-            terms.append("(" + " or ".join([term] * len(values)) + ")")
-            parameters.extend(values)
-
-    any_of("f.issue = ?", filters.issues)
-    any_of("f.class_id = ?", filters.classes)
-    any_of("f.signal = ?", filters.signals)
-    any_of("i.split = ?", filters.splits)
-    any_of("i.path glob ?", filters.images)
-    any_of("coalesce(v.verdict, 'none') = ?", filters.verdicts)
-    if filters.min_score is not None:
-        terms.append("f.score >= ?")
-        parameters.append(filters.min_score)
-    any_of(f"{_STATUS} = ?", filters.statuses)
-    if filters.flagged_only and not filters.statuses:
-        terms.append("f.flagged")
-        if not filters.verdicts:
-            terms.append("v.verdict is distinct from 'ok'")
-    return " and ".join(terms) or "true", parameters
-
-
-def _known(what: str, value: str, known: Sequence[str] | Mapping[str, str]) -> str:
-    if value not in known:
-        raise InputError(f"no {what} {value!r}; choose from {', '.join(known)}")
-    return value
+_WHERE: Mapping[str, str] = {
+    "issue": "f.issue",
+    "class_id": "f.class_id",
+    "signal": "f.signal",
+    "split": "i.split",
+    "image": "i.path",
+    "score": "f.score",
+    "verdict": "v.verdict",
+    "status": _STATUS,
+    "flagged": "f.flagged",
+}

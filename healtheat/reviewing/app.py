@@ -16,7 +16,8 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from fastapi.staticfiles import StaticFiles
 
 from healtheat.core.errors import HealtheatError, InputError
-from healtheat.findings.query import Filters, class_ids, query
+from healtheat.findings.filters import Filters, class_ids
+from healtheat.findings.query import query
 from healtheat.reviewing.auth import CSRF_FIELD, CSRF_HEADER, HEADERS, TOKEN, Guard
 from healtheat.reviewing.map_routes import add_map
 from healtheat.reviewing.pages import STATIC, Pages

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 from urllib.parse import urlencode
 
 from healtheat.core.errors import InputError
 from healtheat.core.issues import ISSUES
+from healtheat.findings.filters import Filters, conditions
 from healtheat.view.areas import Area, area_text, inside_sql, read_area
 
 EVERY = "all"  # the queue of every issue, in the one ranking
@@ -93,33 +94,31 @@ class View:
         query = urlencode({**self.parameters(), **{k: str(v) for k, v in more.items() if v is not None}})
         return f"{path}?{query}" if query else path
 
+    def filters(self, *, flagged_only: bool = False) -> Filters:
+        """The same, as the command line and the functions know it; the area is not among it."""
+        return Filters(
+            issues=() if self.queue == EVERY else self.queue,
+            classes=() if self.class_id is None else self.class_id,
+            splits=self.split or (),
+            signals=self.signal or (),
+            min_score=self.min_score,
+            flagged_only=flagged_only,
+            verdicts=_STATE_VERDICTS.get(self.state, (self.state,)),
+        )
+
     def where(self) -> tuple[str, list[Any]]:
         """SQL condition over the table `work`, and its parameters."""
-        terms: list[str] = []
-        values: list[Any] = []
-        wanted: Sequence[tuple[str, Any]] = (
-            ("issue = ?", None if self.queue == EVERY else self.queue),
-            ("class_id = ?", self.class_id),
-            ("split = ?", self.split or None),
-            ("signal = ?", self.signal or None),
-            ("score >= ?", self.min_score),
-        )
-        for term, value in wanted:
-            if value is not None:
-                terms.append(term)
-                values.append(value)
-        if self.state == "open":
-            terms.append("verdict IS NULL")
-        elif self.state == "decided":
-            terms.append("verdict IS NOT NULL")
-        elif self.state != "any":
-            terms.append("verdict = ?")
-            values.append(self.state)
-        if self.area:
-            terms.append(inside_sql(self.area))
-        return " AND ".join(terms) or "true", values
+        condition, values = conditions(self.filters(), _WORK)
+        return (f"{condition} and {inside_sql(self.area)}" if self.area else condition), values
 
 
+_STATE_VERDICTS: dict[str, tuple[str, ...]] = {
+    "open": ("none",),
+    "decided": ("ok", "drop", "relabel", "unsure"),
+    "any": (),
+}
+# What the work list calls what one can filter by.
+_WORK = {name: name for name in ("issue", "class_id", "split", "signal", "score", "verdict")}
 _NAMES = ("class", "split", "signal", "min_score", "state", "sort")
 
 

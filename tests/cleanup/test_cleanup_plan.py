@@ -8,7 +8,7 @@ from made_index import MadeIndex
 
 from healtheat.cleanup import Plan, plan_labels
 from healtheat.core.errors import InputError
-from healtheat.findings.query import Filters
+from healtheat.findings.filters import Filters
 from healtheat.index import NewVerdict
 from tests.cleanup.small_yolo import tree
 

@@ -17,7 +17,7 @@ from healtheat.cleanup.decide import listable
 from healtheat.core.atomic import is_temporary
 from healtheat.core.errors import InputError
 from healtheat.core.paths import yolo_label_path
-from healtheat.findings.query import Filters
+from healtheat.findings.filters import Filters
 from healtheat.index import NewVerdict
 
 NAMES = {3: "타이레놀", 7: "advil", 40: "advil: gel"}

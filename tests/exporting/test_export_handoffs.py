@@ -20,7 +20,7 @@ from made_index import MadeIndex
 from healtheat.exporting.formats import FORMATS, format_of
 from healtheat.exporting.handoff import HandOff, gather, unique_labels
 from healtheat.exporting.labelstudio import LOCAL_FILES
-from healtheat.findings.query import LISTED, Filters
+from healtheat.findings.filters import LISTED, Filters
 from healtheat.index import NewVerdict
 
 # sparse ids, 0 among them; a name used twice, an empty one, and one that would be markup

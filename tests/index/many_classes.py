@@ -37,7 +37,8 @@ def main(folder: Path, classes: int) -> None:
     """Everything in one process that may hold `HANDLES` files open."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (HANDLES, HANDLES))
     from healtheat.building.build import build
-    from healtheat.findings.query import Filters, query
+    from healtheat.findings.filters import Filters
+    from healtheat.findings.query import query
     from healtheat.index import Index
     from healtheat.index.search import IndexStore, search
     from healtheat.signals import SIGNALS

@@ -136,7 +136,8 @@ def test_two_lines_about_one_missing_pill_are_decided_together(undecided: Review
 
 
 def test_query_and_the_work_list_agree(undecided: Review) -> None:
-    from healtheat.findings.query import Filters, query
+    from healtheat.findings.filters import Filters
+    from healtheat.findings.query import query
 
     for number, finding_id in enumerate(undecided.work.page(View(), offset=0, limit=10)):
         undecided.work.decide(finding_id, ("ok", "drop")[number % 2], WHO)

@@ -16,7 +16,8 @@ from made_index import MadeIndex
 from healtheat.core.errors import InputError
 from healtheat.core.issues import ISSUES
 from healtheat.core.table import write_csv
-from healtheat.findings.query import COLUMNS, SORTS, STATUSES, Filters, class_ids, count, query
+from healtheat.findings.filters import STATUSES, Filters, class_ids
+from healtheat.findings.query import COLUMNS, SORTS, count, query
 from healtheat.index import NewVerdict
 
 NAMES = {3: "타이레놀", 7: "advil", 40: "advil gel"}
@@ -120,9 +121,24 @@ def passes(row: dict[str, Any], f: Filters) -> bool:
     return all(checks)
 
 
+def unknown_to(f: Filters) -> bool:
+    """Whether a value of the filters is none of this index."""
+    return bool(
+        set(f.classes) - set(NAMES)
+        or set(f.signals) & {"nobody"}
+        or set(f.splits) - {"train", "val"}
+        or any(not any(fnmatch.fnmatchcase(image, glob) for image in IMAGES) for glob in f.images)
+    )
+
+
 @given(filters)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_filters_equal_a_loop(index: MadeIndex, f: Filters) -> None:
+    if unknown_to(f):
+        for ask in (query, count):
+            with pytest.raises(InputError, match=r"^no (class|signal|split|image)"):
+                ask(index, f)
+        return
     everything = rows_of(index, Filters(flagged_only=False), sort="box")
     expected = [row for row in everything if passes(row, f)]
     assert rows_of(index, f, sort="box") == expected
@@ -192,6 +208,49 @@ def test_classes_by_id_or_exact_name() -> None:
 def test_unknown_values_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         Filters(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"splits": "trian"}, "no split 'trian'; did you mean 'train'?; choose from train, val"),
+        ({"signals": ["signal-mislabl"]}, "no signal 'signal-mislabl'; did you mean 'signal-mislabel'"),
+        ({"classes": "advill"}, "no class 'advill' in this index; did you mean 'advil'"),
+        ({"classes": 99}, "no class '99' in this index"),
+        ({"images": "nope*"}, "no image matches 'nope\\*'; paths look like 'images/"),
+        ({"images": "val"}, "no image matches 'val'; did you mean '\\*val\\*'?"),
+    ],
+)
+def test_a_value_the_index_lacks_is_refused(index: MadeIndex, wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message.replace("?;", "\\?;")):
+        query(index, Filters(**wrong))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"issues": "mislabeled"}, "no issue 'mislabeled'; did you mean 'mislabel'"),
+        ({"issues": 3}, "issues: expected text or several, found int"),
+        ({"splits": [b"train"]}, "splits: expected text or several, found bytes"),
+        ({"classes": [1.5]}, "classes: expected text or a number or several, found float"),
+        ({"classes": [True]}, "classes: expected .*, found bool"),
+        ({"min_score": "high"}, "min_score: expected a number, found str"),
+    ],
+)
+def test_wrong_types_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Filters(**wrong)
+
+
+def test_one_value_or_several_is_the_same(index: MadeIndex) -> None:
+    one = query(index, Filters(issues="mislabel", classes="advil", flagged_only=False))
+    assert len(one) and one.equals(
+        query(index, Filters(issues=["mislabel"], classes=[7], flagged_only=False))
+    )
+
+
+def test_a_value_without_findings_is_an_empty_result(index: MadeIndex) -> None:
+    assert len(query(index, Filters(issues="outlier", flagged_only=False))) == 0
 
 
 def test_unknown_sort_is_refused(index: MadeIndex) -> None:
