@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from fastapi.staticfiles import StaticFiles
 
 from healtheat.core.errors import HealtheatError, InputError
-from healtheat.findings.filters import Filters, class_ids
+from healtheat.findings.filters import class_ids
 from healtheat.findings.query import query
 from healtheat.reviewing.auth import CSRF_FIELD, CSRF_HEADER, HEADERS, TOKEN, Guard
 from healtheat.reviewing.map_routes import add_map
@@ -296,19 +296,9 @@ def _size(text: str) -> Size:
 
 def _csv(review: Review, view: View, write_csv: WriteCsv) -> Response:
     """The findings of a view as the `export` command writes them."""
-    states = {"open": ("none",), "decided": ("ok", "drop", "relabel", "unsure"), "any": ()}
-    filters = Filters(
-        issues=() if view.queue == EVERY else (view.queue,),
-        classes=() if view.class_id is None else (view.class_id,),
-        signals=(view.signal,) if view.signal else (),
-        splits=(view.split,) if view.split else (),
-        min_score=view.min_score,
-        flagged_only=not review.every,
-        verdicts=states.get(view.state, (view.state,)),
-    )
     review.index.judging.refresh()
     out = io.StringIO(newline="")
-    found = query(review.index, filters)
+    found = query(review.index, view.filters(flagged_only=not review.every))
     if view.area:
         ids = review.work.page(view, offset=0, limit=review.work.total(view))
         found = found.filter(pa.compute.is_in(found["finding_id"], value_set=pa.array(ids, pa.int64())))

@@ -133,7 +133,7 @@ def test_a_finding_about_a_photo_says_what_the_keys_do(
     assert "drop photo" in client.get(f"/queue/{queue}").text
     data = {"finding_id": str(finding_id), "verdict": "relabel", "relabel_to": "7"}
     answer = client.post("/verdict", data=data, headers=JSON)
-    assert answer.status_code == 422 and "whole photo" in answer.json()["error"]
+    assert answer.status_code == 422 and "whole image" in answer.json()["error"]
     assert undecided.work.decisions == 0
     box = client.get(f"/queue/mislabel/{first(undecided)}").text
     assert 'class="whole"' not in box and "disabled" not in box.partition("<dialog")[0]
