@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from healtheat.cleanup.rows import Drop, Goal, HeldBack, LeftOut, PlannedImage, Relabel
-from healtheat.findings.filters import Findings, Filters
+from healtheat.findings.filters import Filters, Findings
 from healtheat.findings.query import query
 
 if TYPE_CHECKING:

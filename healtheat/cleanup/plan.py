@@ -19,7 +19,7 @@ from healtheat.cleanup.edits import without_annotations, without_lines
 from healtheat.cleanup.rows import Drop, Goal, HeldBack, LeftOut, PlannedImage, Relabel
 from healtheat.core.errors import InputError
 from healtheat.core.paths import is_file, is_folder, relative
-from healtheat.findings.filters import Filters
+from healtheat.findings.filters import Filters, words
 from healtheat.index import Index
 from healtheat.index.target import Places
 from healtheat.sources.yolo.data_yaml import load_data_yaml
@@ -128,7 +128,7 @@ def plan_training(
         )
     if not filters.flagged_only and not (filters.verdicts or filters.statuses):
         raise InputError("--all would leave out every image; a YOLO cleanup takes flagged samples only")
-    if {"cleared", "unflagged"} & set(filters.statuses):
+    if {"cleared", "unflagged"} & set(words(filters.statuses)):
         raise InputError(
             "a YOLO cleanup leaves out what is confirmed or flagged; --status takes these two here"
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from healtheat.core.progress import Progress, silent
-from healtheat.findings.filters import LISTED, Findings, Filters
+from healtheat.findings.filters import LISTED, Filters, Findings
 from healtheat.findings.query import query
 
 # What goes with a box, under these names, in every format.
