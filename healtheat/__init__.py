@@ -18,10 +18,12 @@ from healtheat.core.version import __version__ as __version__
 
 if _TYPE_CHECKING:
     from healtheat.api import (
+        apply,
         build,
         contents,
         demo,
         encoders,
+        export,
         flag,
         guard,
         problems,
@@ -42,10 +44,12 @@ __all__ = [
     "Filters",
     "HealtheatError",
     "Index",
+    "apply",
     "build",
     "contents",
     "demo",
     "encoders",
+    "export",
     "flag",
     "guard",
     "problems",

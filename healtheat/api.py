@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from healtheat.building.build import BuildReport
+    from healtheat.cleanup import Applied
     from healtheat.cleanup.rollback import RolledBack
     from healtheat.drawing.run import DemoReport
     from healtheat.embedding import Encoder
+    from healtheat.exporting.run import Exported
     from healtheat.findings.filters import ClassWords, Filters, Words
     from healtheat.findings.score import ScoreReport
     from healtheat.guarding import Guarded
@@ -183,6 +185,109 @@ def report(
             limit_bytes=int(max_mb * (1 << 20)),
             per_issue=per_issue,
             overwrite=overwrite,
+            progress=progress,
+        )
+
+
+def export(
+    to: PathLike,
+    *,
+    format: str | None = None,
+    index: IndexLike = None,
+    filters: Filters | None = None,
+    issue: Words = None,
+    class_: ClassWords = None,
+    split: Words = None,
+    image: Words = None,
+    signal: Words = None,
+    min_score: float | None = None,
+    verdict: Words = None,
+    status: Words = None,
+    all_: bool = False,
+    drop: Literal["boxes", "images"] = "boxes",
+    write: bool = False,
+    spreadsheet: bool = False,
+    crops: bool = False,
+    overwrite: bool = False,
+    force: bool = False,
+    progress: Progress = silent,
+) -> Exported:
+    """Write findings to the file or folder `to`, in `format` or the one that its suffix means.
+
+    Which findings: as for `query`. "yolo" writes lists to train on and is a dry run unless `write`; what the
+    other options are for stands in `healtheat export --help`. The data set and the index are never touched.
+    Raises InputError for what cannot be written or an option that means nothing for the format; BadIndex.
+    """
+    from healtheat.exporting.formats import format_of
+    from healtheat.exporting.run import export as run
+    from healtheat.findings.words import FilterWords
+    from healtheat.index.locate import opened
+
+    format_of(Path(to), format)  # said before an index is opened, which takes a while
+    asked = FilterWords(
+        issue=issue,
+        class_=class_,
+        split=split,
+        image=image,
+        signal=signal,
+        min_score=min_score,
+        verdict=verdict,
+        status=status,
+        all_=all_,
+    )
+    with opened(index) as own:
+        return run(
+            own,
+            to,
+            format,
+            filters=asked.filters(own, filters),
+            drop=drop,
+            write=write,
+            spreadsheet=spreadsheet,
+            crops=crops,
+            overwrite=overwrite,
+            force=force,
+            progress=progress,
+        )
+
+
+def apply(
+    index: IndexLike = None,
+    filters: Filters | None = None,
+    *,
+    to: PathLike | None = None,
+    in_place: bool = False,
+    flagged: bool = False,
+    drop: Literal["boxes", "images"] = "boxes",
+    issue: Words = None,
+    class_: ClassWords = None,
+    split: Words = None,
+    image: Words = None,
+    signal: Words = None,
+    min_score: float | None = None,
+    progress: Progress = silent,
+) -> Applied:
+    """Take out of the labels what people decided to drop; a dry run unless `to` or `in_place` says where.
+
+    `to` is a new folder for a cleaned copy; `in_place` changes the data set itself, and `rollback` undoes it.
+    `flagged` also takes out what is only flagged, `drop="images"` the whole image of a box. Class ids are
+    never changed. Raises InputError where something changed since the build; BadIndex.
+    """
+    from healtheat.cleanup import apply as run
+    from healtheat.findings.words import FilterWords
+    from healtheat.index.locate import opened
+
+    asked = FilterWords(
+        issue=issue, class_=class_, split=split, image=image, signal=signal, min_score=min_score
+    )
+    with opened(index) as own:
+        return run(
+            own,
+            to,
+            in_place=in_place,
+            flagged=flagged,
+            drop=drop,
+            filters=asked.filters(own, filters),
             progress=progress,
         )
 

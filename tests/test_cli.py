@@ -114,7 +114,6 @@ def test_help_needs_nothing_heavy() -> None:
         (["query"], 2, "no index under index; run `healtheat build DATA` first"),
         (["verify"], 2, "no index under index"),
         (["export", "--to", "list"], 2, "add --format"),
-        (["export", "--to", "a", "--format", "yolo", "--all"], 2, "flagged samples only"),
     ],
 )
 def test_exit_codes(
@@ -229,6 +228,11 @@ def test_gate(in_built: Path, capsys: Capture) -> None:
     assert run(["query", "--fail-over", str(flagged - 1), "--limit", "0"]) == 1
     assert run(["query", "--all", "--fail-over", str(flagged), "--limit", "0"]) == 0, "only flags count"
     assert f"gate: {flagged} flagged, at most {flagged - 1} allowed" in capsys.readouterr().err
+
+
+def test_a_cleanup_of_everything_is_refused(in_built: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert run(["export", "--to", str(tmp_path / "a"), "--format", "yolo", "--all"]) == 2
+    assert "flagged samples only" in capsys.readouterr().err
 
 
 def test_class_by_name(in_built: Path, capsys: Capture) -> None:

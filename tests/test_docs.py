@@ -85,6 +85,7 @@ def test_readme_python_runs(beside_pills: Path, monkeypatch: pytest.MonkeyPatch)
         with contextlib.redirect_stdout(io.StringIO()) as shown:
             exec(compile(block, "README.md", "exec"), {})
         assert "->" in shown.getvalue()
+    assert Path("mislabels-from-python.csv").read_bytes().startswith(b"image,line,class_id,issue,score,")
 
 
 def test_readme_has_the_main_job() -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from healtheat.commands._terminal import note
 from healtheat.core.issues import ISSUES
-from healtheat.findings.filters import STATUSES, VERDICTS, Filters, class_ids
-
-if TYPE_CHECKING:
-    from healtheat.index import Index
+from healtheat.findings.filters import STATUSES, VERDICTS
 
 IndexOption = Annotated[
     Path | None,
@@ -112,38 +109,3 @@ def which_index(path: Path | None) -> Path | None:
         if len(built) > 1:
             note(f"reading {built[-1]}, the last built of {len(built)} (choose with --index)")
     return path
-
-
-def open_index(path: Path | None) -> Index:
-    """The index at `path`, or the one built last under ./index. Raises InputError or BadIndex."""
-    from healtheat.index import Index
-    from healtheat.index.locate import index_folder
-
-    return Index.open(index_folder(which_index(path)))
-
-
-def make_filters(
-    index: Index,
-    *,
-    issue: list[str] | None,
-    class_: list[str] | None,
-    signal: list[str] | None,
-    split: list[str] | None,
-    image: list[str] | None,
-    min_score: float | None,
-    verdict: list[str] | None,
-    status: list[str] | None = None,
-    all_: bool = False,
-) -> Filters:
-    """The filters that the shared options ask for."""
-    return Filters(
-        issues=tuple(issue or ()),
-        classes=class_ids(index.names, class_ or ()),
-        signals=tuple(signal or ()),
-        splits=tuple(split or ()),
-        images=tuple(image or ()),
-        min_score=min_score,
-        flagged_only=not all_,
-        verdicts=tuple(verdict or ()),
-        statuses=tuple(status or ()),
-    )

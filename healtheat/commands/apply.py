@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import note, one_line, progress_bar
 
@@ -58,27 +59,19 @@ def apply(
       healtheat apply --issue background --in-place
       healtheat apply --flagged --min-score 0.9 --to cleaned
     """
-    from healtheat.cleanup import apply as run
-
-    opened = options.open_index(index)
-    filters = options.make_filters(
-        opened,
-        issue=issue,
-        class_=class_,
-        signal=signal,
-        split=split,
-        image=image,
-        min_score=min_score,
-        verdict=None,
-    )
     with progress_bar() as progress:
-        done = run(
-            opened,
-            to,
+        done = api.apply(
+            options.which_index(index),
+            to=to,
             in_place=in_place,
             flagged=flagged,
             drop=drop,
-            filters=filters,
+            issue=issue,
+            class_=class_,
+            split=split,
+            image=image,
+            signal=signal,
+            min_score=min_score,
             progress=progress,
         )
     if done.figures is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import note, one_line, progress_bar
 from healtheat.exporting.formats import FORMATS
@@ -83,27 +84,20 @@ def export(
       healtheat export --to map.parquet --format atlas --all --crops
       healtheat export --to cleanup --format yolo --drop images --issue background --write
     """
-    from healtheat.exporting.run import export as run
-
-    opened = options.open_index(index)
-    filters = options.make_filters(
-        opened,
-        issue=issue,
-        class_=class_,
-        signal=signal,
-        split=split,
-        image=image,
-        min_score=min_score,
-        verdict=verdict,
-        status=status,
-        all_=all_,
-    )
     with progress_bar() as progress:
-        done = run(
-            opened,
+        done = api.export(
             to,
-            format,
-            filters=filters,
+            format=format,
+            index=options.which_index(index),
+            issue=issue,
+            class_=class_,
+            split=split,
+            image=image,
+            signal=signal,
+            min_score=min_score,
+            verdict=verdict,
+            status=status,
+            all_=all_,
             drop=drop,
             write=write,
             spreadsheet=spreadsheet,
