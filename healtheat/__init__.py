@@ -64,7 +64,7 @@ __all__ = [
 ]
 
 _ELSEWHERE = {
-    "Filters": "healtheat.findings.query",
+    "Filters": "healtheat.findings.filters",
     "HealtheatError": "healtheat.core.errors",
     "Index": "healtheat.index",
 }

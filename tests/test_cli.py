@@ -230,6 +230,28 @@ def test_gate(in_built: Path, capsys: Capture) -> None:
     assert f"gate: {flagged} flagged, at most {flagged - 1} allowed" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "command", ["query --fail-over 0", "export --to {}/a.csv", "export --to {}/b -f yolo", "apply"]
+)
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("--split trian", "no split 'trian'; did you mean 'train'?"),
+        ("--signal geometri", "no signal 'geometri'; did you mean 'geometry'?"),
+        ("--issue mislable", "no issue 'mislable'; did you mean 'mislabel'?"),
+        ("--class tylenl", "no class 'tylenl'"),
+        ("--image */nothing-like-it/*", "no image matches"),
+    ],
+)
+def test_a_value_that_the_index_does_not_have_is_an_error(
+    command: str, typed: str, says: str, in_built: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    assert run([*command.format(tmp_path).split(), *typed.split()]) == 2
+    shown = capsys.readouterr()
+    assert says in shown.err and shown.err.count("\n") == 1 and not shown.out
+    assert not [*tmp_path.iterdir()]
+
+
 def test_a_cleanup_of_everything_is_refused(in_built: Path, tmp_path: Path, capsys: Capture) -> None:
     assert run(["export", "--to", str(tmp_path / "a"), "--format", "yolo", "--all"]) == 2
     assert "flagged samples only" in capsys.readouterr().err
