@@ -48,7 +48,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from healtheat.drawing import make_demo
 
     folder = tmp_path_factory.mktemp("built")
-    make_demo(folder / "pills", seed=3, photos=24)
+    make_demo(folder / "pills", seed=3, images=24)
     assert run(["build", str(folder / "pills/data.yaml"), "--index", str(folder / "index/pills")]) == 0
     return folder
 

@@ -45,7 +45,7 @@ def demo(
             out=out, index=index, lists=lists, images=images, seed=seed, encoder=encoder, progress=progress
         )
     made = report.made
-    typer.echo(f"{made.photos} images, {made.boxes} boxes, {len(made.truth)} planted errors in {out}")
+    typer.echo(f"{made.images} images, {made.boxes} boxes, {len(made.truth)} planted errors in {out}")
     typer.echo(f"{report.build.boxes} boxes indexed in {index}, {len(report.build.problems)} problems")
     _print_comparison(report)
     typer.echo("")

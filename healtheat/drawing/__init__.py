@@ -1,4 +1,4 @@
-"""A generated demo set: drawn pill photos with YOLO labels, planted errors and their truth."""
+"""A generated demo set: drawn pill images with YOLO labels, planted errors and their truth."""
 
 from healtheat.drawing.compare import compare, false_alarms, summary_rows
 from healtheat.drawing.make import DemoSet, make_demo

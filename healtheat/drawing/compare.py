@@ -63,7 +63,7 @@ def _hits(error: Truth, row: _Row) -> bool:
         return image == error.image and line < 0 and row.class_id == error.true_class
     if error.kind == "truncated_image":
         return image == error.image
-    if error.kind == "duplicate_photo":
+    if error.kind == "duplicate_image":
         return image in (error.image, error.twin) and row.issue == "duplicate"
     if error.kind == "broken_line":
         return image == error.image and row.issue == "unreadable" and line in (-1, error.line)
@@ -73,9 +73,9 @@ def _hits(error: Truth, row: _Row) -> bool:
 
 
 def _follows(error: Truth, row: _Row) -> bool:
-    """Whether a finding is a true consequence of an error elsewhere on the same photo.
+    """Whether a finding is a true consequence of an error elsewhere on the same image.
 
-    A wrong class id, an unreadable line or a spurious box also makes the photo hold too few of one product or
+    A wrong class id, an unreadable line or a spurious box also makes the image hold too few of one product or
     too many of another; whoever says so is right.
     """
     if row.place[0] not in (error.image, error.twin.partition("#")[0]):
@@ -126,7 +126,7 @@ def false_alarms(
     """One row an issue, then one for "all": flagged, right, follows, false_alarms (places, each once).
 
     right: the flag stands on a planted error; follows: it is a true consequence of one (a flipped box also
-    makes its photo lack a product); false_alarms: neither. "all" counts a place once, whatever its issues.
+    makes its image lack a product); false_alarms: neither. "all" counts a place once, whatever its issues.
     """
     by_image: dict[str, list[Truth]] = defaultdict(list)
     for error in _truth(truth):

@@ -20,7 +20,7 @@ SUPERSAMPLING = 2
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """One photo's light: a key and a fill direction (unit, x right, y down, z up) and their strengths."""
+    """One image's light: a key and a fill direction (unit, x right, y down, z up) and their strengths."""
 
     key: tuple[float, float, float]
     fill: tuple[float, float, float]

@@ -1,4 +1,4 @@
-"""Make the demo set: draw all photos, plant the errors, write the folder in one go."""
+"""Make the demo set: draw all images, plant the errors, write the folder in one go."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from healtheat.core.atomic import replacing_folder
 from healtheat.core.errors import InputError
 from healtheat.core.paths import yolo_label_path
 from healtheat.core.progress import Progress, silent
-from healtheat.drawing.photo import Photo, recompress, render
-from healtheat.drawing.plan import MIN_PHOTOS, plan_scenes
+from healtheat.drawing.plan import MIN_IMAGES, plan_scenes
 from healtheat.drawing.plant import choose, image_path, label_file, noisy_lines, with_blur
 from healtheat.drawing.products import PRODUCTS, Product
 from healtheat.drawing.readme import readme
+from healtheat.drawing.render import Rendered, recompress, render
 from healtheat.drawing.truth import Truth, read_truth, write_truth
 
 MARKER = ".healtheat-demo.json"
-VERSION = 1  # of the renderer and the planting: another one makes other photos from the same seed
-PARALLEL_FROM = 24  # photos; below that, starting processes takes longer than drawing
+VERSION = 2  # of the renderer and the planting: another one makes other images from the same seed
+PARALLEL_FROM = 24  # images; below that, starting processes takes longer than drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class DemoSet:
     root: Path
     data_yaml: Path
     truth_csv: Path
-    photos: int
+    images: int
     boxes: int  # label lines that hold a box
     truth: tuple[Truth, ...]
     reused: bool  # the same set was already there, untouched
@@ -50,35 +50,35 @@ def make_demo(
     out: Path | str,
     *,
     seed: int = 0,
-    photos: int = 300,
+    images: int = 300,
     products: Sequence[Product] = PRODUCTS,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> DemoSet:
-    """Write a YOLO dataset of drawn pill photos with planted errors to `out`.
+    """Write a YOLO dataset of drawn pill images with planted errors to `out`.
 
     Same arguments, same bytes (for one version of Pillow and NumPy), whatever the number of `workers`
     (processes; default: one a core, at most 8). The folder appears complete or not at all. `out` must be
     absent, empty, or a demo set made before whose files nobody has changed; anything else raises
-    InputError and stays as it is. `photos` counts photos of trays; a few copies and empty trays
+    InputError and stays as it is. `images` counts images of trays; a few copies and empty trays
     are added.
     """
     out = Path(out)
-    if photos < MIN_PHOTOS:
+    if images < MIN_IMAGES:
         raise InputError(
-            f"photos={photos}: a demo set needs at least {MIN_PHOTOS} to hold every kind of error"
+            f"images={images}: a demo set needs at least {MIN_IMAGES} to hold every kind of error"
         )
     if len(products) < 8 or len({p.code for p in products}) < len(products):
         raise InputError(f"products: {len(products)} given; at least 8 with different codes are needed")
     settings = {
-        "version": VERSION, "seed": seed, "photos": photos, "products": [p.code for p in products],
+        "version": VERSION, "seed": seed, "images": images, "products": [p.code for p in products],
         "pillow": PIL.__version__, "numpy": np.__version__,
     }  # fmt: skip
     old = _check_target(out)
     if old and old["settings"] == settings:
         return _describe(out, reused=True)
     with replacing_folder(out) as staging:
-        _write(staging, seed, photos, products, workers, progress)
+        _write(staging, seed, images, products, workers, progress)
         files = {p: _sha256(staging / p) for p in _files(staging)}
         with (staging / MARKER).open("w", encoding="utf-8", newline="\n") as file:
             json.dump({"settings": settings, "files": files}, file, ensure_ascii=False, indent=1)
@@ -89,12 +89,12 @@ def make_demo(
 def _write(
     root: Path,
     seed: int,
-    photos: int,
+    images: int,
     products: Sequence[Product],
     workers: int | None,
     progress: Progress,
 ) -> None:
-    scenes = plan_scenes(seed, photos, products)
+    scenes = plan_scenes(seed, images, products)
     plan = choose(seed, scenes)
     truth: list[Truth] = []
     for split in ("train", "val"):
@@ -102,14 +102,14 @@ def _write(
         (root / "labels" / split).mkdir(parents=True)
     drawn = _render([with_blur(s, plan) for s in scenes], workers)
     progress("draw", 0, len(scenes))
-    for done, (scene, photo) in enumerate(zip(scenes, drawn, strict=True), 1):
+    for done, (scene, rendered) in enumerate(zip(scenes, drawn, strict=True), 1):
         image = image_path(scene)
-        data = photo.data
+        data = rendered.data
         if scene.index in plan.truncated:
             data = data[: int(0.4 * len(data))]
             truth.append(Truth("truncated_image", image, -1))
         (root / image).write_bytes(data)
-        boxes = [(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in photo.boxes_xyxy_px]
+        boxes = [(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in rendered.boxes_xyxy_px]
         label, found = label_file(scene, noisy_lines(scene, boxes, plan, products))
         truth += found
         if scene.labelled:
@@ -119,7 +119,7 @@ def _write(
             again = data if list(plan.copies).index(scene.index) % 2 == 0 else recompress(data)
             (root / copy).write_bytes(again)
             yolo_label_path(root / copy).write_bytes(label)
-            truth.append(Truth("duplicate_photo", copy, -1, twin=image))
+            truth.append(Truth("duplicate_image", copy, -1, twin=image))
         progress("draw", done, len(scenes))
     names = {p.class_id: p.name for p in sorted(products, key=lambda p: p.code)}
     spec: dict[str, Any] = {"train": "images/train", "val": "images/val", "names": names}
@@ -134,8 +134,8 @@ def _write(
     (root / "README.txt").write_text(readme(seed, truth), encoding="utf-8", newline="\n")
 
 
-def _render(scenes: Sequence[Any], workers: int | None) -> Iterator[Photo]:
-    """The photos of `scenes`, in order; drawn in several processes where that pays."""
+def _render(scenes: Sequence[Any], workers: int | None) -> Iterator[Rendered]:
+    """The images of `scenes`, in order; drawn in several processes where that pays."""
     count = min(8, os.cpu_count() or 1) if workers is None else workers
     done = 0
     if count > 1 and len(scenes) >= PARALLEL_FROM:
@@ -143,9 +143,9 @@ def _render(scenes: Sequence[Any], workers: int | None) -> Iterator[Photo]:
         try:
             with ProcessPoolExecutor(count, mp_context=context) as pool:
                 try:
-                    for photo in pool.map(render, scenes, chunksize=4):
+                    for rendered in pool.map(render, scenes, chunksize=4):
                         done += 1
-                        yield photo
+                        yield rendered
                 except GeneratorExit:
                     pool.shutdown(cancel_futures=True)
                     raise
@@ -166,11 +166,11 @@ def _sha256(path: Path) -> str:
 
 def _check_target(out: Path) -> dict[str, Any] | None:
     """What the marker of an earlier, untouched demo set says; None for an absent or empty folder."""
-    mend = "choose another folder, or move it away"
+    advice = "choose another folder, or move it away"
     if not os.path.lexists(out):
         return None
     if out.is_symlink() or not out.is_dir():
-        raise InputError(f"{out}: is not a folder; {mend}")
+        raise InputError(f"{out}: is not a folder; {advice}")
     if not any(out.iterdir()):
         return None
     try:
@@ -178,15 +178,15 @@ def _check_target(out: Path) -> dict[str, Any] | None:
         known: dict[str, str] = dict(marker["files"])
         marker["settings"]["version"]
     except FileNotFoundError:
-        raise InputError(f"{out}: holds files that are not a demo set's; {mend}") from None
+        raise InputError(f"{out}: holds files that are not a demo set's; {advice}") from None
     except (OSError, ValueError, TypeError, KeyError):
-        raise InputError(f"{out / MARKER}: cannot be read, so the folder is left alone; {mend}") from None
+        raise InputError(f"{out / MARKER}: cannot be read, so the folder is left alone; {advice}") from None
     present = set(_files(out)) - {MARKER}
     for path in sorted(present | set(known)):
         if path not in known:
-            raise InputError(f"{out / path}: is not part of the demo set that was written here; {mend}")
+            raise InputError(f"{out / path}: is not part of the demo set that was written here; {advice}")
         if path not in present or _sha256(out / path) != known[path]:
-            raise InputError(f"{out / path}: was changed since the demo set was written; {mend}")
+            raise InputError(f"{out / path}: was changed since the demo set was written; {advice}")
     return marker
 
 
@@ -199,5 +199,5 @@ def _describe(out: Path, reused: bool) -> DemoSet:
         for line in path.read_text(encoding="utf-8").splitlines()
         if line.strip()
     ) - len(broken)
-    photos = sum(1 for p in (out / "images").rglob("*") if p.is_file())
-    return DemoSet(out, out / "data.yaml", out / "truth.csv", photos, boxes, truth, reused)
+    images = sum(1 for p in (out / "images").rglob("*") if p.is_file())
+    return DemoSet(out, out / "data.yaml", out / "truth.csv", images, boxes, truth, reused)

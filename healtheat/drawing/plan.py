@@ -1,4 +1,4 @@
-"""Decide what is on every photo of the demo set, before anything is drawn."""
+"""Decide what is on every image of the demo set, before anything is drawn."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ WIDTH_PX, HEIGHT_PX = 976, 1280
 ELEVATIONS_DEG = (70, 75, 90)  # AI Hub takes every tray from three heights
 VAL_SHARE = 0.2
 PX_PER_MM = 21.0
-MIN_PHOTOS = 12
+MIN_IMAGES = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Pill:
-    """One pill on a photo: which product and side, where (pixels), how it is turned (radians)."""
+    """One pill on an image: which product and side, where (pixels), how it is turned (radians)."""
 
     product: Product
     back: bool
@@ -31,7 +31,7 @@ class Pill:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One photo to be drawn. `seed` decides light, ground piece, noise: all that is left to chance."""
+    """One image to be drawn. `seed` decides light, ground piece, noise: all that is left to chance."""
 
     index: int
     stem: str
@@ -48,7 +48,7 @@ class Scene:
 
 
 def stem(pills: Sequence[Pill], setting: str, elevation_deg: int) -> str:
-    """A file name as AI Hub builds it: the drug codes on the photo, then the camera's setup."""
+    """A file name as AI Hub builds it: the drug codes on the image, then the camera's setup."""
     codes = "-".join(f"{code:06d}" for code in sorted(p.product.code for p in pills))
     return f"K-{codes}_{setting}_{elevation_deg}_000_200"
 
@@ -99,16 +99,16 @@ class _Deck:
         return hand
 
 
-def plan_scenes(seed: int, photos: int, products: Sequence[Product]) -> list[Scene]:
-    """`photos` scenes, three to a tray, and two empty trays. A function of its arguments alone.
+def plan_scenes(seed: int, images: int, products: Sequence[Product]) -> list[Scene]:
+    """`images` scenes, three to a tray, and two empty trays. A function of its arguments alone.
 
-    The photos of one tray are all in one split.
+    The images of one tray are all in one split.
     """
     rng = np.random.default_rng([seed, 1])
     deck = _Deck(products, rng)
     scenes: list[Scene] = []
     used: set[frozenset[int]] = set()
-    trays = -(-photos // len(ELEVATIONS_DEG))
+    trays = -(-images // len(ELEVATIONS_DEG))
     in_val = set(rng.permutation(trays)[: max(1, round(VAL_SHARE * trays))].tolist())
     for tray in range(trays):
         count = int(rng.choice([4, 3, 2, 1], p=[0.64, 0.24, 0.08, 0.04]))
@@ -127,7 +127,7 @@ def plan_scenes(seed: int, photos: int, products: Sequence[Product]) -> list[Sce
         laid = _lay(rng, chosen, scale)
         for elevation in ELEVATIONS_DEG:
             index = len(scenes)
-            if index == photos:
+            if index == images:
                 break
             pills = tuple(_nudge(rng, p) for p in laid)
             name = stem(pills, setting, elevation)
@@ -137,7 +137,7 @@ def plan_scenes(seed: int, photos: int, products: Sequence[Product]) -> list[Sce
                     index, name, split, pills, ground, palette, elevation, scale, light_turn, (seed, 2, index)
                 )
             )
-    # Harmless oddities that real sets have: another file format, a turned photo, photos of nothing.
+    # Harmless oddities that real sets have: another file format, a turned image, images of nothing.
     for index, encoding in ((len(scenes) // 3, "exif"), (len(scenes) // 2, "png")):
         scenes[index] = replace(scenes[index], encoding=encoding)
     for number in (1, 2):

@@ -11,7 +11,7 @@ from healtheat.drawing.plan import HEIGHT_PX, WIDTH_PX, Scene, stem
 from healtheat.drawing.products import Product, look_alikes
 from healtheat.drawing.truth import Truth
 
-# Share of boxes (of photos for the last two) hit by each kind; every kind comes up at least once.
+# Share of boxes (of images for the last two) hit by each kind; every kind comes up at least once.
 BOX_RATES = {
     "confuse": 0.022, "flips": 0.018, "missing": 0.014, "shifted": 0.012, "spurious": 0.012,
     "whole_image": 0.010, "duplicate_box": 0.010, "blurred": 0.006, "broken_line": 0.004,
@@ -34,7 +34,7 @@ class Plan:
 
 
 def image_path(scene: Scene) -> str:
-    """Where a scene's photo goes, relative to the demo folder."""
+    """Where a scene's image goes, relative to the demo folder."""
     return f"images/{scene.split}/{scene.stem}.{'png' if scene.encoding == 'png' else 'jpg'}"
 
 
@@ -106,7 +106,7 @@ def _covered(a: Box, b: Box) -> float:
 
 
 def _free_box(rng: np.random.Generator, w: float, h: float, taken: Sequence[Box]) -> Box:
-    """A box of that size on bare ground; it shrinks where the photo is too full."""
+    """A box of that size on bare ground; it shrinks where the image is too full."""
     while True:
         for _ in range(200):
             x, y = rng.uniform(0, WIDTH_PX - w), rng.uniform(0, HEIGHT_PX - h)
@@ -146,7 +146,7 @@ def _other(rng: np.random.Generator, products: Sequence[Product], own: Product) 
 
 
 def noisy_lines(scene: Scene, boxes: Sequence[Box], plan: Plan, products: Sequence[Product]) -> list[_Line]:
-    """The label lines of one photo with its errors, in file order. `boxes` belong to the scene's pills."""
+    """The label lines of one image with its errors, in file order. `boxes` belong to the scene's pills."""
     rng = np.random.default_rng([*scene.seed, 4])
     kinds = [plan.boxes.get((scene.index, k), "") for k in range(len(scene.pills))]
     swapped = [k for k, kind in enumerate(kinds) if kind == "swap"]
@@ -189,7 +189,7 @@ def noisy_lines(scene: Scene, boxes: Sequence[Box], plan: Plan, products: Sequen
 
 
 def label_file(scene: Scene, lines: Sequence[_Line]) -> tuple[bytes, list[Truth]]:
-    """A photo's label file and the truth of its errors. Some have harmless oddities, as real files do."""
+    """An image's label file and the truth of its errors. Some have harmless oddities, as real files do."""
     image = image_path(scene)
     kept = [line for line in lines if line.kind != "missing"]
     first = 1 if scene.index % 17 == 5 else 0  # a blank line on top

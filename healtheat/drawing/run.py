@@ -56,7 +56,7 @@ def demo(
     Raises InputError where one of the folders holds something else.
     """
     started = time.perf_counter()
-    made = make_demo(out, seed=seed, photos=images, progress=progress)
+    made = make_demo(out, seed=seed, images=images, progress=progress)
     report = build(open_source(made.data_yaml), index, encoder=encoder, progress=progress)
     with Index.open(index, verify=False) as opened:
         places = Places.of(opened)

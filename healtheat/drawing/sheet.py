@@ -56,24 +56,24 @@ def _xywhn(root: Path, image: str, line: int) -> tuple[float, ...] | None:
 
 
 def _picture(root: Path, image: str, line: int) -> Image.Image:
-    """A square cell: the box with its surroundings, framed; the whole photo where there is no box."""
+    """A square cell: the box with its surroundings, framed; the whole image where there is no box."""
     cell = Image.new("RGB", (CELL_PX, CELL_PX), "#d8dee4")
     try:
         with Image.open(root / image) as opened:
-            photo = ImageOps.exif_transpose(opened).convert("RGB")
+            whole = ImageOps.exif_transpose(opened).convert("RGB")
     except (OSError, SyntaxError):
         ImageDraw.Draw(cell).text((12, 12), "unreadable file", fill=MARK, font=ImageFont.load_default(18))
         return cell
     box = _xywhn(root, image, line)
     cx, cy, w, h = box or (0.5, 0.5, 1.0, 1.0)
-    side = max(w * photo.width, h * photo.height) * (1.35 if box and max(w, h) < 0.95 else 1.0)
-    x0, y0 = cx * photo.width - side / 2, cy * photo.height - side / 2
-    crop = Image.new("RGB", (max(1, round(side)),) * 2, "#d8dee4")  # what lies outside the photo stays grey
-    crop.paste(photo, (-round(x0), -round(y0)))
+    side = max(w * whole.width, h * whole.height) * (1.35 if box and max(w, h) < 0.95 else 1.0)
+    x0, y0 = cx * whole.width - side / 2, cy * whole.height - side / 2
+    crop = Image.new("RGB", (max(1, round(side)),) * 2, "#d8dee4")  # what lies outside the image stays grey
+    crop.paste(whole, (-round(x0), -round(y0)))
     cell = crop.resize((CELL_PX, CELL_PX), Image.Resampling.LANCZOS)
     if box:
         scale = CELL_PX / side
-        half_w, half_h = w * photo.width / 2 * scale, h * photo.height / 2 * scale
+        half_w, half_h = w * whole.width / 2 * scale, h * whole.height / 2 * scale
         frame = (
             max(1, CELL_PX / 2 - half_w), max(1, CELL_PX / 2 - half_h),
             min(CELL_PX - 2, CELL_PX / 2 + half_w), min(CELL_PX - 2, CELL_PX / 2 + half_h),

@@ -12,16 +12,16 @@ COLUMNS = ("kind", "image", "line", "true_class", "given_class", "twin")
 KINDS: dict[str, tuple[str, frozenset[str]]] = {
     "flips": ("class id of any other product", frozenset({"mislabel", "unexpected_class"})),
     "confuse": ("class id of a look-alike", frozenset({"mislabel", "unexpected_class"})),
-    "swap": ("two boxes of one photo have exchanged their class ids", frozenset({"mislabel"})),
-    "whole_image": ("box around the whole photo", frozenset({"bad_box"})),
+    "swap": ("two boxes of one image have exchanged their class ids", frozenset({"mislabel"})),
+    "whole_image": ("box around the whole image", frozenset({"bad_box"})),
     "shifted": ("box moved off its pill", frozenset({"bad_box", "background", "outlier"})),
     "missing": ("pill without a box", frozenset({"missing_box"})),
     "spurious": ("box on bare ground", frozenset({"background", "bad_box", "outlier", "unexpected_class"})),
     "duplicate_box": ("second box on one pill", frozenset({"duplicate"})),
-    "duplicate_photo": ("copy of a photo under another name, in the other split", frozenset({"duplicate"})),
+    "duplicate_image": ("copy of an image under another name, in the other split", frozenset({"duplicate"})),
     "blurred": ("pill out of focus", frozenset({"low_quality", "outlier"})),
     "broken_line": ("label line that cannot be read", frozenset({"unreadable"})),
-    "truncated_image": ("photo file cut short", frozenset({"unreadable"})),
+    "truncated_image": ("image file cut short", frozenset({"unreadable"})),
 }
 
 

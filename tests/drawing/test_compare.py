@@ -15,7 +15,7 @@ TRUTH = [
     Truth("shifted", A, 2, 6, 6),
     Truth("missing", B, -1, 7),
     Truth("duplicate_box", B, 1, 8, 8, f"{B}#0"),
-    Truth("duplicate_photo", C, -1, twin=A),
+    Truth("duplicate_image", C, -1, twin=A),
     Truth("broken_line", B, 3, 4),
 ]
 
@@ -59,7 +59,7 @@ def test_each_kind_is_matched_by_its_place() -> None:
     table = compare(pa.Table.from_pylist(rows), TRUTH)
     assert counts(table, "flips") == (1, 1, 1, 1)
     assert counts(table, "shifted") == (1, 1, 0, 1)
-    for kind in ("missing", "duplicate_box", "duplicate_photo", "broken_line"):
+    for kind in ("missing", "duplicate_box", "duplicate_image", "broken_line"):
         assert counts(table, kind) == (1, 1, 1, 1), kind
     assert counts(table, "all") == (6, 6, 5, 6)
     assert false_alarms(rows, TRUTH).to_pylist()[-1]["false_alarms"] == 0
@@ -110,14 +110,14 @@ def test_rows_without_flags_are_flagged_and_ranked_by_score() -> None:
 def test_summary_lists_the_kinds_that_occur() -> None:
     rows, alarms = summary_rows(iter([row(A, 0, 9, "mislabel")]), TRUTH)
     assert [r[0] for r in rows] == [
-        "planted", "flips", "shifted", "missing", "duplicate_box", "duplicate_photo", "broken_line", "all"
+        "planted", "flips", "shifted", "missing", "duplicate_box", "duplicate_image", "broken_line", "all"
     ]  # fmt: skip
     assert len({len(r) for r in rows}) == 1
     assert alarms == "1 places flagged: 1 on planted errors, 0 follow from one, 0 false alarms"
 
 
 def test_a_perfect_list_finds_everything(demo: DemoSet) -> None:
-    issue = {"missing": "missing_box", "duplicate_photo": "duplicate", "duplicate_box": "duplicate"}
+    issue = {"missing": "missing_box", "duplicate_image": "duplicate", "duplicate_box": "duplicate"}
     rows = []
     for t in demo.truth:
         name = issue.get(t.kind) or (
@@ -137,7 +137,7 @@ def test_contact_sheet_draws_boxes_photos_and_unreadable_files(demo: DemoSet, tm
         "truncated_image",
         "broken_line",
         "spurious",
-        "duplicate_photo",
+        "duplicate_image",
     )
     rows = []
     for kind in wanted:

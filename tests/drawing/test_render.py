@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from healtheat.drawing.draw import Light, draw_pill
-from healtheat.drawing.photo import take_photo
 from healtheat.drawing.plan import HEIGHT_PX, WIDTH_PX, Pill, plan_scenes
 from healtheat.drawing.products import PRODUCTS, Product
+from healtheat.drawing.render import take_image
 from healtheat.drawing.shapes import inside_px
 
 LIGHT = Light((0.5, -0.3, 0.81), (-0.5, 0.3, 0.81), 0.6, 0.14, 0.3)
@@ -72,7 +72,7 @@ def test_sides_differ_where_the_catalogue_says_so() -> None:
 
 def test_boxes_hold_the_pill_and_pills_do_not_touch() -> None:
     for scene in plan_scenes(4, 30, PRODUCTS)[::4]:
-        _, boxes = take_photo(scene)
+        _, boxes = take_image(scene)
         assert (
             (boxes[:, :2] >= 0).all() and (boxes[:, 2] <= WIDTH_PX).all() and (boxes[:, 3] <= HEIGHT_PX).all()
         )
@@ -87,7 +87,7 @@ def test_box_is_where_the_pixels_change() -> None:
     scene = replace(plan_scenes(4, 12, PRODUCTS)[0], ground="mat", palette=2)
     pill = Pill(PRODUCTS[0], False, 480.0, 640.0, 0.4)
     one = replace(scene, pills=(pill,), elevation_deg=90)
-    photo, boxes = take_photo(one)
+    photo, boxes = take_image(one)
     x0, y0, x1, y1 = boxes[0].tolist()
     bright = np.asarray(photo.convert("L"), np.int16) > 150  # white on dark grey
     rows, columns = np.flatnonzero(bright.sum(1) > 5), np.flatnonzero(bright.sum(0) > 5)
@@ -98,7 +98,7 @@ def test_box_is_where_the_pixels_change() -> None:
 def test_blur_takes_the_edges_from_one_pill_only() -> None:
     scene = next(s for s in plan_scenes(4, 30, PRODUCTS) if len(s.pills) >= 3)
     blurred = replace(scene, pills=(replace(scene.pills[0], blurred=True), *scene.pills[1:]))
-    (sharp, boxes), (soft, same) = take_photo(scene), take_photo(blurred)
+    (sharp, boxes), (soft, same) = take_image(scene), take_image(blurred)
     assert (boxes == same).all()
 
     def edges(photo, box) -> float:  # type: ignore[no-untyped-def]

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 
 from healtheat.drawing import KINDS, PRODUCTS, DemoSet, Truth, look_alikes, read_truth
-from healtheat.drawing.photo import take_photo
 from healtheat.drawing.plan import HEIGHT_PX, WIDTH_PX, Scene, plan_scenes
 from healtheat.drawing.plant import Plan, choose, image_path, with_blur
+from healtheat.drawing.render import take_image
 
 SEED, PHOTOS = 5, 48  # of the fixture `demo`
 BY_CLASS = {p.class_id: p for p in PRODUCTS}
@@ -97,7 +97,7 @@ def test_boxes_are_tight_where_no_error_moved_them(demo: DemoSet) -> None:
     moved |= {(t.image, t.line) for t in demo.truth if t.kind in ("duplicate_box", "broken_line")}
     checked = 0
     for scene in scenes[::10]:
-        _, boxes = take_photo(with_blur(scene, plan))
+        _, boxes = take_image(with_blur(scene, plan))
         tight = [
             ((x0 + x1) / 2 / WIDTH_PX, (y0 + y1) / 2 / HEIGHT_PX, (x1 - x0) / WIDTH_PX, (y1 - y0) / HEIGHT_PX)
             for x0, y0, x1, y1 in boxes.tolist()
@@ -116,7 +116,7 @@ def test_moved_boxes_lie_where_their_kind_says(demo: DemoSet) -> None:
         if t.kind == "whole_image":
             assert box_of(lines_of(demo, t.image)[t.line]) == (0.5, 0.5, 1.0, 1.0)
         if t.kind in ("shifted", "spurious", "duplicate_box"):
-            _, boxes = take_photo(with_blur(by_path[t.image], plan))
+            _, boxes = take_image(with_blur(by_path[t.image], plan))
             tight = [
                 (
                     (x0 + x1) / 2 / WIDTH_PX,
@@ -139,7 +139,7 @@ def test_twins_point_at_the_other_half(demo: DemoSet) -> None:
             lines = lines_of(demo, image)
             assert lines[int(line)].split()[0] == str(t.true_class)
             assert iou(box_of(lines[int(line)]), box_of(lines[t.line])) > 0.8
-        if t.kind == "duplicate_photo":
+        if t.kind == "duplicate_image":
             with Image.open(demo.root / t.image) as a, Image.open(demo.root / t.twin) as b:
                 apart = np.asarray(a, np.int16) - np.asarray(b, np.int16)
             assert np.abs(apart).mean() < 4
@@ -184,7 +184,7 @@ def test_every_kind_is_planted_for_many_seeds_and_no_box_twice() -> None:
             scenes = plan_scenes(seed, photos, PRODUCTS)
             plan = choose(seed, scenes)
             kinds = Counter(plan.boxes.values())
-            box_kinds = set(KINDS) - {"duplicate_photo", "truncated_image"}
+            box_kinds = set(KINDS) - {"duplicate_image", "truncated_image"}
             assert set(kinds) == box_kinds, (seed, photos)
             assert plan.copies and plan.truncated
             assert kinds["swap"] % 2 == 0

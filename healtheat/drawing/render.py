@@ -1,4 +1,4 @@
-"""Take the photo of one scene: ground, shadows, pills, light fall-off, lens, sensor, JPEG."""
+"""Take the image of one scene: ground, shadows, pills, light fall-off, lens, sensor, JPEG."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ TONE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
-    """A finished photo: encoded bytes, and the tight box of every pill, (n, 4) x0, y0, x1, y1 in pixels."""
+class Rendered:
+    """A finished image: encoded bytes, and the tight box of every pill, (n, 4) x0, y0, x1, y1 in pixels."""
 
     data: bytes
     boxes_xyxy_px: NDArray[np.int64]
@@ -136,16 +136,16 @@ def _specks(frame: Array, rng: np.random.Generator) -> None:
 
 
 def _camera(frame: Array, rng: np.random.Generator) -> Image.Image:
-    """Exposure, colour cast, tone curve, lens, sensor noise: an 8-bit photo. Uses up the linear frame."""
+    """Exposure, colour cast, tone curve, lens, sensor noise: an 8-bit image. Uses up the linear frame."""
     warmth, tint = rng.uniform(-0.07, 0.07), rng.uniform(-0.025, 0.025)
     gains = np.array([1 + warmth, 1 + tint, 1 - warmth], np.float32) * np.float32(rng.uniform(0.92, 1.12))
     frame *= gains * np.float32((len(TONE) - 1) / 1.6)
     steps = np.clip(frame, 0, len(TONE) - 1, out=frame).astype(np.uint16)
     # 8 bits before the lens: Pillow blurs only those, and the noise added after it hides the steps.
-    photo = Image.fromarray(TONE[steps])
-    photo = photo.filter(ImageFilter.BoxBlur(float(rng.uniform(0.4, 0.9))))
+    image = Image.fromarray(TONE[steps])
+    image = image.filter(ImageFilter.BoxBlur(float(rng.uniform(0.4, 0.9))))
     strength = np.float32(rng.uniform(1.2, 3.2))
-    noisy = np.asarray(photo).astype(np.int16)
+    noisy = np.asarray(image).astype(np.int16)
     noisy += np.rint(strength * sensor_noise(rng, noisy.shape)).astype(np.int16)[..., None]
     for channel in (0, 2):  # colour noise is coarser than brightness noise
         coarse = np.rint(0.5 * strength * sensor_noise(rng, (HEIGHT_PX // 2, WIDTH_PX // 2)))
@@ -153,19 +153,19 @@ def _camera(frame: Array, rng: np.random.Generator) -> Image.Image:
     return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
 
 
-def _smear(photo: Image.Image, box: tuple[int, int, int, int]) -> None:
+def _smear(image: Image.Image, box: tuple[int, int, int, int]) -> None:
     """Take the focus from one pill: a strong blur that fades out around its box."""
     x0, y0, x1, y1 = box
     outer = (max(x0 - 30, 0), max(y0 - 30, 0), min(x1 + 30, WIDTH_PX), min(y1 + 30, HEIGHT_PX))
-    piece = photo.crop(outer)
+    piece = image.crop(outer)
     mask = Image.new("L", piece.size)
     mask.paste(255, (x0 - outer[0], y0 - outer[1], x1 - outer[0], y1 - outer[1]))
     blurred = piece.filter(ImageFilter.GaussianBlur(13))
-    photo.paste(blurred, outer[:2], mask.filter(ImageFilter.GaussianBlur(10)))
+    image.paste(blurred, outer[:2], mask.filter(ImageFilter.GaussianBlur(10)))
 
 
-def take_photo(scene: Scene) -> tuple[Image.Image, NDArray[np.int64]]:
-    """The RGB photo of a scene and the tight boxes (n, 4) xyxy in pixels, in the order of its pills."""
+def take_image(scene: Scene) -> tuple[Image.Image, NDArray[np.int64]]:
+    """The RGB image of a scene and the tight boxes (n, 4) xyxy in pixels, in the order of its pills."""
     rng = np.random.default_rng(scene.seed)
     light = _light(scene, rng)
     frame = _ground(scene, rng)
@@ -182,36 +182,36 @@ def take_photo(scene: Scene) -> tuple[Image.Image, NDArray[np.int64]]:
         _paste(frame, sprite, x, y)
         boxes.append(_tight_box(sprite, x, y))
     frame *= _illumination(rng)[..., None]
-    photo = _camera(frame, rng)
+    image = _camera(frame, rng)
     for pill, box in zip(scene.pills, boxes, strict=True):
         if pill.blurred:
-            _smear(photo, box)
-    return photo, np.array(boxes, np.int64).reshape(len(boxes), 4)
+            _smear(image, box)
+    return image, np.array(boxes, np.int64).reshape(len(boxes), 4)
 
 
-def encode(photo: Image.Image, encoding: str = "jpeg") -> bytes:
-    """The photo as a file: "jpeg" (quality 92), "png", or "exif" (a JPEG stored lying, orientation 6)."""
+def encode(image: Image.Image, encoding: str = "jpeg") -> bytes:
+    """The image as a file: "jpeg" (quality 92), "png", or "exif" (a JPEG stored lying, orientation 6)."""
     out = io.BytesIO()
     if encoding == "png":
-        photo.save(out, "PNG", compress_level=3)
+        image.save(out, "PNG", compress_level=3)
     elif encoding == "exif":
         exif = Image.Exif()
         exif[ExifTags.Base.Orientation] = 6
-        photo.transpose(Image.Transpose.ROTATE_90).save(out, "JPEG", quality=JPEG_QUALITY, exif=exif)
+        image.transpose(Image.Transpose.ROTATE_90).save(out, "JPEG", quality=JPEG_QUALITY, exif=exif)
     else:
-        photo.save(out, "JPEG", quality=JPEG_QUALITY)
+        image.save(out, "JPEG", quality=JPEG_QUALITY)
     return out.getvalue()
 
 
 def recompress(data: bytes) -> bytes:
-    """The same photo saved once more at quality 80: other bytes, nearly the same pixels."""
+    """The same image saved once more at quality 80: other bytes, nearly the same pixels."""
     out = io.BytesIO()
-    with Image.open(io.BytesIO(data)) as photo:
-        photo.save(out, "JPEG", quality=80)
+    with Image.open(io.BytesIO(data)) as image:
+        image.save(out, "JPEG", quality=80)
     return out.getvalue()
 
 
-def render(scene: Scene) -> Photo:
+def render(scene: Scene) -> Rendered:
     """Draw and encode one scene. A function of the scene alone, in any process."""
-    photo, boxes = take_photo(scene)
-    return Photo(encode(photo, scene.encoding), boxes)
+    image, boxes = take_image(scene)
+    return Rendered(encode(image, scene.encoding), boxes)
