@@ -33,6 +33,7 @@ if _TYPE_CHECKING:
         rollback,
         score,
         selftest,
+        similar,
         trust,
         verify,
     )
@@ -59,6 +60,7 @@ __all__ = [
     "rollback",
     "score",
     "selftest",
+    "similar",
     "trust",
     "verify",
 ]

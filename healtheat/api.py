@@ -313,6 +313,28 @@ def rollback(
     return run(Path(folder).absolute(), keep_edited=keep_edited, progress=progress)
 
 
+def similar(
+    image: PathLike,
+    index: IndexLike = None,
+    *,
+    box: Sequence[float] | None = None,
+    line: int | None = None,
+    class_: ClassWords = None,
+    limit: int = 10,
+) -> pa.Table:
+    """The boxes of an index most similar to a crop of any image: `healtheat.view.similar.SIMILAR_SCHEMA`.
+
+    The crop is `box` (cx, cy, w, h as shares of the image), the box on `line` (from 0) of the image's labels,
+    or the whole image. Where the index holds this very file, boxes of the same source are left out. Raises
+    InputError, BadIndex, or EncoderError where the index's encoder cannot be loaded.
+    """
+    from healtheat.index.locate import opened
+    from healtheat.view.similar import similar as run
+
+    with opened(index) as own:
+        return run(own, Path(image), box=box, line=line, classes=class_, limit=limit)
+
+
 def problems(index: IndexLike = None) -> pa.Table:
     """Lines and files that could not be read, in the order they were met: file, line, reason, image, code.
 

@@ -34,6 +34,7 @@ TERMINAL_ONLY = {
     "problems": {"format"},
     "query": {"format", "fail_over"},
     "selftest": {"format"},
+    "similar": {"format"},
     "trust": {"format"},
 }
 # Parameters that a command line has no use for.

@@ -21,6 +21,7 @@ from healtheat.commands.review import review
 from healtheat.commands.rollback import rollback
 from healtheat.commands.score import score
 from healtheat.commands.selftest import selftest
+from healtheat.commands.similar import similar
 from healtheat.commands.trust import trust
 from healtheat.commands.verify import verify
 
@@ -32,6 +33,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     export,
     apply,
     rollback,
+    similar,
     problems,
     flag,
     score,

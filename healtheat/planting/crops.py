@@ -7,22 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.core.errors import EncoderError, ImageError, InputError
+from healtheat.core.errors import ImageError, InputError
 from healtheat.crops import CropPolicy, cut, measure, open_image
-from healtheat.embedding import Encoder, EncoderSpec, load_encoder
+from healtheat.embedding import Encoder
 from healtheat.index import Index
-
-
-def encoder_of(index: Index) -> Encoder:
-    """The encoder that the index was built with; EncoderError where it cannot be had here."""
-    spec = EncoderSpec.model_validate(index.manifest.encoder)
-    encoder = load_encoder(spec.name, views=spec.views, colour_weight=spec.colour_weight)
-    if encoder.fingerprint != spec.fingerprint:
-        raise EncoderError(
-            f"encoder {spec.name}: not the one this index was built with "
-            f"(expected {spec.fingerprint[:12]}, found {encoder.fingerprint[:12]}); build the index again"
-        )
-    return encoder
 
 
 class IndexCrops:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from healtheat.core.progress import Progress, silent
 from healtheat.index import Index
-from healtheat.planting.crops import IndexCrops, encoder_of
+from healtheat.index.encoder import encoder_of
+from healtheat.planting.crops import IndexCrops
 from healtheat.planting.run import SelftestReport, selftest
 from healtheat.signals import samples_from
 
