@@ -52,7 +52,8 @@ _GATHER_ROWS = 4096
 @dataclass(frozen=True, slots=True)
 class BuildReport:
     """What a build did. `embedded` counts crops and tiles that went through the encoder, `reused` those that
-    did not; `failures` are signals that crashed; `note` says why an index that was there could not be used.
+    did not; `failures` are signals that crashed; `note` says what became of an index that was there
+    and could not be used as it was.
     """
 
     index: Path
@@ -90,7 +91,8 @@ def build(
     Only crops that the index (or an unfinished build) does not know are embedded. `crop_policy` is the
     encoder's own unless given; `group_rule` says which images share a source (see groups.py); `threads` read
     and decode images (default: half the cores). With `strict`, any problem is fatal and nothing is committed.
-    Raises InputError, IndexBusy, BadIndex (an index of another version is there) or EncoderError.
+    An index of format version 1 is built over; its verdicts are kept. Raises InputError, IndexBusy, BadIndex
+    (an index of an unknown version is there) or EncoderError.
     """
     clock = _Clock()
     policy = crop_policy or encoder.spec.crop_policy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -84,15 +84,16 @@ class CatalogWriter:
 class Catalog:
     """A catalog opened for reading: no writing, no other file, no network, no change of configuration."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tables: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        """`tables` are all that it must hold, TABLES if not given; of others than TABLES it may hold more."""
         # An in-memory database with the file attached, not a connection to the file: DuckDB would hand out
         # one and the same database for a path again, even after a build has replaced the file.
         _check_header(path)
         self._connection = duckdb.connect(":memory:")
         try:
             self._connection.execute(f"ATTACH {_quoted(path)} AS catalog (READ_ONLY)")
-            self._check_schema(path)
-            for table in TABLES:
+            self._check_schema(path, tables)
+            for table in tables or TABLES:
                 self._connection.execute(f"CREATE VIEW {table} AS SELECT * FROM catalog.main.{table}")
         except duckdb.Error as error:
             self._connection.close()
@@ -154,7 +155,7 @@ class Catalog:
         """Let go of the file."""
         self._connection.close()
 
-    def _check_schema(self, path: Path) -> None:
+    def _check_schema(self, path: Path, tables: Mapping[str, Mapping[str, str]] | None) -> None:
         # Views and macros of a stranger would run inside our queries: only plain tables with our columns.
         found: dict[str, dict[str, str]] = {}
         rows = self._connection.execute(
@@ -171,15 +172,16 @@ class Catalog:
         ).fetchall()
         if odd:
             raise BadIndex(f"{path}: expected plain tables only, found {odd[0][0]!r}; build the index again")
-        for table in sorted(found.keys() | TABLES.keys()):
-            if found.get(table) != TABLES.get(table):
+        expected = tables or TABLES
+        for table in sorted(expected.keys() if tables else found.keys() | expected.keys()):
+            if found.get(table) != expected.get(table):
                 raise BadIndex(
-                    f"{path}: table {table}: expected {_columns(TABLES.get(table))}, "
+                    f"{path}: table {table}: expected {_columns(expected.get(table))}, "
                     f"found {_columns(found.get(table))}; build the index again"
                 )
 
 
-def _columns(columns: dict[str, str] | None) -> str:
+def _columns(columns: Mapping[str, str] | None) -> str:
     return "no such table" if columns is None else ", ".join(f"{n} {k}" for n, k in columns.items())
 
 

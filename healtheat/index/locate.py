@@ -77,7 +77,7 @@ def default_folder(data: Path, source_data: Path) -> Path:
     own = data.name if data.is_dir() else data.parent.name if data.stem == "data" else data.stem
     folder = INDEX_ROOT / (re.sub(r"[^\w.\-]+", "_", own).strip("._") or "data")
     if (folder / MANIFEST_NAME).is_file():
-        there = Manifest.read(folder / MANIFEST_NAME).source.data
+        there = Manifest.read(folder / MANIFEST_NAME, older=True).source.data
         if there != source_data.absolute().as_posix():
             raise InputError(f"{folder} is the index of {there}; name another folder with --index")
     return folder

@@ -15,11 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints,
 
 from healtheat.core.atomic import canonical_json
 from healtheat.core.errors import BadIndex
+from healtheat.core.text import shown
 from healtheat.crops import CropPolicy
 from healtheat.embedding import EncoderSpec
+from healtheat.index import version1
 from healtheat.sources.base import Edits
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST_NAME = "manifest.json"
 CATALOG_NAME = "catalog.duckdb"
 VECTORS_FOLDER = "vectors"
@@ -31,7 +33,7 @@ _START_AGAIN = "build the index again into a new folder, or use the version it w
 
 
 class OtherVersion(BadIndex):
-    """An index in another format version: not damaged, but not ours to read or to build over."""
+    """An index in another format version: not damaged, but not ours to read."""
 
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -98,8 +100,11 @@ class Manifest(_Part):
         return _layout({**body, "checksum": _checksum(body)})
 
     @classmethod
-    def from_bytes(cls, data: bytes, name: str) -> Self:
-        """Read and check. Raises BadIndex that names the file, what was expected and what was found."""
+    def from_bytes(cls, data: bytes, name: str, *, older: bool = False) -> Self:
+        """Read and check. Raises BadIndex that names the file, what was expected and what was found.
+
+        Raises OtherVersion for another format version; with `older` version 1 is read too.
+        """
         try:
             body = json.loads(data.decode("utf-8"))
         except (UnicodeDecodeError, ValueError, RecursionError) as error:
@@ -109,10 +114,13 @@ class Manifest(_Part):
         if not isinstance(body, dict):
             raise BadIndex(f"{name}: expected a JSON object, found {type(body).__name__}")
         version = body.get("format_version")
-        if version != FORMAT_VERSION or isinstance(version, bool):
-            raise OtherVersion(
-                f"{name}: expected format version {FORMAT_VERSION}, found {version!r}; {_START_AGAIN}"
-            )
+        is_first = version == version1.VERSION and not isinstance(version, bool)
+        if (version != FORMAT_VERSION or isinstance(version, bool)) and not (is_first and older):
+            found = f"{name}: expected format version {FORMAT_VERSION}, found {shown(repr(version))}; "
+            if not is_first:
+                raise OtherVersion(found + _START_AGAIN)
+            command = version1.build_command(body, Path(name).parent)
+            raise OtherVersion(f"{found}build it again, which keeps its verdicts: {command}")
         found = body.pop("checksum", None)
         try:
             expected = _checksum(body)
@@ -121,7 +129,7 @@ class Manifest(_Part):
                     f"{name}: expected checksum {expected[:16]}…, found {str(found)[:16]}…; the file was "
                     "changed after the build; build the index again"
                 )
-            manifest = cls.model_validate(body)
+            manifest = cls.model_validate(version1.upgraded(body) if is_first else body)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"])
@@ -134,8 +142,8 @@ class Manifest(_Part):
         return manifest
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read `path`. Raises BadIndex where it is missing, too large or damaged."""
+    def read(cls, path: Path, *, older: bool = False) -> Self:
+        """Read `path`. Raises BadIndex where it is missing, too large or damaged; for `older` see above."""
         try:
             size = path.stat().st_size
             if size > _MAX_MANIFEST_BYTES:
@@ -143,7 +151,7 @@ class Manifest(_Part):
             data = path.read_bytes()
         except OSError as error:
             raise BadIndex(f"{path}: {error.strerror or error}; build the index first") from None
-        return cls.from_bytes(data, str(path))
+        return cls.from_bytes(data, str(path), older=older)
 
     def _check_names(self, name: str) -> None:
         # A stranger's manifest must not make us read or write outside the folder.

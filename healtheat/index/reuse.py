@@ -10,11 +10,20 @@ from numpy.typing import NDArray
 
 from healtheat.core.errors import BadIndex
 from healtheat.crops import CROP_MEASURES
+from healtheat.index import version1
 from healtheat.index.cache import Block, ImageFacts, VectorPool
+from healtheat.index.catalog import Catalog
 from healtheat.index.keys import image_key
-from healtheat.index.manifest import BACKGROUND, MANIFEST_NAME, Manifest, OtherVersion, shard_name
+from healtheat.index.manifest import (
+    BACKGROUND,
+    CATALOG_NAME,
+    FORMAT_VERSION,
+    MANIFEST_NAME,
+    Manifest,
+    OtherVersion,
+    shard_name,
+)
 from healtheat.index.shards import open_shard
-from healtheat.index.store import Index
 from healtheat.index.verify import damage
 
 
@@ -31,41 +40,64 @@ class ShardRows:
         return open_shard(self.path, rows=self.rows, dim=self.dim).at(places)
 
 
-def old_index(path: Path) -> tuple[Index | None, str]:
-    """The index at `path` for reading, or None and, if it is damaged, what is wrong with it.
+@dataclass(frozen=True, slots=True)
+class OldIndex:
+    """An undamaged index whose vectors the next build can take over."""
 
-    Raises BadIndex for an index of another format version, which must not be built over.
+    path: Path
+    manifest: Manifest
+    catalog: Catalog
+
+    def close(self) -> None:
+        """Let go of its catalog."""
+        self.catalog.close()
+
+
+def old_index(path: Path) -> tuple[OldIndex | None, str]:
+    """The index at `path`, None if there is none to take vectors from; and what is to be said of it, or "".
+
+    An index of version 1 is taken too. Raises OtherVersion for any other version, which must not be built
+    over.
     """
     if not (path / MANIFEST_NAME).exists():
         return None, ""
+    note = ""
     try:
-        manifest = Manifest.read(path / MANIFEST_NAME)
+        manifest = Manifest.read(path / MANIFEST_NAME, older=True)
+        if manifest.format_version != FORMAT_VERSION:
+            note = (
+                f"{path} was in format version {manifest.format_version} and is in version {FORMAT_VERSION} "
+                "now; its verdicts were kept"
+            )
         wrong = damage(path, manifest)
-        return (None, wrong[0]) if wrong else (Index(path, manifest), "")
+        if wrong:
+            return None, "; ".join(filter(None, (note, wrong[0])))
+        tables = version1.TABLES if manifest.format_version == version1.VERSION else None
+        return OldIndex(path, manifest, Catalog(path / CATALOG_NAME, tables)), note
     except OtherVersion:
         raise
     except BadIndex as error:
-        return None, str(error)
+        return None, "; ".join(filter(None, (note, str(error))))
 
 
-def add_old_vectors(pool: VectorPool, index: Index, fingerprint: str) -> None:
-    """Make the index's vectors known to `pool`, unless another encoder or crop policy made them."""
-    manifest = index.manifest
+def add_old_vectors(pool: VectorPool, old: OldIndex, fingerprint: str) -> None:
+    """Make its vectors known to `pool`, unless another encoder or crop policy made them."""
+    manifest = old.manifest
     if manifest.fingerprint != fingerprint:
         return
     measures = CROP_MEASURES.names or ()
     for class_id, rows in manifest.class_rows().items():
         columns = ", ".join(("crop_key", *measures))
-        table = index.sql(f"SELECT {columns} FROM boxes WHERE class_id = ? ORDER BY box_id", [class_id])
+        table = old.catalog.sql(f"SELECT {columns} FROM boxes WHERE class_id = ? ORDER BY box_id", [class_id])
         records = np.empty(len(table), CROP_MEASURES)
         for name in measures:
             records[name] = table[name].to_numpy()
-        vectors = ShardRows(index.path / shard_name(class_id), rows, manifest.dim)
+        vectors = ShardRows(old.path / shard_name(class_id), rows, manifest.dim)
         pool.add_block(Block(_keys(table["crop_key"].to_pylist()), records, vectors))
-    tiles = _keys(index.sql("SELECT crop_key FROM background ORDER BY tile_id")["crop_key"].to_pylist())
-    vectors = ShardRows(index.path / shard_name(BACKGROUND), len(tiles), manifest.dim)
+    tiles = _keys(old.catalog.sql("SELECT crop_key FROM background ORDER BY tile_id")["crop_key"].to_pylist())
+    vectors = ShardRows(old.path / shard_name(BACKGROUND), len(tiles), manifest.dim)
     pool.add_block(Block(tiles, np.zeros(len(tiles), CROP_MEASURES), vectors))
-    photos = index.sql(
+    photos = old.catalog.sql(
         "SELECT sha256, width_px, height_px, dhash FROM images WHERE status <> 'unreadable'"
     ).to_pydict()
     keys = [image_key(sha256, fingerprint) for sha256 in photos["sha256"]]

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from healtheat.core.atomic import is_temporary, sha256_file, sync_file, sync_folder, write_file
+from healtheat.core.atomic import is_temporary, sha256_file, sweep, sync_file, sync_folder, write_file
 from healtheat.core.errors import BadIndex, IndexBusy, InputError
 from healtheat.index.cache import CACHE_FOLDER
 from healtheat.index.lock import LOCK_NAME, VERDICT_LOCK_NAME, builder_lock
@@ -58,6 +58,10 @@ def building(index_path: Path) -> Iterator[Path]:
             f"{index_path} holds {odd[0]!r}, which is no part of an index; give an empty or new folder"
         )
     with builder_lock(index_path):
+        sweep(index_path)
+        for name in (MANIFEST_NAME, HEAD_NAME):
+            # A killed process of format version 1 left these.
+            (index_path / f"{name}.tmp").unlink(missing_ok=True)
         roll_forward(index_path)
         staging = index_path / STAGING_FOLDER
         shutil.rmtree(staging, ignore_errors=True)
@@ -98,7 +102,7 @@ def roll_forward(index_path: Path) -> bool:
     staged = staging / MANIFEST_NAME
     if staged.exists():
         _check_hash(staged, wanted)
-        manifest = Manifest.read(staged)
+        manifest = Manifest.read(staged, older=True)
         (index_path / VECTORS_FOLDER).mkdir(exist_ok=True)
         for name in manifest.files:
             if (staging / name).exists():
@@ -108,7 +112,7 @@ def roll_forward(index_path: Path) -> bool:
         _move(staged, final)
         sync_folder(index_path)
     _check_hash(final, wanted)
-    manifest = Manifest.read(final)
+    manifest = Manifest.read(final, older=True)
     for old in (index_path / VECTORS_FOLDER).glob("*.faiss"):
         if f"{VECTORS_FOLDER}/{old.name}" not in manifest.files:
             old.unlink()  # a class that has no box any more

@@ -176,10 +176,10 @@ def _rewrite(index_path: Path, change: Callable[[dict[str, object]], None]) -> N
 
 
 def test_another_format_version_is_refused_with_both_values(built: Path, build_small: Build) -> None:
-    _rewrite(built, lambda body: body.update(format_version=2))
+    _rewrite(built, lambda body: body.update(format_version=3))
     message = _found(built)
-    assert "expected format version 1, found 2" in message
-    with pytest.raises(BadIndex, match="expected format version 1, found 2"):
+    assert "expected format version 2, found 3" in message
+    with pytest.raises(BadIndex, match="expected format version 2, found 3"):
         build_small()  # nor is it built over
 
 
