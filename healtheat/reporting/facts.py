@@ -67,7 +67,7 @@ def collect(index: Index, *, title: str, per_issue: int = PER_ISSUE, progress: P
     drawn = draw_map(samples, [(int(f), int(b), str(i)) for f, b, i in flagged])
     progress("classes and map", 2, 2)
     classes = [] if found is None else sorted(found.classes, key=lambda c: (c.agreement, c.class_id))
-    reasons = Counter(problem.reason.split(":")[0][:120] for problem in index.problems())
+    reasons = Counter(problem.code.words for problem in index.problems())
     manifest = index.manifest
     return Facts(
         title=title,
