@@ -64,7 +64,8 @@ PredictionsOption = Annotated[
         "--predictions",
         metavar="DIR|none",
         help="What `yolo predict save_txt=True save_conf=True` wrote about these images, with a model not "
-        "trained on these labels: where it disagrees. none: without any, where some were given before.",
+        "trained on these labels; where it disagrees is reported. none: without any, if some were given "
+        "before.",
     ),
 ]
 VerdictOption = Annotated[
@@ -72,7 +73,8 @@ VerdictOption = Annotated[
     typer.Option(
         "--verdict",
         metavar="NAME",
-        help=f"Only what a person decided so: {', '.join(VERDICTS)} (none: not decided yet). Repeatable.",
+        help=f"Only findings with this decision of a person: {', '.join(VERDICTS)} "
+        f"(none: not decided yet). Repeatable.",
     ),
 ]
 StatusOption = Annotated[
@@ -88,7 +90,7 @@ FdrOption = Annotated[
     typer.Option(
         "--fdr",
         metavar="X",
-        help="Flag so that about this share of the flags of an issue is false, such as 0.1.",
+        help="Flag so that about this share of an issue's flags is false, such as 0.1.",
     ),
 ]
 BudgetOption = Annotated[
@@ -96,7 +98,7 @@ BudgetOption = Annotated[
     typer.Option("--budget", min=0, metavar="N", help="Flag at most the N most suspicious boxes or images."),
 ]
 AllOption = Annotated[
-    bool, typer.Option("--all", help="Every judged box, one row for each issue, not only those flagged.")
+    bool, typer.Option("--all", help="Every judged box, one row per issue, not only what is flagged.")
 ]
 
 

@@ -28,7 +28,7 @@ def apply(
         bool, typer.Option("--in-place", help="Change the data set itself; `healtheat rollback` undoes it.")
     ] = False,
     flagged: Annotated[
-        bool, typer.Option("--flagged", help="Also take out what is only flagged and nobody decided on.")
+        bool, typer.Option("--flagged", help="Also take out what is flagged and nobody has decided on.")
     ] = False,
     drop: Annotated[
         Literal["boxes", "images"],
@@ -41,16 +41,17 @@ def apply(
     signal: options.SignalOption = None,
     min_score: options.MinScoreOption = None,
 ) -> None:
-    """Take out of the labels what people decided to drop. Says what it would do unless told where to.
+    """Take out of the labels what people decided to drop; a dry run without --to or --in-place.
 
-    Only boxes with the verdict `drop` go, or with --flagged the flagged ones too. Class ids are never changed
-    and every other line stays byte for byte; what should be relabelled goes out as a list, relabel.csv, for
-    the annotation tool. Every label file is compared with its hash from the build before it is touched.
+    Only boxes with the verdict `drop` are removed, with --flagged the flagged ones too. Class ids are never
+    changed and every other line stays byte for byte; what should be relabelled is written to a list,
+    relabel.csv, for the annotation tool. Every label file is compared with its hash from the build before it
+    is touched.
 
     With --to, the data set is copied without these boxes. With --in-place, its own label files are replaced,
     one by one; the originals are kept in `.healtheat/applied/` beside data.yaml, and stale label caches of
-    Ultralytics go there too. If it is killed, the same command finishes the work. Build the index again
-    after it.
+    Ultralytics are moved there too. If it is killed, the same command finishes the work. Build the index
+    again after it.
 
     \b
     Examples:

@@ -30,7 +30,7 @@ def build(
     index: Annotated[
         Path | None,
         typer.Option(
-            "--index", metavar="DIR", help="Where to build. Default: ./index/NAME after the data set."
+            "--index", metavar="DIR", help="Where to build. Default: ./index/NAME, after the data set."
         ),
     ] = None,
     encoder: Annotated[
@@ -47,7 +47,7 @@ def build(
     conf: Annotated[
         float,
         typer.Option(
-            "--conf", min=0, max=1, metavar="X", help="With --weights: the least confidence of a box."
+            "--conf", min=0, max=1, metavar="X", help="With --weights: the lowest confidence of a box."
         ),
     ] = 0.25,
     images: Annotated[
@@ -65,7 +65,11 @@ def build(
     padding: Annotated[
         float | None,
         typer.Option(
-            "--padding", min=0, max=1, metavar="SHARE", help="Kept around a box, as a share of its side."
+            "--padding",
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="Margin kept around a box, as a share of its side.",
         ),
     ] = None,
     group_by: Annotated[
@@ -73,7 +77,7 @@ def build(
         typer.Option(
             "--group-by",
             metavar="auto|none|REGEX",
-            help="Which images are copies of one source and must not vouch for each other.",
+            help="Which images are copies of one source, so that they do not confirm each other.",
         ),
     ] = "auto",
     contents_rule: options.ContentsRuleOption = "auto",

@@ -16,12 +16,12 @@ def encoders(
     folders: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[FOLDERS]...", help="Look for encoders' folders here, too.", show_default=False
+            metavar="[FOLDERS]...", help="Look for folders of encoders here, too.", show_default=False
         ),
     ] = None,
     no_speed: Annotated[
         bool,
-        typer.Option("--no-speed", help="Do not load and measure each one, some seconds each."),
+        typer.Option("--no-speed", help="Do not load and measure each one (some seconds each)."),
     ] = False,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads; all cores unless given.", show_default=False)

@@ -48,22 +48,28 @@ def export(
         ),
     ] = "boxes",
     write: Annotated[
-        bool, typer.Option("--write", help="yolo: write; without it only say what would be.")
+        bool, typer.Option("--write", help="yolo: write; without it only print what would be written.")
     ] = False,
     spreadsheet: Annotated[
         bool,
-        typer.Option("--spreadsheet", help="csv: for Excel: byte-order mark, no cell runs as a formula."),
+        typer.Option(
+            "--spreadsheet", help="csv: for Excel, with a byte-order mark; no cell runs as a formula."
+        ),
     ] = False,
     crops: Annotated[
         bool, typer.Option("--crops", help="atlas: put a small picture of every box into the file.")
     ] = False,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Replace what is there, if no part of the data set or an index."),
+        typer.Option(
+            "--overwrite", help="Replace what is there, unless it belongs to the data set or an index."
+        ),
     ] = False,
     force: Annotated[
         bool,
-        typer.Option("--force", help="yolo: go on though label files changed; their images are left out."),
+        typer.Option(
+            "--force", help="yolo: continue although label files changed; their images are left out."
+        ),
     ] = False,
 ) -> None:
     """Write cleanup lists. The data set itself is never touched, nor an index, whatever PATH is.

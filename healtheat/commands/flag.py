@@ -18,7 +18,7 @@ def flag(
         typer.Option(
             "--threshold",
             metavar="ISSUE=X",
-            help="Flag this issue from score X up, 0 to 1. Repeatable; the other issues take their defaults.",
+            help="Flag this issue from score X (0 to 1). Repeatable; other issues keep their defaults.",
         ),
     ] = None,
     fdr: options.FdrOption = None,

@@ -78,7 +78,7 @@ def _row(parameter: Parameter) -> str:
     default = parameter.default
     if default is inspect.Parameter.empty:
         shown = "required"
-    elif default in (None, False):
+    elif default is None or default is False:
         shown = ""
     else:
         shown = f"`{default.as_posix() if isinstance(default, Path) else default}`"

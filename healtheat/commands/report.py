@@ -15,7 +15,7 @@ from healtheat.commands._terminal import note, one_line, progress_bar
 def report(
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="[INDEX]", help="The index to read; goes before --index.", show_default=False),
+        typer.Argument(metavar="[INDEX]", help="The index to read; the same as --index.", show_default=False),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "--to", metavar="FILE", help="HTML file to write.")] = Path(
         "report.html"
@@ -31,12 +31,14 @@ def report(
     max_mb: Annotated[
         float,
         typer.Option(
-            min=0.1, max=500, metavar="X", help="The file is never longer, in MiB; pictures are left out."
+            min=0.1, max=500, metavar="X", help="Longest file in MiB; pictures that do not fit are left out."
         ),
     ] = 10,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Replace what is there, if no part of the data set or an index."),
+        typer.Option(
+            "--overwrite", help="Replace a file that is there, unless it belongs to the data set or an index."
+        ),
     ] = False,
 ) -> None:
     """Write one HTML file for a colleague: queues, verdicts, worst samples, class trust, look-alikes, map.

@@ -19,7 +19,10 @@ def review(
         typer.Option(metavar="NAME", help="Who decides; kept with every verdict. Default: the user's name."),
     ] = None,
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Where to listen. Beyond this machine at your own risk.")
+        str,
+        typer.Option(
+            metavar="ADDRESS", help="Address to listen on. Other than this machine's own at your own risk."
+        ),
     ] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, metavar="N", help="Port to listen on; 0 takes any free one.")

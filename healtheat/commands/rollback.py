@@ -17,14 +17,16 @@ def rollback(
         Path | None,
         typer.Argument(
             metavar="FOLDER",
-            help="The data set's folder, which holds `.healtheat`. Default: that of the index.",
+            help="The data set's folder, which holds `.healtheat`. Default: the data set of the index.",
             show_default=False,
         ),
     ] = None,
     index: options.IndexOption = None,
     keep_edited: Annotated[
         bool,
-        typer.Option("--keep-edited", help="Leave files alone that were edited since; put back all others."),
+        typer.Option(
+            "--keep-edited", help="Leave files that were edited since as they are; restore all others."
+        ),
     ] = False,
 ) -> None:
     """Undo the last `healtheat apply --in-place`: every file back as it was, byte for byte.

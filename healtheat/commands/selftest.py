@@ -20,9 +20,7 @@ def selftest(
     index: options.IndexOption = None,
     kind: Annotated[
         list[str] | None,
-        typer.Option(
-            "--kind", metavar="NAME", help="Only this kind of error (see above); may be given more than once."
-        ),
+        typer.Option("--kind", metavar="NAME", help="Only this kind of error (see above). Repeatable."),
     ] = None,
     rate: Annotated[
         float, typer.Option("--rate", metavar="X", help="Share of the boxes that get a planted error.")
