@@ -1,21 +1,24 @@
-"""Findings as CSV, JSON, JSON lines or Parquet. Values are exact: what is read back is what was there."""
+"""Tables as CSV, JSON and JSON lines. Values are exact: what is read back is what was there."""
 
 from __future__ import annotations
 
 import csv
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any
-
-from healtheat.core.atomic import replacing_file
-from healtheat.core.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_HOLDS_JSON = {b"healtheat": b"json"}  # metadata of a text column
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets run instead of show
+
+
+def holding_json(table: pa.Table, column: str) -> pa.Table:
+    """The same table, with the text column `column` marked as JSON, so that JSON files hold its values."""
+    at = table.schema.get_field_index(column)
+    return table.set_column(at, table.schema.field(at).with_metadata(_HOLDS_JSON), table.column(at))
 
 
 def write_csv(table: pa.Table, out: IO[str], *, spreadsheet: bool = False) -> None:
@@ -31,16 +34,17 @@ def write_csv(table: pa.Table, out: IO[str], *, spreadsheet: bool = False) -> No
 
 
 def write_jsonl(table: pa.Table, out: IO[str]) -> None:
-    """One JSON object a line; `evidence` as an object, null where there is no value."""
+    """One JSON object per line, null where there is no value; columns marked `holding_json` as their JSON."""
+    nested = _nested(table)
     for row in _rows(table):
-        out.write(_json(row) + "\n")
+        out.write(_json(row, nested) + "\n")
 
 
 def write_json(table: pa.Table, out: IO[str]) -> None:
-    """One JSON array of objects, one a line."""
-    start = "[\n"
+    """One JSON array of objects, one per line, as `write_jsonl` writes them."""
+    nested, start = _nested(table), "[\n"
     for row in _rows(table):
-        out.write(start + _json(row))
+        out.write(start + _json(row, nested))
         start = ",\n"
     out.write("\n]\n" if start == ",\n" else "[]\n")
 
@@ -50,34 +54,6 @@ TEXT_FORMATS: Mapping[str, Callable[[pa.Table, IO[str]], None]] = {
     "json": write_json,
     "jsonl": write_jsonl,
 }
-TABLE_FORMATS = (*TEXT_FORMATS, "parquet")
-
-
-def write_table(
-    table: pa.Table, to: Path, format: str, *, spreadsheet: bool = False, overwrite: bool = False
-) -> None:
-    """Write `table` to the file `to`, whole or not at all.
-
-    `spreadsheet` (CSV only) adds a byte-order mark, so that Excel reads Korean names, and guards formulas.
-    Raises InputError if the file is there already and `overwrite` is false, or the format is unknown.
-    """
-    if format not in TABLE_FORMATS:
-        raise InputError(f"no table format {format!r}; choose from {', '.join(TABLE_FORMATS)}")
-    if to.is_dir() or (to.exists() and not overwrite):
-        fix = "give a file" if to.is_dir() else "choose another name or add --overwrite"
-        raise InputError(f"{to}: exists already; {fix}")
-    with replacing_file(to) as staged:
-        if format == "parquet":
-            import pyarrow.parquet as pq
-
-            pq.write_table(table, staged, compression="zstd")
-            return
-        encoding = "utf-8-sig" if spreadsheet and format == "csv" else "utf-8"
-        with staged.open("w", encoding=encoding, newline="") as out:
-            if format == "csv":
-                write_csv(table, out, spreadsheet=spreadsheet)
-            else:
-                TEXT_FORMATS[format](table, out)
 
 
 def formula_cells(table: pa.Table) -> int:
@@ -114,10 +90,14 @@ def _cell(value: Any, spreadsheet: bool) -> Any:
     return value
 
 
-def _json(row: dict[str, Any]) -> str:
+def _nested(table: pa.Table) -> frozenset[str]:
+    return frozenset(field.name for field in table.schema if (field.metadata or {}) == _HOLDS_JSON)
+
+
+def _json(row: dict[str, Any], nested: Collection[str]) -> str:
     for name, value in row.items():
         if isinstance(value, float) and not math.isfinite(value):
             row[name] = None
-        elif name == "evidence" and isinstance(value, str):
+        elif name in nested and value is not None:
             row[name] = json.loads(value)
     return json.dumps(row, ensure_ascii=False, allow_nan=False)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from healtheat.core.errors import InputError
+from healtheat.core.table import holding_json
 from healtheat.findings.filters import Filters, Findings, conditions
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def query(
     if limit is not None:
         text += " limit ?"
         parameters.append(limit)
-    return index.sql(text, parameters)
+    return holding_json(index.sql(text, parameters), "evidence")
 
 
 def count(index: Findings, filters: Filters) -> int:

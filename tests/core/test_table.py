@@ -4,25 +4,20 @@ import csv
 import io
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healtheat.core.atomic import replacing_file
-from healtheat.core.errors import InputError
 from healtheat.core.table import (
     FORMULA_STARTS,
-    TABLE_FORMATS,
     formula_cells,
+    holding_json,
     write_csv,
     write_json,
     write_jsonl,
-    write_table,
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
@@ -52,7 +47,7 @@ SCHEMA = pa.schema(
 
 
 def table_of(values: list[dict[str, Any]]) -> pa.Table:
-    return pa.Table.from_pylist(values, schema=SCHEMA)
+    return holding_json(pa.Table.from_pylist(values, schema=SCHEMA), "evidence")
 
 
 @given(rows)
@@ -107,46 +102,12 @@ def test_spreadsheet_guards_text_but_not_numbers(start: str) -> None:
     assert read[1][:3] == [f"'{start}cmd", "-1", "-0.5"]
 
 
-@pytest.mark.parametrize("format", TABLE_FORMATS)
-def test_files_are_whole_and_are_not_replaced_unasked(format: str, tmp_path: Path) -> None:
-    values = [{"image": "images/타이레놀.jpg", "line": 3, "score": 1 / 3, "flagged": True, "evidence": "{}"}]
-    to = tmp_path / "new folder" / f"list.{format}"
-    write_table(table_of(values), to, format)
-    before = to.read_bytes()
-    with pytest.raises(InputError, match="--overwrite"):
-        write_table(table_of([]), to, format)
-    assert to.read_bytes() == before
-    assert [file.name for file in to.parent.iterdir()] == [to.name]
-    if format == "parquet":
-        assert pq.read_table(to).to_pylist() == values
-    else:
-        assert "images/타이레놀.jpg" in before.decode("utf-8")
-    write_table(table_of([]), to, format, overwrite=True)
-    assert to.read_bytes() != before
-
-
-def test_excel_needs_a_byte_order_mark(tmp_path: Path) -> None:
-    write_table(table_of([]), tmp_path / "a.csv", "csv", spreadsheet=True)
-    write_table(table_of([]), tmp_path / "b.csv", "csv")
-    assert (tmp_path / "a.csv").read_bytes().startswith(b"\xef\xbb\xbfimage,")
-    assert (tmp_path / "b.csv").read_bytes().startswith(b"image,")
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
-    to = tmp_path / "list.csv"
-    to.write_text("old", encoding="utf-8")
-
-    def fail() -> None:
-        with replacing_file(to) as staged:
-            staged.write_text("half", encoding="utf-8")
-            raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        fail()
-    assert to.read_text(encoding="utf-8") == "old"
-    assert list(tmp_path.iterdir()) == [to]
-
-
-def test_unknown_format(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="choose from csv, json, jsonl, parquet"):
-        write_table(table_of([]), tmp_path / "a.xlsx", "xlsx")
+def test_only_a_marked_column_is_read_as_json() -> None:
+    table = pa.table({"evidence": ['{"a": 1}', None], "more": ['{"b": 2}', "not JSON"]})
+    plain, marked = io.StringIO(), io.StringIO()
+    write_jsonl(table, plain)
+    write_jsonl(holding_json(table, "evidence"), marked)
+    assert [json.loads(line)["evidence"] for line in plain.getvalue().splitlines()] == ['{"a": 1}', None]
+    read = [json.loads(line) for line in marked.getvalue().splitlines()]
+    assert [row["evidence"] for row in read] == [{"a": 1}, None]
+    assert [row["more"] for row in read] == ['{"b": 2}', "not JSON"]
