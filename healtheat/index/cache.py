@@ -32,7 +32,7 @@ _IMAGE = np.dtype([("key", _KEY), ("width_px", "<u4"), ("height_px", "<u4"), ("d
 
 
 class ImageFacts(NamedTuple):
-    """What is known of a photo without decoding it again."""
+    """What is known of an image without decoding it again."""
 
     width_px: int
     height_px: int
@@ -91,7 +91,7 @@ class VectorPool:
         return key in self._where or key in self._new
 
     def image(self, key: bytes) -> ImageFacts | None:
-        """What is known of the photo with this `image_key`."""
+        """What is known of the image with this `image_key`."""
         return self._images.get(key) or self._new_images.get(key)
 
     def measures(self, key: bytes) -> Any:
@@ -109,11 +109,11 @@ class VectorPool:
             self._where.setdefault(bytes(key), (number, row))
 
     def add_images(self, keys: Sequence[bytes], facts: Sequence[ImageFacts]) -> None:
-        """Make photos known that are already on disk elsewhere."""
+        """Make images known that are already on disk elsewhere."""
         self._images.update(zip(keys, facts, strict=True))
 
     def add_image(self, key: bytes, facts: ImageFacts) -> None:
-        """Remember a photo that was decoded just now."""
+        """Remember an image that was decoded just now."""
         if key not in self._images:
             self._new_images[key] = facts
 
@@ -178,7 +178,7 @@ class VectorPool:
                 self.add_block(block)
 
     def _unpack(self, path: Path) -> Block | None:
-        """The chunk's crops; its photos are noted on the way. None if damaged or of another encoder."""
+        """The chunk's crops; its images are noted on the way. None if damaged or of another encoder."""
         size = path.stat().st_size
         with path.open("rb") as file:
             head = file.read(_HEAD.size)
@@ -198,11 +198,11 @@ class VectorPool:
             file.seek(_HEAD.size)
             keys = np.frombuffer(file.read(crops * KEY_BYTES), _KEY)
             measures = np.frombuffer(file.read(crops * itemsize), _MEASURES).astype(CROP_MEASURES)
-            photos = np.frombuffer(file.read(images * _IMAGE.itemsize), _IMAGE)
+            facts_of = np.frombuffer(file.read(images * _IMAGE.itemsize), _IMAGE)
             offset = file.tell()
-        for photo in photos:
-            facts = ImageFacts(int(photo["width_px"]), int(photo["height_px"]), int(photo["dhash"]))
-            self._images[photo["key"].tobytes()] = facts
+        for row in facts_of:
+            facts = ImageFacts(int(row["width_px"]), int(row["height_px"]), int(row["dhash"]))
+            self._images[row["key"].tobytes()] = facts
         if not crops:
             return Block([], measures, ChunkRows(path, offset, 0, dim))
         return Block([key.tobytes() for key in keys], measures, ChunkRows(path, offset, crops, dim))

@@ -97,11 +97,11 @@ def add_old_vectors(pool: VectorPool, old: OldIndex, fingerprint: str) -> None:
     tiles = _keys(old.catalog.sql("SELECT crop_key FROM background ORDER BY tile_id")["crop_key"].to_pylist())
     vectors = ShardRows(old.path / shard_name(BACKGROUND), len(tiles), manifest.dim)
     pool.add_block(Block(tiles, np.zeros(len(tiles), CROP_MEASURES), vectors))
-    photos = old.catalog.sql(
+    images = old.catalog.sql(
         "SELECT sha256, width_px, height_px, dhash FROM images WHERE status <> 'unreadable'"
     ).to_pydict()
-    keys = [image_key(sha256, fingerprint) for sha256 in photos["sha256"]]
-    facts = zip(photos["width_px"], photos["height_px"], photos["dhash"], strict=True)
+    keys = [image_key(sha256, fingerprint) for sha256 in images["sha256"]]
+    facts = zip(images["width_px"], images["height_px"], images["dhash"], strict=True)
     pool.add_images(keys, [ImageFacts(*fact) for fact in facts])
 
 

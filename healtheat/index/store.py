@@ -87,7 +87,7 @@ class Index:
         return dict(zip(rows["class_id"], rows["name"], strict=True))
 
     def images(self) -> Images:
-        """All photos, ordered by image_id."""
+        """All images, ordered by image_id."""
         rows = self._catalog.sql("SELECT * FROM images ORDER BY image_id")
         columns: dict[str, Any] = {
             name: _numbers(rows, name, np.int64) for name in ("image_id", "width_px", "height_px")
@@ -128,7 +128,7 @@ class Index:
         return out
 
     def background(self) -> NDArray[np.float32]:
-        """(m, d) unit vectors of tiles cut from unlabelled parts of the photos, ordered by tile_id."""
+        """(m, d) unit vectors of tiles cut from unlabelled parts of the images, ordered by tile_id."""
         return self._shard(BACKGROUND).at(slice(None))
 
     def words(self) -> dict[str, dict[str, NDArray[np.float32]]]:
@@ -189,11 +189,11 @@ class Index:
         return self.sql("SELECT * FROM verdicts ORDER BY seq")
 
     def image_file(self, image_id: int) -> Path:
-        """Where the photo lies. Its content may have changed since: read it with `image_bytes`."""
-        return Path(self.manifest.source.root) / str(self._photo(image_id)["file"])
+        """Where the image lies. Its content may have changed since: read it with `image_bytes`."""
+        return Path(self.manifest.source.root) / str(self._file_of(image_id)["file"])
 
     def image_bytes(self, image_id: int) -> bytes:
-        """The photo as it was built from. Raises InputError if it is gone or has changed since.
+        """The image as it was built from. Raises InputError if it is gone or has changed since.
 
         Nothing is returned whose hash the index does not know, so an index of a stranger cannot be used
         to read other files.
@@ -203,7 +203,7 @@ class Index:
             content = read_small(file, MAX_IMAGE_BYTES)
         except Unreadable as error:
             raise InputError(f"{file}: {error}; build the index again") from None
-        if content.sha256 != self._photo(image_id)["sha256"]:
+        if content.sha256 != self._file_of(image_id)["sha256"]:
             raise InputError(f"{file}: changed since the index was built; build it again")
         return content.data
 
@@ -228,7 +228,7 @@ class Index:
             raise KeyError(f"no box {int(box_ids[missing][0])}")
         return rows.astype(np.int64)
 
-    def _photo(self, image_id: int) -> dict[str, Any]:
+    def _file_of(self, image_id: int) -> dict[str, Any]:
         rows = self.sql("SELECT file, sha256 FROM images WHERE image_id = ?", [image_id]).to_pylist()
         if not rows:
             raise KeyError(f"no image {image_id}")

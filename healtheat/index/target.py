@@ -22,8 +22,8 @@ QUARANTINE = ".healtheat"  # in the data set: the originals of a cleanup in plac
 class Places:
     """What no command may write to: `files` of the data set, its `folders` and the index, links followed.
 
-    `folders` are those that hold photos or label files: `images` and `labels` of YOLO, whatever lies below
-    them, a folder of COCO files, else the very folders of the photos.
+    `folders` are those that hold images or label files: `images` and `labels` of YOLO, whatever lies below
+    them, a folder of COCO files, else the very folders of the images.
     """
 
     index: Path
