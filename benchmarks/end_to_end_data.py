@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from benchmarks.quality import run_planter
+from benchmarks.planter import plant as plant_errors
+from benchmarks.quality import GROUPS
 from healtheat.building.build import build
 from healtheat.cleanup import plan_labels
 from healtheat.core.atomic import write_file
@@ -76,8 +77,8 @@ def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def plant(split: Path, out: Path, rate: float, seed: int) -> None:
-    """The training part of `split` with `mixed` errors, planted by the shared script; test is not touched."""
-    run_planter(split / "train.yaml", out, "mixed", seed, rate)
+    """The training part of `split` with `mixed` errors; test is not touched."""
+    plant_errors(split / "train.yaml", out, profile="mixed", rate=rate, seed=seed, groups=GROUPS)
 
 
 def planted(dirty: Path) -> tuple[Lines, int]:

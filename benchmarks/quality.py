@@ -1,8 +1,9 @@
 """Planted errors: healtheat beside its peers, on the same vectors in the same run.
 
-    python -m benchmarks.quality [--seeds 0,1,2] [--encoders imagenet,pill] [--profiles …] [--out FOLDER]
+    python -m benchmarks.quality [--data DATA.yaml] [--groups "3,5;0,8"] [--one-per-source MARK]
+        [--seeds 0,1,2] [--encoders imagenet,pill] [--profiles …] [--out FOLDER]
 
-Plants with the shared bench script in the hard setting (one photo a source, 8 % of the boxes), builds an
+Plants errors (benchmarks/planter.py) in the hard setting (one image per source, 8 % of the boxes), builds an
 index with the public `build`, and scores every queue as rank_quality.py does: a box counts with its highest
 score. Writes quality.csv (one row a planting and method) and quality.md (means over the seeds).
 """
@@ -14,11 +15,10 @@ import csv
 import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from benchmarks.peers import PEERS
+from benchmarks.planter import plant as plant_errors
 from healtheat.building.build import build
 from healtheat.core.atomic import write_file
 from healtheat.embedding import DEFAULT, load_encoder
@@ -56,18 +57,31 @@ NATURAL_CENTRES = ((0.6229166666666667, 0.6436864097629865), (0.2395833333333333
 Floats = NDArray[np.float64]
 
 
-def plant(profile: str, seed: int, out: Path) -> Path:
-    """The planted copy of pushin-pill, made by the shared script."""
-    data = SHARED / "data" / "pushin-pill" / "data.yaml"
-    run_planter(data, out, profile, seed, 0.08, "--one-per-source", ".rf.")
+RATE = 0.08  # share of the boxes with an error
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is planted in: a data set, its look-alike classes, and what tells copies of one source."""
+
+    data: Path = SHARED / "data" / "pushin-pill" / "data.yaml"
+    groups: str = GROUPS
+    one_per_source: str = ".rf."
+
+
+def plant(profile: str, seed: int, out: Path, setting: Setting | None = None) -> Path:
+    """A planted copy of the data set (default: pushin-pill)."""
+    setting = setting or Setting()
+    plant_errors(
+        setting.data,
+        out,
+        profile=profile,
+        rate=RATE,
+        seed=seed,
+        groups=setting.groups,
+        one_per_source=setting.one_per_source,
+    )
     return out
-
-
-def run_planter(data: Path, out: Path, profile: str, seed: int, rate: float, *more: str) -> None:
-    """Copy `data` to `out` with errors, by the shared script."""
-    command = [sys.executable, str(SHARED / "bench" / "plant_errors.py"), str(data), str(out)]
-    command += ["--profile", profile, "--seed", str(seed), "--rate", str(rate), "--groups", GROUPS, *more]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def truth(samples: Samples, folder: Path) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -118,9 +132,11 @@ def rankings(index: Index, samples: Samples, profile: str) -> dict[str, Floats]:
     return out
 
 
-def measure(encoder_name: str, profile: str, seed: int, work: Path, peers: bool) -> list[dict[str, object]]:
+def measure(
+    encoder_name: str, profile: str, seed: int, work: Path, peers: bool, setting: Setting | None = None
+) -> list[dict[str, object]]:
     """One row a method."""
-    folder = plant(profile, seed, work / f"{profile}-{seed}")
+    folder = plant(profile, seed, work / f"{profile}-{seed}", setting)
     index_dir = work / f"index-{encoder_name}"  # built again and again: only what is new is embedded
     report = build(open_source(folder / "data.yaml"), index_dir, encoder=load_encoder(encoder_name))
     if report.failures:
@@ -254,6 +270,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--data", type=Path, default=Setting.data, help="data.yaml of the data set")
+    parser.add_argument("--groups", default=GROUPS, help="look-alike class ids, such as 3,5;0,8")
+    parser.add_argument("--one-per-source", default=".rf.", help="the text up to which copies' names agree")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--encoders", default="imagenet,pill")
     parser.add_argument("--profiles", default=",".join(QUEUES))
@@ -265,8 +284,9 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=HERE)
     args = parser.parse_args()
-    if not (SHARED / "bench" / "plant_errors.py").is_file():
-        raise SystemExit(f"the bench scripts are not at {SHARED}: set HEALTHEAT_SHARED to the shared folder")
+    if not args.data.is_file():
+        raise SystemExit(f"{args.data}: no such file; name a data set with --data, or set HEALTHEAT_SHARED")
+    setting = Setting(args.data, args.groups, args.one_per_source)
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as temporary:
         work = args.work or Path(temporary)
@@ -276,7 +296,7 @@ def main() -> None:
                 for seed in args.seeds.split(","):
                     done = work / f"rows-{encoder}-{profile}-{seed}.json"
                     if not done.is_file():  # with --work a run that was stopped goes on
-                        found = measure(encoder, profile, int(seed), work, not args.no_peers)
+                        found = measure(encoder, profile, int(seed), work, not args.no_peers, setting)
                         write_file(done, json.dumps(found).encode())
                     rows += json.loads(done.read_text(encoding="utf-8"))
                     last = [r for r in rows if r["seed"] == int(seed) and r["method"] == RANKING][-1]
