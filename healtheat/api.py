@@ -115,10 +115,10 @@ def query(
     """Suspicious samples, most suspicious first: the columns of `healtheat query --format csv`, typed.
 
     Either `filters` or the words of the command say which; `all_` lists every judged box. The metadata of the
-    table's schema holds how many findings pass without `limit` (`findings.counts.Counts`). Raises InputError
+    table's schema holds how many findings pass without `limit` (`findings.counts.QueryCounts`). Raises InputError
     for a value that the index does not have, or BadIndex.
     """
-    from healtheat.findings.counts import Counts
+    from healtheat.findings.counts import QueryCounts
     from healtheat.findings.query import query as run
     from healtheat.findings.words import FilterWords
     from healtheat.index.locate import opened
@@ -136,7 +136,7 @@ def query(
     )
     with opened(index) as own:
         chosen = asked.filters(own, filters)
-        return Counts.of(own, chosen).added_to(run(own, chosen, sort=sort, limit=limit))
+        return QueryCounts.of(own, chosen).added_to(run(own, chosen, sort=sort, limit=limit))
 
 
 def review(

@@ -209,10 +209,10 @@ def test_words_and_filters_are_the_same(in_small: Path) -> None:
 
 
 def test_query_knows_how_many_there_are(in_small: Path) -> None:
-    from healtheat.findings.counts import Counts
+    from healtheat.findings.counts import QueryCounts
 
     every = healtheat.query(all_=True)
-    counts = Counts.read(healtheat.query(all_=True, limit=2))
+    counts = QueryCounts.read(healtheat.query(all_=True, limit=2))
     assert counts.found == every.num_rows > 2
     assert counts.flagged == healtheat.query().num_rows == sum(every["flagged"].to_pylist())
 

@@ -66,7 +66,7 @@ def query(
       healtheat query --issue duplicate --fail-over 0
     """
     from healtheat.core.table import TEXT_FORMATS
-    from healtheat.findings.counts import Counts
+    from healtheat.findings.counts import QueryCounts
 
     if limit is None and format == "table":
         limit = SHOWN
@@ -84,7 +84,7 @@ def query(
         sort=sort,
         limit=limit,
     )
-    counts = Counts.read(rows)
+    counts = QueryCounts.read(rows)
     if format == "table":
         _print_table(rows)
         total, n = counts.found, counts.unjudged

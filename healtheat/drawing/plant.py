@@ -25,7 +25,7 @@ Key = tuple[int, int]  # scene, pill
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ErrorPlan:
     """Which errors go where. Scenes are given by their index, boxes by (scene, pill)."""
 
     boxes: dict[Key, str] = field(default_factory=dict)
@@ -42,7 +42,7 @@ def _count(rate: float, of: int) -> int:
     return max(1, round(rate * of))
 
 
-def choose(seed: int, scenes: Sequence[Scene]) -> Plan:
+def choose(seed: int, scenes: Sequence[Scene]) -> ErrorPlan:
     """Choose the errors of a demo set. A function of its arguments alone; no box gets two of them."""
     rng = np.random.default_rng([seed, 3])
     plain = [s for s in scenes if s.encoding == "jpeg" and s.pills]
@@ -68,10 +68,10 @@ def choose(seed: int, scenes: Sequence[Scene]) -> Plan:
         for key in fit[: _count(rate, total)]:
             boxes[key] = kind
         rest = [key for key in rest if key not in boxes]
-    return Plan(boxes, copies, truncated)
+    return ErrorPlan(boxes, copies, truncated)
 
 
-def with_blur(scene: Scene, plan: Plan) -> Scene:
+def with_blur(scene: Scene, plan: ErrorPlan) -> Scene:
     """The scene with its planted blur: the one kind that shows in the pixels."""
     pills = tuple(
         replace(p, blurred=plan.boxes.get((scene.index, k)) == "blurred") for k, p in enumerate(scene.pills)
@@ -145,7 +145,9 @@ def _other(rng: np.random.Generator, products: Sequence[Product], own: Product) 
     return pool[int(rng.integers(len(pool)))]
 
 
-def noisy_lines(scene: Scene, boxes: Sequence[Box], plan: Plan, products: Sequence[Product]) -> list[_Line]:
+def noisy_lines(
+    scene: Scene, boxes: Sequence[Box], plan: ErrorPlan, products: Sequence[Product]
+) -> list[_Line]:
     """The label lines of one image with its errors, in file order. `boxes` belong to the scene's pills."""
     rng = np.random.default_rng([*scene.seed, 4])
     kinds = [plan.boxes.get((scene.index, k), "") for k in range(len(scene.pills))]

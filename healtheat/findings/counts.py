@@ -11,7 +11,7 @@ from healtheat.findings.query import count, unjudged
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class QueryCounts:
     """`found` findings pass the filters of a query, whatever its limit.
 
     `flagged` of them are flagged and nobody has cleared them. `unjudged`: boxes of the classes asked for
@@ -23,7 +23,7 @@ class Counts:
     unjudged: int
 
     @classmethod
-    def of(cls, index: Findings, filters: Filters) -> Counts:
+    def of(cls, index: Findings, filters: Filters) -> QueryCounts:
         """The figures of `filters` over `index`."""
         return cls(
             found=count(index, filters),
@@ -36,7 +36,7 @@ class Counts:
         return rows.replace_schema_metadata({name: str(value) for name, value in asdict(self).items()})
 
     @classmethod
-    def read(cls, rows: pa.Table) -> Counts:
+    def read(cls, rows: pa.Table) -> QueryCounts:
         """The figures out of the metadata of a table that `healtheat.query` returned."""
         given = rows.schema.metadata
         return cls(**{field.name: int(given[field.name.encode()]) for field in fields(cls)})

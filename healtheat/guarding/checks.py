@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from healtheat.guarding.report import Agreement, Check, Comparison
+from healtheat.guarding.report import Check, Comparison, NameAgreement
 from healtheat.guarding.shares import Shares
 
 MIN_EFFECTIVE_KEPT = 2 / 3  # effective classes, proposed / present
@@ -19,7 +19,7 @@ ALONE_TOP, ALONE_LEAD, ALONE_DEAD, ALONE_EFFECTIVE = 0.50, 5.0, 0.25, 0.25  # to
 ALONE_MIN_CLASSES, ALONE_BOXES_A_CLASS = 4, 10
 
 
-def against_names(proposed: Agreement, current: Agreement | None) -> list[Check]:
+def against_names(proposed: NameAgreement, current: NameAgreement | None) -> list[Check]:
     """Checks against what the names of the images list."""
     checks = [
         Check(

@@ -11,7 +11,7 @@ from healtheat.core.boxes import NO_CLASS, rows_of
 from healtheat.core.errors import InputError
 from healtheat.guarding.checks import ESTABLISHED, against_current, against_names, alone
 from healtheat.guarding.pairs import MAX_BOXES_PER_IMAGE, pair_boxes, pair_images
-from healtheat.guarding.report import Agreement, Check, Comparison, Flow, GuardReport
+from healtheat.guarding.report import Check, Comparison, Flow, GuardReport, NameAgreement
 from healtheat.guarding.shares import shares
 from healtheat.sources.label_set import LabelSet
 
@@ -67,7 +67,9 @@ def judge(proposed: LabelSet, current: LabelSet | None = None, expected: Listed 
     )
 
 
-def agreement(labels: LabelSet, expected: Listed, images: Sequence[int] | None = None) -> Agreement | None:
+def agreement(
+    labels: LabelSet, expected: Listed, images: Sequence[int] | None = None
+) -> NameAgreement | None:
     """How far boxes carry classes that their image's name lists; None where no name says anything.
 
     `images`: places to look at, all by default.
@@ -89,7 +91,7 @@ def agreement(labels: LabelSet, expected: Listed, images: Sequence[int] | None =
         return None
     sink, often = min(wrong.items(), key=lambda item: (-item[1], item[0])) if wrong else (NO_CLASS, 0)
     agreeing = total - sum(wrong.values())
-    return Agreement(total, agreeing, agreeing / total if total else 1.0, read, right, sink, often)
+    return NameAgreement(total, agreeing, agreeing / total if total else 1.0, read, right, sink, often)
 
 
 def compare(

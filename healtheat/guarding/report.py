@@ -21,7 +21,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class NameAgreement:
     """What the names of the images say of boxes: `boxes` boxes stand on images whose name could be read.
 
     `agreeing`: their class is on the image at all. `images_right` of `images`: the boxes are exactly what
@@ -62,7 +62,7 @@ class Comparison:
     changed: int
     flows: tuple[Flow, ...]
     dying: Mapping[int, int]
-    agreement: Agreement | None
+    agreement: NameAgreement | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class GuardReport:
     checks: tuple[Check, ...]
     images: int
     proposed: Shares
-    agreement: Agreement | None
+    agreement: NameAgreement | None
     comparison: Comparison | None
     names: Mapping[int, str]
     notes: tuple[str, ...]
@@ -109,7 +109,7 @@ class GuardReport:
                 "counts": [{**(of(c) or {}), "boxes": n, "share": n / s.boxes} for c, n in s.counts.items()],
             }
 
-        def agreement(a: Agreement | None) -> dict[str, Any] | None:
+        def agreement(a: NameAgreement | None) -> dict[str, Any] | None:
             if a is None:
                 return None
             return {

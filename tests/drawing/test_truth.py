@@ -10,7 +10,7 @@ from PIL import Image
 
 from healtheat.drawing import KINDS, PRODUCTS, DemoSet, Truth, look_alikes, read_truth
 from healtheat.drawing.plan import HEIGHT_PX, WIDTH_PX, Scene, plan_scenes
-from healtheat.drawing.plant import Plan, choose, image_path, with_blur
+from healtheat.drawing.plant import ErrorPlan, choose, image_path, with_blur
 from healtheat.drawing.render import take_image
 
 SEED, PHOTOS = 5, 48  # of the fixture `demo`
@@ -28,7 +28,7 @@ def listed(image: str) -> list[int]:
     return [] if found is None else [int(code) - 1 for code in found.group(1)[1:].split("-")]
 
 
-def scenes_and_plan() -> tuple[list[Scene], Plan]:
+def scenes_and_plan() -> tuple[list[Scene], ErrorPlan]:
     scenes = plan_scenes(SEED, PHOTOS, PRODUCTS)
     return scenes, choose(SEED, scenes)
 

@@ -1,0 +1,62 @@
+"""The figures of a scoring, against tables of a few rows."""
+
+from typing import Any
+
+import pyarrow as pa
+
+from healtheat.findings.outcome import Flags, failures_of
+from healtheat.index.tables import schema
+
+
+def table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=schema(name))
+
+
+def finding(box: int, image: int, issue: str, score: float, flagged: bool, **more: Any) -> dict[str, Any]:
+    return {"box_id": box, "image_id": image, "issue": issue, "score": score, "flagged": flagged, **more}
+
+
+def test_flags_are_counted_by_issue_and_by_place() -> None:
+    findings = [
+        finding(1, 0, "mislabel", 0.9, True),
+        finding(1, 0, "outlier", 0.4, True),  # the same box: one place, its highest score counts
+        finding(2, 0, "mislabel", 0.6, True),
+        finding(3, 0, "mislabel", 0.7, False, withheld="the classes look alike"),
+        finding(4, 0, "mislabel", 0.1, False),
+        finding(-1, 7, "missing_box", 0.5, True),
+        finding(-1, 7, "missing_box", 0.8, True),  # the same image
+        finding(-1, 8, "unreadable", 1.0, True),
+    ]
+    scores = [
+        {"signal": "label", "abstain": "few boxes"},
+        {"signal": "label", "abstain": "one class"},
+        {"signal": "label", "abstain": "few boxes"},
+        {"signal": "label", "abstain": None},
+        {"signal": "looks", "abstain": "few boxes"},
+    ]
+    flags = Flags.of({"findings": table("findings", findings), "scores": table("scores", scores)})
+    assert list(flags.issues.items()) == [
+        ("mislabel", 2),
+        ("missing_box", 2),
+        ("outlier", 1),
+        ("unreadable", 1),
+    ]
+    assert flags.withheld == 1
+    assert list(flags.unjudged.items()) == [("few boxes", 2), ("one class", 1)]
+    assert (flags.places, round(flags.errors, 9)) == (4, 0.9 + 0.6 + 0.8 + 1.0)
+
+
+def test_nothing_is_flagged() -> None:
+    flags = Flags.of({"findings": table("findings", []), "scores": table("scores", [])})
+    assert flags == Flags({}, 0, {}, 0, 0.0)
+
+
+def test_failures_name_the_signal_and_whose_fault_it_is() -> None:
+    runs = [
+        {"signal": "label", "status": "ok"},
+        {"signal": "agreement", "status": "crashed", "error": "InputError: none fits", "fault": "input"},
+        {"signal": "looks", "status": "crashed", "error": "ValueError: InputError: no", "fault": "crash"},
+    ]
+    found = failures_of(table("runs", runs))
+    assert [(f.signal, f.fault) for f in found] == [("agreement", "input"), ("looks", "crash")]
+    assert str(found[0]) == "agreement: InputError: none fits"
