@@ -115,8 +115,8 @@ def query(
     """Suspicious samples, most suspicious first: the columns of `healtheat query --format csv`, typed.
 
     Either `filters` or the words of the command say which; `all_` lists every judged box. The metadata of the
-    table's schema holds how many findings pass without `limit` (`findings.counts.QueryCounts`). Raises InputError
-    for a value that the index does not have, or BadIndex.
+    table's schema holds how many findings pass without `limit`, see `findings.counts.QueryCounts`. Raises
+    InputError for a value that the index does not have, or BadIndex.
     """
     from healtheat.findings.counts import QueryCounts
     from healtheat.findings.query import query as run
