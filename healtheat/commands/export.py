@@ -10,13 +10,17 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import note, one_line, progress_bar
-from healtheat.exporting.formats import FORMATS
+from healtheat.exporting.formats import FORMATS, Needs
 
 if TYPE_CHECKING:
     from healtheat.cleanup import Figures
     from healtheat.exporting.run import Exported
 
 FOLDERS = " and ".join(format.name for format in FORMATS if format.is_folder)
+
+
+def _named(needs: Needs) -> str:
+    return ", ".join(format.name for format in FORMATS if format.needs == needs)
 
 
 def export(
@@ -26,8 +30,9 @@ def export(
         typer.Option(
             "--format",
             "-f",
-            metavar="|".join(format.name for format in FORMATS),
-            help="Default: from the suffix of PATH.",
+            metavar="FORMAT",
+            help=f"Tables: {_named('rows')}. For other tools: {_named('images')}. Lists to train on: "
+            f"{_named('plan')}. Default: from the suffix of PATH.",
             show_default=False,
         ),
     ] = None,
@@ -74,12 +79,11 @@ def export(
 ) -> None:
     """Write cleanup lists. The data set itself is never touched, nor an index, whatever PATH is.
 
-    csv, json, jsonl and parquet hold the findings, with the columns of `healtheat query`: `status` says what
-    a person confirmed, what is only flagged and what a person cleared. yolo is a folder with train and val
-    lists for Ultralytics without what is flagged, and lists of what was left out and why.
-    cvat, labelstudio, coco, fiftyone and atlas hand the images with findings to other tools, with all their
-    boxes and what was found about each; --all hands over every image. docs/handoffs.md says how to open them.
-    A YOLO cleanup is a dry run until --write is given.
+    A table holds the findings, with the columns of `healtheat query`: `status` says what a person confirmed,
+    what is only flagged and what a person cleared. Formats for other tools hand over the images with
+    findings, with all their boxes and what was found about each; --all hands over every image.
+    docs/handoffs.md says how to open them. yolo is a folder with train and val lists for Ultralytics without
+    what is flagged, and lists of what was left out and why; it is a dry run until --write is given.
 
     \b
     Examples:

@@ -1,0 +1,169 @@
+"""One plan, two goals: cleaned labels lose what people decided on, lists to train on what is in doubt."""
+
+from pathlib import Path
+
+import pytest
+from made_index import MadeIndex
+
+from healtheat.cleanup import Plan, apply, inplace, pending, plan_labels, plan_training, write_training
+from healtheat.core.errors import InputError
+from healtheat.findings.filters import Filters
+from healtheat.index import NewVerdict
+from tests.cleanup.small_yolo import tree
+
+
+def lines_out(plan: Plan) -> dict[str, set[int]]:
+    return {image.path: set(image.lines_out) for image in plan.images if image.lines_out}
+
+
+def images_out(plan: Plan) -> dict[str, str]:
+    return {image.path: image.left_out for image in plan.images if image.left_out}
+
+
+def test_the_same_findings_for_both_goals(decided: MadeIndex) -> None:
+    labels, training = plan_labels(decided, flagged=True), plan_training(decided)
+    same = {
+        "images/train/a.jpg": {1},
+        "images/train/deep/a.jpg": {1},
+        "images/train/가 나.jpg": {1},
+        "images/val/b.jpg": {0},
+    }
+    assert lines_out(labels) == same
+    # what a person wants relabelled is left out of training, and stays in cleaned labels
+    assert lines_out(training) == {**same, "images/train/a.jpg": {1, 2}}
+    assert images_out(labels) == images_out(training) == {"images/val/a.jpg": "missing_box"}
+    assert [row.relabel_to for row in labels.relabels] == [3] and training.relabels == []
+    rows = {(row.image, row.line, row.left_out) for row in labels.left_out}
+    assert rows | {("images/train/a.jpg", 2, "box")} == {
+        (row.image, row.line, row.left_out) for row in training.left_out
+    }
+
+
+@pytest.mark.parametrize("goal", [plan_training, lambda index: plan_labels(index, flagged=True)])
+def test_one_of_two_duplicates_stays(goal: object, index: MadeIndex) -> None:
+    plan = goal(index)  # type: ignore[operator]
+    assert lines_out(plan)["images/val/b.jpg"] == {0}
+    twins = [(row.image, row.line) for row in plan.held_back if row.issue == "duplicate"]
+    assert twins == [("images/val/b.jpg", 1)]
+
+
+def test_a_twin_that_goes_for_another_reason_is_not_held_back(tmp_path: Path) -> None:
+    image, second = "images/train/a.jpg", "images/train/b.jpg"
+    index = MadeIndex(
+        tmp_path / "index",
+        names={3: "a"},
+        root=tmp_path / "data",
+        labels={image: [f"3 0.{n} 0.5 0.1 0.1" for n in (1, 2, 3)], second: ["3 0.5 0.5 0.1 0.1"]},
+        findings=[
+            {"image": image, "line": 0, "issue": "duplicate", "twin_box_id": 1},
+            {"image": image, "line": 1, "issue": "duplicate", "twin_box_id": 0},
+            {"image": image, "line": 1, "issue": "low_quality"},
+        ],
+    )
+    plan = plan_training(index)
+    assert lines_out(plan) == {image: {0, 1}}
+    assert plan.held_back == []
+    assert [(row.line, row.issue) for row in plan.left_out] == [
+        (0, "duplicate"),
+        (1, "low_quality"),
+        (1, "duplicate"),
+    ]
+
+
+def test_only_flagged_images_go_from_training_alone(index: MadeIndex) -> None:
+    assert images_out(plan_labels(index, flagged=True)) == {}
+    assert images_out(plan_training(index)) == {"images/val/a.jpg": "missing_box"}
+
+
+def test_the_last_box_of_an_image(decided: MadeIndex) -> None:
+    for box in (8, 9):
+        decided.judging.append(NewVerdict(box_id=box, issue="duplicate", verdict="drop", who="a"))
+    labels, training = plan_labels(decided), plan_training(decided)
+    assert labels.emptied == ["images/val/b.jpg"] and "images/val/b.jpg" not in images_out(labels)
+    assert images_out(training)["images/val/b.jpg"] == "no box is left" and training.emptied == []
+
+
+def test_a_label_file_that_two_images_share(tmp_path: Path) -> None:
+    index = MadeIndex(
+        tmp_path / "index",
+        names={3: "a"},
+        root=tmp_path / "data",
+        labels={
+            "images/a.jpg": ["3 0.5 0.5 0.1 0.1", "3 0.2 0.5 0.1 0.1"],
+            "images/a.png": ["3 0.5 0.5 0.1 0.1", "3 0.2 0.5 0.1 0.1"],
+        },
+        findings=[{"image": "images/a.jpg", "line": 0, "issue": "background"}],
+    )
+    (index.root / "data.yaml").write_text("path: .\ntrain: images\nnames: {3: a}\n", encoding="utf-8")
+    labels, training = plan_labels(index, flagged=True), plan_training(index)
+    why = "another image has the same label file"
+    assert not labels.edits and [row.why for row in labels.held_back] == [why]
+    assert not training.edits and images_out(training) == {"images/a.jpg": why}
+
+
+def test_a_label_file_of_bad_lines_alone_is_no_background(tmp_path: Path) -> None:
+    index = MadeIndex(
+        tmp_path / "index",
+        names={3: "a"},
+        root=tmp_path / "data",
+        labels={"images/train/a.jpg": ["3 nan 0.5 0.1 0.1"], "images/train/b.jpg": ["3 0.5 0.5 0.1 0.1"]},
+        findings=[],
+        problems=[("labels/train/a.txt", 0, "x is nan, not a finite number")],
+    )
+    (index.root / "data.yaml").write_text("train: images/train\nnames: {3: a}\n", encoding="utf-8")
+    assert images_out(plan_training(index)) == {"images/train/a.jpg": "no box is left"}
+    assert not plan_labels(index).edits
+
+
+def test_training_lists_name_what_stays_all_the_same(index: MadeIndex, tmp_path: Path) -> None:
+    write_training(plan_training(index), tmp_path / "out")
+    text = (tmp_path / "out/held_back.csv").read_text(encoding="utf-8")
+    assert "images/val/b.jpg,1,3,labels/val/b.txt,duplicate,its twin is taken out already" in text
+
+
+def test_filters_that_would_leave_out_everything(index: MadeIndex) -> None:
+    with pytest.raises(InputError, match="every image"):
+        plan_training(index, Filters(flagged_only=False))
+    with pytest.raises(InputError, match="confirmed or flagged"):
+        plan_training(index, Filters(statuses="cleared"))
+
+
+def test_apply_says_what_it_did(decided: MadeIndex, tmp_path: Path) -> None:
+    before = tree(decided.root)
+    planned = apply(decided)
+    assert (planned.done, planned.folder, planned.lists) == ("planned", None, None)
+    caches = {"labels/train.cache", "labels/val.cache", "labels/train/deep.cache"}
+    assert set(planned.stale_caches) == caches
+    assert planned.figures is not None
+    assert (planned.figures.lines_removed, planned.figures.images_removed) == (3, 1)
+    assert planned.figures.boxes_out == {"background": 1, "outlier": 1, "unreadable": 1}
+    assert planned.figures.images_out == {"missing_box": 1}
+    copied = apply(decided, str(tmp_path / "copy"))
+    assert (copied.done, copied.folder, copied.stale_caches) == ("copied", tmp_path / "copy", ())
+    assert copied.lists is not None and (copied.lists / "removed.csv").is_file()
+    assert tree(decided.root) == before
+    with pytest.raises(InputError, match="give one of them"):
+        apply(decided, tmp_path / "other", in_place=True)
+    changed = apply(decided, in_place=True)
+    assert changed.done == "changed" and changed.folder is not None
+    assert tree(decided.root) != before
+
+
+def test_apply_with_nothing_to_take_out(index: MadeIndex) -> None:
+    before = tree(index.root)
+    done = apply(index, in_place=True)
+    assert (done.done, done.folder) == ("nothing", None)
+    assert tree(index.root) == before
+
+
+def test_apply_finishes_what_was_begun(decided: MadeIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(file: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr(inplace, "remove", interrupted)  # after some label files were replaced
+        apply(decided, in_place=True)
+    assert pending(decided.root) is not None
+    done = apply(decided, in_place=True)
+    assert (done.done, done.figures) == ("finished", None)
+    assert pending(decided.root) is None
