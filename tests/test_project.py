@@ -126,7 +126,6 @@ LONG = {
     "commands/build.py:build",
     "commands/export.py:export",
     "commands/query.py:query",
-    "reviewing/app.py:create_app",
 }
 
 

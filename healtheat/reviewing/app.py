@@ -97,6 +97,31 @@ def create_app(review: Review, guard: Guard, *, write_csv: WriteCsv | None = Non
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
+    _add_errors(app, message)
+    _add_pages(app, review, page)
+    add_map(app, review, page)
+    _add_pictures(app, review)
+
+    @app.get("/session")
+    def session() -> dict[str, str]:
+        """For a page of an earlier run whose browser has signed in again: it holds verdicts to send."""
+        return {"csrf": guard.csrf}
+
+    _add_verdicts(app, review)
+
+    @app.get("/cleanup.csv")
+    def cleanup(request: Request) -> Response:
+        if write_csv is None:
+            raise KeyError("no export")
+        view = View.read(request.query_params.get("queue") or EVERY, request.query_params)
+        return _csv(review, view, write_csv)
+
+    return app
+
+
+def _add_errors(app: FastAPI, message: Callable[[Request, int, str, str], Response]) -> None:
+    """What is answered where something goes wrong."""
+
     @app.exception_handler(InputError)
     async def bad_input(request: Request, error: InputError) -> Response:
         status = 403 if isinstance(error, _Refused) else error.status if isinstance(error, _Never) else 400
@@ -112,6 +137,10 @@ def create_app(review: Review, guard: Guard, *, write_csv: WriteCsv | None = Non
     @app.exception_handler(OSError)
     async def fault(request: Request, error: Exception) -> Response:
         return message(request, 500, "Not done", f"{error}")
+
+
+def _add_pages(app: FastAPI, review: Review, page: Callable[..., HTMLResponse]) -> None:
+    """The pages besides the map."""
 
     @app.get("/")
     def overview(request: Request) -> Response:
@@ -168,7 +197,9 @@ def create_app(review: Review, guard: Guard, *, write_csv: WriteCsv | None = Non
             matrix=matrix(ready) if ready else None, trust=ready,
         )  # fmt: skip
 
-    add_map(app, review, page)
+
+def _add_pictures(app: FastAPI, review: Review) -> None:
+    """Crops and whole images."""
 
     @app.get("/crop/{box_id}/{size}")
     def crop(box_id: int, size: str) -> Response:
@@ -178,10 +209,9 @@ def create_app(review: Review, guard: Guard, *, write_csv: WriteCsv | None = Non
     def photo(image_id: int, size: str) -> Response:
         return _picture(review.pictures.photo(image_id, _size(size)))
 
-    @app.get("/session")
-    def session() -> dict[str, str]:
-        """For a page of an earlier run whose browser has signed in again: it holds verdicts to send."""
-        return {"csrf": guard.csrf}
+
+def _add_verdicts(app: FastAPI, review: Review) -> None:
+    """Deciding and taking back."""
 
     @app.post("/verdict")
     async def verdict(request: Request, form: Form) -> Response:
@@ -223,15 +253,6 @@ def create_app(review: Review, guard: Guard, *, write_csv: WriteCsv | None = Non
             return {"saved": True, "seq": decision.seq, **about, **counts}
 
         return _answer(request, form, await run_in_threadpool(take_back))
-
-    @app.get("/cleanup.csv")
-    def cleanup(request: Request) -> Response:
-        if write_csv is None:
-            raise KeyError("no export")
-        view = View.read(request.query_params.get("queue") or EVERY, request.query_params)
-        return _csv(review, view, write_csv)
-
-    return app
 
 
 def _let_in(request: Request, guard: Guard, pages: Pages) -> Response | None:
