@@ -265,6 +265,23 @@ def test_report_is_one_file(in_small: Path, tmp_path: Path) -> None:
     assert "<title>set" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
+def test_review_says_where_it_listens_and_what_was_decided(
+    in_small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import healtheat.reviewing.run as reviewing
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reviewing, "serve", stopped)
+    addresses: list[str] = []
+    done = healtheat.review(name="tester", port=0, ready=addresses.append)
+    assert (done.index, done.decisions) == (Path("index/set"), 0)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?\w+=[\w-]+", addresses[0]) and len(addresses) == 1
+    with pytest.raises(InputError, match="printable"):
+        healtheat.review(name="two\nlines")
+
+
 def test_flag_and_score_report_the_same_figures(small: Path, tmp_path: Path) -> None:
     healtheat.build(small / "set/data.yaml", index=tmp_path / "own", encoder=FakeEncoder())
     flagged = healtheat.flag(tmp_path / "own", threshold={"bad_box": 0})
