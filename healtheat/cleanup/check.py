@@ -40,7 +40,7 @@ def locate_coco(
     """(image, line) → (JSON file, index in its `annotations`) of boxes, each checked against the file.
 
     `boxes` gives the first JSON file of the image and what the index knows. Where several files label one
-    photo (one JSON a pill), lines count over all of them, so the data set is read again to find the file.
+    image (one JSON per pill), lines count over all of them, so the data set is read again to find the file.
     Raises InputError if a box is not there any more, or stands there twice.
     """
     files = _files_of_boxes(data, {image for image, _ in boxes}) if data.is_dir() else {}
@@ -49,7 +49,7 @@ def locate_coco(
     for (image, line), (label_path, (class_id, xywhn)) in boxes.items():
         file = files.get((image, line), label_path)
         if file not in read:
-            read = {file: load_coco(root / file)}  # sorted by photo: one file at a time is enough
+            read = {file: load_coco(root / file)}  # sorted by image: one file at a time is enough
         known = read[file].boxes
         same = (known.class_id == class_id) & (known.xywhn == np.array(xywhn)).all(axis=1)
         if file == label_path:

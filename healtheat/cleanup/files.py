@@ -1,4 +1,4 @@
-"""Files of a cleanup in place: told by their hash, put whole, kept in quarantine, caches found."""
+"""Files of a cleanup in place: known by their hash, put whole, kept in quarantine, caches found."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 (append-only, synced line by line), originals/ (the quarantine: every file as it was, byte for byte) and the
 lists. Hidden folders are no part of a data set, so nobody trains on what lies there.
 
-What has been done is told from the files themselves, by their hashes; the journal says what began and ended.
+What has been done is read off the files themselves, by their hashes; the journal says what began and ended.
 """
 
 from __future__ import annotations

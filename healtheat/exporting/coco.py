@@ -13,7 +13,7 @@ def write_coco(given: HandOff, to: Path) -> None:
     """Write `to`. `category_id` is the class id as in the label file, sparse or 0; `attributes` hold more.
 
     `id` of an annotation is its box id plus one, since pycocotools takes 0 for "no match". `file_name` is the
-    path of the image in the data set. Class names may be given twice: categories are told by their id.
+    path of the image in the data set. Class names may be given twice: categories are told apart by their id.
     """
     categories = [
         {"id": class_id, "name": name or str(class_id), "supercategory": ""}

@@ -82,7 +82,7 @@ def make_index(folder: Path) -> MadeIndex:
 
 
 def decide_some(index: MadeIndex) -> None:
-    """Drop box 1, relabel box 2, clear box 3, drop box 4 and the unreadable line, drop photo val/a."""
+    """Drop box 1, relabel box 2, clear box 3, drop box 4 and the unreadable line, drop image val/a."""
     index.judging.append(NewVerdict(box_id=1, issue="background", verdict="drop", who="김"))
     index.judging.append(NewVerdict(box_id=2, issue="mislabel", verdict="relabel", relabel_to=3, who="김"))
     index.judging.append(NewVerdict(box_id=3, issue="mislabel", verdict="ok", who="김"))
