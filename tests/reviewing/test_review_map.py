@@ -102,7 +102,8 @@ def test_points_and_the_queue_of_an_area(client: TestClient, undecided: Review) 
     answer = client.get(f"/map/area?left=0&top=0&right={half}&bottom={GRID}")
     assert answer.status_code == 303
     view = View.read("all", {"area": answer.headers["location"].partition("area=")[2]})
-    found = {row[0] for row in undecided.work.rows(f"SELECT box_id FROM work WHERE {view.where()[0]}")}
+    where, values = view.where()
+    found = {row[0] for row in undecided.work.rows(f"SELECT box_id FROM work WHERE {where}", values)}
     assert found == set(boxes.box_id[(xs < half) & (ys < GRID)].tolist()) and found
     assert client.get(view.address()).text.count('class="finding') == min(48, undecided.work.total(view))
     csv = client.get("/cleanup.csv", params={"queue": "all", **view.parameters()}).text
