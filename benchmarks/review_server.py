@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from healtheat.index import Index
 from healtheat.reviewing.serve import address, guard_of, listen, serve
-from healtheat.view.state import Review
+from healtheat.reviewing.session import Review
 bound = listen("127.0.0.1", 0)
 guard = guard_of("127.0.0.1", bound.getsockname()[1])
 with Index.open(Path(sys.argv[1]), verify=False) as index:

@@ -14,8 +14,8 @@ from healtheat.reporting.map import Map, draw_map
 from healtheat.reporting.worst import Shown, worst
 from healtheat.signals import samples_from
 from healtheat.signals.evidence.trust import ClassTrust, trust
+from healtheat.view.figures import Figures
 from healtheat.view.matrix import Matrix, matrix
-from healtheat.view.state import Review
 from healtheat.view.stats import QueueStats
 
 PER_ISSUE = 12
@@ -53,14 +53,14 @@ class Facts:
 
 def collect(index: Index, *, title: str, per_issue: int = PER_ISSUE, progress: Progress = silent) -> Facts:
     """The facts of an index, with every picture. Reads the index and the photos, writes nothing."""
-    review = Review(index, "report")
-    stats = dict(review.stats())
-    shown = worst(review, list(stats), per_issue, progress)
+    figures = Figures(index)
+    stats = dict(figures.stats())
+    shown = worst(figures, list(stats), per_issue, progress)
     progress("classes and map", 0, 2)
     samples = samples_from(index)
     found = trust(samples) if len(samples) and len(samples.class_ids) > 1 else None
     progress("classes and map", 1, 2)
-    flagged = review.work.rows(
+    flagged = figures.work.rows(
         "SELECT finding_id, box_id, issue FROM work WHERE box_id >= 0 AND verdict IS DISTINCT FROM 'ok' "
         "ORDER BY by_suspicion"
     )

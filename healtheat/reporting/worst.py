@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from healtheat.core.progress import Progress
 from healtheat.reporting.pictures import STRIP_PX, Pictures
+from healtheat.view.figures import Figures
 from healtheat.view.samples import Sample
-from healtheat.view.state import Review
 
 STRIP = 3  # crops in a row to compare with
 _STRIPS = (
@@ -38,16 +38,16 @@ class Shown:
     strips: list[Strip] = field(default_factory=list)
 
 
-def worst(review: Review, issues: Sequence[str], count: int, progress: Progress) -> dict[str, list[Shown]]:
+def worst(figures: Figures, issues: Sequence[str], count: int, progress: Progress) -> dict[str, list[Shown]]:
     """Issue → its `count` highest scores that nobody called ok, highest first."""
-    pictures = Pictures(review.index)
-    chosen = {issue: _ids(review, issue, count) for issue in issues}
+    pictures = Pictures(figures.index)
+    chosen = {issue: _ids(figures, issue, count) for issue in issues}
     total, done = sum(map(len, chosen.values())), 0
     found: dict[str, list[Shown]] = {}
     for issue, ids in chosen.items():
         found[issue] = []
         for rank, finding_id in enumerate(ids):
-            found[issue].append(_shown(review.samples.get(finding_id), rank, pictures))
+            found[issue].append(_shown(figures.samples.get(finding_id), rank, pictures))
             done += 1
             progress("samples", done, total)
     return found
@@ -83,8 +83,8 @@ def keep(found: Mapping[str, Sequence[Shown]], count: int) -> dict[str, list[Sho
     return copies
 
 
-def _ids(review: Review, issue: str, count: int) -> list[int]:
-    rows = review.work.rows(
+def _ids(figures: Figures, issue: str, count: int) -> list[int]:
+    rows = figures.work.rows(
         "SELECT finding_id FROM work WHERE issue = ? AND verdict IS DISTINCT FROM 'ok' "
         "ORDER BY by_score LIMIT ?",
         [issue, count],

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from healtheat.view.stats import FEWEST_WINDOW
@@ -13,6 +14,9 @@ from healtheat.view.words import ISSUE_WORDS, KEYS, PHOTO_WORDS, VERDICT_WORDS
 
 HERE = Path(__file__).resolve().parent
 STATIC = HERE / "static"
+
+Page = Callable[..., HTMLResponse]
+"""(request, template, status=200, **context): a template as the answer to a request."""
 
 
 def _percent(value: float) -> str:

@@ -14,7 +14,7 @@ from healtheat.core.table import write_csv
 from healtheat.index.locate import IndexLike, opened
 from healtheat.index.verdicts.log import MAX_WHO
 from healtheat.reviewing.serve import address, guard_of, listen, serve
-from healtheat.view.state import Review
+from healtheat.reviewing.session import Review
 
 PORT = 8765
 

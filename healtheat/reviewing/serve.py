@@ -10,9 +10,10 @@ from typing import Any
 import uvicorn
 
 from healtheat.core.errors import InputError
-from healtheat.reviewing.app import WriteCsv, create_app
+from healtheat.reviewing.app import create_app
 from healtheat.reviewing.auth import LOOPBACK, TOKEN, Guard, is_loopback
-from healtheat.view.state import Review
+from healtheat.reviewing.routes.files import WriteCsv
+from healtheat.reviewing.session import Review
 
 _EVERYWHERE = ("0.0.0.0", "::")
 

@@ -71,7 +71,7 @@ class Sample:
         return int(self.finding["box_id"]) >= 0
 
 
-class Samples:
+class Gallery:
     """Gathers samples from an index."""
 
     def __init__(self, index: Index, work: WorkList, alike: Alike) -> None:

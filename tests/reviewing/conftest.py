@@ -12,7 +12,7 @@ from healtheat.core.table import write_csv
 from healtheat.index import Index
 from healtheat.reviewing.app import create_app
 from healtheat.reviewing.auth import Guard
-from healtheat.view.state import Review
+from healtheat.reviewing.session import Review
 from tests.reviewing.review_set import build_planned
 
 ROOT = Path(__file__).resolve().parents[2]

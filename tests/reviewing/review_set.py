@@ -86,7 +86,7 @@ def serve_forked() -> None:
     """For each line `INDEX` on stdin, fork a server and print `PID ADDRESS`. POSIX only."""
     from healtheat.index import Index
     from healtheat.reviewing.serve import address, guard_of, listen, serve
-    from healtheat.view.state import Review
+    from healtheat.reviewing.session import Review
 
     for line in sys.stdin:
         bound = listen("127.0.0.1", 0)

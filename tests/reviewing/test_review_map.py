@@ -21,10 +21,10 @@ from healtheat.index import Index
 from healtheat.index.cache import CACHE_FOLDER
 from healtheat.reviewing.app import create_app
 from healtheat.reviewing.serve import address, guard_of, listen
+from healtheat.reviewing.session import Review
 from healtheat.view.areas import Area, area_text, inside_sql, read_area
 from healtheat.view.map import MapPoints
 from healtheat.view.places import GRID, places
-from healtheat.view.state import Review
 from healtheat.view.views import View
 
 corner = st.tuples(st.integers(0, 40), st.integers(0, 40))

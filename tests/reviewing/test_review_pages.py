@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from healtheat.view.state import Review
+from healtheat.reviewing.session import Review
 from healtheat.view.views import View
 from tests.reviewing.conftest import BASE, WHO
 from tests.reviewing.review_set import NAMES, PHOTOS

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from healtheat.reviewing.auth import Guard, is_loopback
 from healtheat.reviewing.serve import address, guard_of
-from healtheat.view.state import Review
+from healtheat.reviewing.session import Review
 from tests.reviewing.conftest import BASE, PORT
 from tests.reviewing.review_set import REASON
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from healtheat.core.errors import InputError
 from healtheat.core.issues import ISSUES
 from healtheat.index import Index
-from healtheat.view.state import Review
+from healtheat.reviewing.session import Review
 from healtheat.view.views import EVERY, SORTS, STATES, View
 from tests.reviewing.conftest import WHO
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 
 from healtheat.core.errors import InputError
+from healtheat.reviewing.pages import Page
+from healtheat.reviewing.session import Review
 from healtheat.view.areas import rectangle
 from healtheat.view.map import REGIONS
 from healtheat.view.places import GRID
-from healtheat.view.state import Review
 from healtheat.view.views import View, whole_number
 
 
-def add_map(app: FastAPI, review: Review, page: Callable[..., Response]) -> None:
+def add_map(app: FastAPI, review: Review, page: Page) -> None:
     """Add the routes to the application; `page` renders a template for a request."""
 
     @app.get("/map")

@@ -1,0 +1,63 @@
+"""Addresses of what a page shows or gives away: crops, images, and the cleanup list as CSV."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.compute
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+
+from healtheat.findings.query import query
+from healtheat.reviewing.session import Review
+from healtheat.view.pictures import CROP_PX, Picture, Size
+from healtheat.view.views import EVERY, View
+
+WriteCsv = Callable[[pa.Table, IO[str]], None]
+_PICTURE_CACHE = "private, max-age=600"
+
+
+def add_files(app: FastAPI, review: Review, write_csv: WriteCsv | None) -> None:
+    """Add the routes to the application."""
+
+    @app.get("/crop/{box_id}/{size}")
+    def crop(box_id: int, size: str) -> Response:
+        return _picture(review.pictures.crop(box_id, _size(size)))
+
+    @app.get("/photo/{image_id}/{size}")
+    def photo(image_id: int, size: str) -> Response:
+        return _picture(review.pictures.photo(image_id, _size(size)))
+
+    @app.get("/cleanup.csv")
+    def cleanup(request: Request) -> Response:
+        if write_csv is None:
+            raise KeyError("no export")
+        view = View.read(request.query_params.get("queue") or EVERY, request.query_params)
+        return _csv(review, view, write_csv)
+
+
+def _picture(picture: Picture) -> Response:
+    cache = "no-store" if picture.problem else _PICTURE_CACHE
+    return Response(picture.data, media_type=picture.media_type, headers={"Cache-Control": cache})
+
+
+def _size(text: str) -> Size:
+    if text not in CROP_PX:
+        raise KeyError(text)
+    return "large" if text == "large" else "small"
+
+
+def _csv(review: Review, view: View, write_csv: WriteCsv) -> Response:
+    """The findings of a view as the `export` command writes them."""
+    review.index.judging.refresh()
+    out = io.StringIO(newline="")
+    found = query(review.index, view.filters(flagged_only=not review.every))
+    if view.area:
+        ids = review.work.page(view, offset=0, limit=review.work.total(view))
+        found = found.filter(pa.compute.is_in(found["finding_id"], value_set=pa.array(ids, pa.int64())))
+    write_csv(found, out)
+    named = {"Content-Disposition": f'attachment; filename="cleanup-{view.queue}.csv"'}
+    return Response(out.getvalue().encode("utf-8"), media_type="text/csv; charset=utf-8", headers=named)

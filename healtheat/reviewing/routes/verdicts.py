@@ -1,0 +1,90 @@
+"""Addresses to decide: a verdict, taking one back, and the session that a page needs to send them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+
+from healtheat.core.errors import InputError
+from healtheat.findings.filters import class_ids
+from healtheat.reviewing.auth import Guard
+from healtheat.reviewing.forms import Form, NeverSaved
+from healtheat.reviewing.session import Review
+from healtheat.view.views import EVERY, View, whole_number
+
+
+def add_verdicts(app: FastAPI, review: Review, guard: Guard) -> None:
+    """Add the routes to the application."""
+
+    @app.get("/session")
+    def session() -> dict[str, str]:
+        """For a page of an earlier run whose browser has signed in again: it holds verdicts to send."""
+        return {"csrf": guard.csrf}
+
+    @app.post("/verdict")
+    async def verdict(request: Request, form: Form) -> Response:
+        return _answer(request, form, await run_in_threadpool(_decide, review, form))
+
+    @app.post("/undo")
+    async def undo(request: Request, form: Form) -> Response:
+        return _answer(request, form, await run_in_threadpool(_take_back, review, form))
+
+
+def _decide(review: Review, form: dict[str, str]) -> dict[str, Any]:
+    _same_build(review, form)
+    finding_id, wanted = whole_number(form.get("finding_id")), form.get("verdict", "")
+    view = View.read(form.get("queue") or EVERY, {})
+    relabel_to = None
+    try:
+        if wanted == "relabel":
+            relabel_to = _class_id(review, form.get("relabel_to", ""))
+        again = form.get("again") == "1"
+        entry = review.work.decide(finding_id, wanted, review.who, relabel_to, again=again)
+    except InputError as error:
+        raise NeverSaved(str(error)) from None
+    done, of = review.work.progress(view)
+    name = "" if relabel_to is None else review.names[relabel_to]
+    about = {"finding_id": finding_id, "verdict": wanted, "relabel_to": relabel_to, "name": name}
+    return {"saved": True, "seq": entry.seq, **about, "decided": done, "total": of, "of_queue": view.queue}
+
+
+def _take_back(review: Review, form: dict[str, str]) -> dict[str, Any]:
+    _same_build(review, form)
+    seq = whole_number(form["seq"]) if form.get("seq") else None
+    try:
+        decision, finding_id = review.work.undo(review.who, seq)
+    except InputError as error:
+        raise NeverSaved(str(error)) from None
+    queue = form.get("queue") or EVERY
+    queue = queue if queue in (EVERY, decision.key[3]) else decision.key[3]
+    done, of = review.work.progress(View.read(queue, {}))
+    about = {"finding_id": finding_id, "queue": queue, "verdict": decision.verdict}
+    return {"saved": True, "seq": decision.seq, **about, "decided": done, "total": of, "of_queue": queue}
+
+
+def _same_build(review: Review, form: dict[str, str]) -> None:
+    """Raises NeverSaved for a verdict that was given on a page of another build or another index."""
+    if form.get("build", review.build) != review.build:
+        raise NeverSaved("the index is not the one it was given on; look at the sample again", 409)
+
+
+def _answer(request: Request, form: dict[str, str], result: dict[str, Any]) -> Response:
+    if "application/json" in request.headers.get("accept", ""):
+        return JSONResponse(result)
+    to = form.get("next", "")
+    return RedirectResponse(to if to.startswith("/queue/") else "/", 303)
+
+
+def _class_id(review: Review, text: str) -> int:
+    """The class a person typed: `12`, `12 name` as the list offers it, or a name. Raises InputError."""
+    text = text.strip()
+    head = text.split(" ", 1)[0]
+    if head.isdecimal() and int(head) in review.names and text in (head, f"{head} {review.names[int(head)]}"):
+        return int(head)
+    found = class_ids(review.names, [text])
+    if len(found) > 1:
+        raise InputError(f"{len(found)} classes are called {text!r}: give the id ({found[0]}, {found[1]} …)")
+    return found[0]
