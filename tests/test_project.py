@@ -141,6 +141,17 @@ def test_functions_are_short() -> None:
     assert not LONG - long, "short enough now: take them off the list"
 
 
+def test_no_two_classes_share_a_name() -> None:
+    """One word per thing: who reads a class's name need not ask which of two it is."""
+    places: dict[str, list[str]] = {}
+    for file in MODULES:
+        for node in parsed(file).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(file.relative_to(PACKAGE).as_posix())
+    assert len(places) > 50  # else nothing was looked at
+    assert not {name: files for name, files in places.items() if len(files) > 1}
+
+
 def test_no_module_but_sources_asks_for_a_format_by_name() -> None:
     """What may be done with a data set is told by its source (`edits`, `label_path`), not by its name."""
     for file in MODULES:

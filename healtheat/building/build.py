@@ -23,7 +23,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from healtheat.building.images import Plan
+from healtheat.building.images import CropPlan
 from healtheat.building.intake import Batcher, Intake
 from healtheat.core.boxes import Problem
 from healtheat.core.errors import InputError
@@ -97,7 +97,7 @@ def build(
     clock = _Clock()
     policy = crop_policy or encoder.spec.crop_policy()
     mark = fingerprint(encoder.spec.fingerprint, policy)
-    plan = Plan(policy, encoder.spec.resolution_px, mark, background_per_image)
+    plan = CropPlan(policy, encoder.spec.resolution_px, mark, background_per_image)
     settings: dict[str, JsonValue] = {
         "group_rule": group_rule,
         "background_per_image": background_per_image,
@@ -157,7 +157,7 @@ def build(
 def _manifest(
     source: Source,
     encoder: Encoder,
-    plan: Plan,
+    plan: CropPlan,
     settings: dict[str, JsonValue],
     intake: Intake,
     shards: dict[int, int],

@@ -32,7 +32,7 @@ _SLICE_CROPS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CropPlan:
     """What is the same for every image of a build."""
 
     policy: CropPolicy
@@ -65,7 +65,7 @@ class ReadImage:
     new: Iterator[Slice] = field(default_factory=lambda: iter(()))
 
 
-def read_image(record: LabelledImage, plan: Plan, pool: VectorPool) -> ReadImage:
+def read_image(record: LabelledImage, plan: CropPlan, pool: VectorPool) -> ReadImage:
     """Everything about one image besides its vectors. Runs in a worker thread; `pool` is only looked at."""
     try:
         content = read_small(record.file, MAX_IMAGE_BYTES)
@@ -100,7 +100,9 @@ def read_image(record: LabelledImage, plan: Plan, pool: VectorPool) -> ReadImage
     return read
 
 
-def _tiles(record: LabelledImage, size_px: tuple[int, int], sha256: str, plan: Plan) -> NDArray[np.float64]:
+def _tiles(
+    record: LabelledImage, size_px: tuple[int, int], sha256: str, plan: CropPlan
+) -> NDArray[np.float64]:
     # Seeded by the image, so that its tiles do not depend on what else is in the dataset. Only the set of
     # boxes matters, not their order or class.
     boxes = np.unique(record.boxes.xywhn, axis=0)
@@ -109,7 +111,7 @@ def _tiles(record: LabelledImage, size_px: tuple[int, int], sha256: str, plan: P
 
 
 def _slices(
-    image: Image.Image, new: list[tuple[bytes, NDArray[np.float64], bool]], plan: Plan
+    image: Image.Image, new: list[tuple[bytes, NDArray[np.float64], bool]], plan: CropPlan
 ) -> Iterator[Slice]:
     for start in range(0, len(new), _SLICE_CROPS):
         part = new[start : start + _SLICE_CROPS]

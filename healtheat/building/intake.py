@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.building.images import Plan, ReadImage, Slice, read_image
+from healtheat.building.images import CropPlan, ReadImage, Slice, read_image
 from healtheat.core.boxes import Problem
 from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress
@@ -82,7 +82,7 @@ class Intake:
         catalog: CatalogWriter,
         pool: VectorPool,
         batcher: Batcher,
-        plan: Plan,
+        plan: CropPlan,
         group_rule: str,
         strict: bool,
         progress: Progress,

@@ -13,7 +13,7 @@ from healtheat.core.errors import EncoderError
 from healtheat.crops.cut import Resample
 from healtheat.embedding.base import Encoder
 from healtheat.embedding.hub import one_line, quiet_logs
-from healtheat.embedding.open_clip_source import Source, resolve
+from healtheat.embedding.open_clip_source import ModelSource, resolve
 from healtheat.embedding.prompts import PROMPTS
 from healtheat.embedding.questions import padded
 from healtheat.embedding.spec import EncoderSpec, first_reason
@@ -96,7 +96,7 @@ class OpenClipEncoder(Encoder):
         return features
 
 
-def _tokenizer(source: Source) -> Any | None:
+def _tokenizer(source: ModelSource) -> Any | None:
     """open_clip's own tokenizer; None for models that need one of another library's hub."""
     import open_clip
 
@@ -146,7 +146,7 @@ def _dtype(precision: str) -> torch.dtype:
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
 
 
-def _create(source: Source, precision: str, device: torch.device) -> tuple[Any, dict[str, Any]]:
+def _create(source: ModelSource, precision: str, device: torch.device) -> tuple[Any, dict[str, Any]]:
     import open_clip
 
     with quiet_logs(), warnings.catch_warnings():

@@ -15,7 +15,7 @@ _SUFFIXES = (".safetensors", ".bin", ".pth")  # what open_clip looks for in a fo
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ModelSource:
     """What open_clip.create_model is asked for; every file is local by now."""
 
     model_name: str
@@ -24,12 +24,12 @@ class Source:
     origin: str
 
 
-def resolve(name: str) -> Source:
+def resolve(name: str) -> ModelSource:
     """Resolve `name` to local files. Only names that ask for a download may use the network."""
     if name.startswith("local-dir:"):
         folder = Path(name.removeprefix("local-dir:")).expanduser()
         _check_folder(folder, name)
-        return Source(f"local-dir:{folder}", None, None, name)
+        return ModelSource(f"local-dir:{folder}", None, None, name)
     if name.startswith("hf-hub:"):
         repo = name.removeprefix("hf-hub:")
         config, weights = hub_file(repo, [CONFIG]), hub_file(repo, WEIGHTS)
@@ -37,11 +37,11 @@ def resolve(name: str) -> Source:
             raise EncoderError(
                 f"{name}: cached config and weights are of different revisions; clear the cache"
             )
-        return Source(f"local-dir:{config.parent}", None, None, name)
+        return ModelSource(f"local-dir:{config.parent}", None, None, name)
     return _tagged(name)
 
 
-def _tagged(name: str) -> Source:
+def _tagged(name: str) -> ModelSource:
     """ "MODEL/PRETRAINED": one of open_clip's own pairs."""
     import open_clip
     from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
@@ -66,7 +66,7 @@ def _tagged(name: str) -> Source:
     repo, wanted = _hub_place(config)
     keys = ("mean", "std", "interpolation", "resize_mode")
     preprocess = {key: config[key] for key in keys if config.get(key) is not None}
-    return Source(model_name, str(hub_file(repo, wanted)), preprocess, name)
+    return ModelSource(model_name, str(hub_file(repo, wanted)), preprocess, name)
 
 
 def _hub_place(config: dict[str, Any]) -> tuple[str, Sequence[str]]:

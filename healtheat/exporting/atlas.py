@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,9 +101,8 @@ class _OpenImage:
 
     def crop(self, image: HandImage, xywhn: tuple[float, ...]) -> bytes | None:
         """The box as JPEG; None where the image cannot be read any more."""
-        import numpy as np
-
-        from healtheat.crops import CropPolicy, cut, open_image
+        from healtheat.crops import open_image
+        from healtheat.view.pictures import square_jpeg
 
         if image.image_id != self._image_id:
             self._image_id, self._pixels = image.image_id, None
@@ -114,9 +112,4 @@ class _OpenImage:
                 return None
         if self._pixels is None:
             return None
-        from PIL import Image
-
-        out = io.BytesIO()
-        pixels = cut(self._pixels, np.array([xywhn], np.float64), CropPolicy(), THUMB_PX)[0]
-        Image.fromarray(pixels).save(out, "JPEG", quality=80)
-        return out.getvalue()
+        return square_jpeg(self._pixels, THUMB_PX, xywhn=xywhn, quality=80)

@@ -14,8 +14,9 @@ from healtheat.reporting.map import Map, draw_map
 from healtheat.reporting.worst import Shown, worst
 from healtheat.signals import samples_from
 from healtheat.signals.evidence.trust import ClassTrust, trust
-from healtheat.view.figures import Figures
+from healtheat.view.inspection import Inspection
 from healtheat.view.matrix import Matrix, matrix
+from healtheat.view.places import places
 from healtheat.view.stats import QueueStats
 
 PER_ISSUE = 12
@@ -31,7 +32,7 @@ FROM current_verdicts GROUP BY who ORDER BY count(*) DESC, who LIMIT 50
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ReportFacts:
     """What is on the page. `stats` and `worst` have one entry an issue that has findings."""
 
     title: str
@@ -51,25 +52,28 @@ class Facts:
     map: Map | None
 
 
-def collect(index: Index, *, title: str, per_issue: int = PER_ISSUE, progress: Progress = silent) -> Facts:
+def collect(
+    index: Index, *, title: str, per_issue: int = PER_ISSUE, progress: Progress = silent
+) -> ReportFacts:
     """The facts of an index, with every picture. Reads the index and the photos, writes nothing."""
-    figures = Figures(index)
-    stats = dict(figures.stats())
-    shown = worst(figures, list(stats), per_issue, progress)
+    inspection = Inspection(index)
+    stats = dict(inspection.stats())
+    shown = worst(inspection, list(stats), per_issue, progress)
     progress("classes and map", 0, 2)
     samples = samples_from(index)
     found = trust(samples) if len(samples) and len(samples.class_ids) > 1 else None
     progress("classes and map", 1, 2)
-    flagged = figures.work.rows(
+    flagged = inspection.work.rows(
         "SELECT finding_id, box_id, issue FROM work WHERE box_id >= 0 AND verdict IS DISTINCT FROM 'ok' "
         "ORDER BY by_suspicion"
     )
-    drawn = draw_map(samples, [(int(f), int(b), str(i)) for f, b, i in flagged])
+    placed = places(index, samples.boxes.box_id, keep=False)
+    drawn = draw_map(samples, placed, [(int(f), int(b), str(i)) for f, b, i in flagged])
     progress("classes and map", 2, 2)
     classes = [] if found is None else sorted(found.classes, key=lambda c: (c.agreement, c.class_id))
     reasons = Counter(problem.code.words for problem in index.problems())
     manifest = index.manifest
-    return Facts(
+    return ReportFacts(
         title=title,
         source="/".join(PurePosixPath(manifest.source.data).parts[-2:]),
         built_at=manifest.created_at[:16].replace("T", " "),

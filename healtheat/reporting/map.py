@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from healtheat.reporting.pictures import data_uri
 from healtheat.signals import Samples
 from healtheat.view.colours import colour_of
-from healtheat.view.projection import project
+from healtheat.view.pictures import Picture
+from healtheat.view.places import GRID
 
 SIDE = 1000  # of the map, in its own units; twice what it is shown at on most pages
 MOST_MARKS = 1500
@@ -41,7 +42,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class ClassMark:
     """The number of a class in the middle of its boxes, and its colour as #rrggbb."""
 
     x: int
@@ -57,7 +58,7 @@ class Map:
 
     picture: str
     marks: Sequence[Mark]
-    labels: Sequence[Label]
+    labels: Sequence[ClassMark]
     marks_left_out: int
 
     @property
@@ -67,11 +68,16 @@ class Map:
         return [issue for issue in SHAPES if issue in seen]
 
 
-def draw_map(samples: Samples, flagged: Sequence[tuple[int, int, str]]) -> Map | None:
-    """The map of all boxes; None without boxes. `flagged`: (finding_id, box_id, issue), worst first."""
+def draw_map(
+    samples: Samples, placed: NDArray[np.uint16], flagged: Sequence[tuple[int, int, str]]
+) -> Map | None:
+    """The map of all boxes; None without boxes. `placed` (n, 2): where `view.places` puts each of them;
+    `flagged`: (finding_id, box_id, issue), worst first.
+    """
     if not len(samples):
         return None
-    at = (project(samples.vectors).astype(np.float64) * 0.95 + 1) / 2 * SIDE  # as the review page has it
+    # as the review page has it, with a margin for the dots
+    at = ((placed.astype(np.float64) / GRID * 2 - 1) * 0.95 + 1) / 2 * SIDE
     row = {int(box_id): i for i, box_id in enumerate(samples.boxes.box_id)}
     known = [(f, row[box], issue) for f, box, issue in flagged if box in row and issue in SHAPES]
     marks = [
@@ -84,7 +90,7 @@ def draw_map(samples: Samples, flagged: Sequence[tuple[int, int, str]]) -> Map |
         if len(mine):
             x, y = mine[np.abs(mine - np.median(mine, axis=0)).sum(axis=1).argmin()].round().tolist()
             colour = "#{:02x}{:02x}{:02x}".format(*colour_of(code))
-            labels.append(Label(int(x), int(y), int(samples.class_ids[code]), colour, len(mine)))
+            labels.append(ClassMark(int(x), int(y), int(samples.class_ids[code]), colour, len(mine)))
     return Map(_dots(at, samples.class_code), marks, labels, len(known) - len(marks))
 
 
@@ -96,4 +102,6 @@ def _dots(at: NDArray[np.float64], code: NDArray[np.int64]) -> str:
     for (x, y), k in zip((at * _DRAWN).tolist(), code.tolist(), strict=True):
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(*colour_of(k), 220))
     small = picture.resize((SIDE, SIDE), Image.Resampling.BOX)
-    return data_uri(small.quantize(256, Image.Quantize.FASTOCTREE), "PNG", optimize=True)
+    out = io.BytesIO()
+    small.quantize(256, Image.Quantize.FASTOCTREE).save(out, "PNG", optimize=True)
+    return Picture(out.getvalue(), "image/png").data_uri

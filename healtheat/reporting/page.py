@@ -15,7 +15,7 @@ from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
 from healtheat.index import Index
 from healtheat.index.target import Places
-from healtheat.reporting.facts import PER_ISSUE, Facts, collect
+from healtheat.reporting.facts import PER_ISSUE, ReportFacts, collect
 from healtheat.reporting.map import SHAPES
 from healtheat.reporting.worst import keep, pictures
 from healtheat.signals.evidence.trust import VERDICTS
@@ -58,7 +58,7 @@ def write_report(
     return Written(facts.counts["flags"], len(data), lost)
 
 
-def bounded(facts: Facts, limit_bytes: int) -> tuple[str, int]:
+def bounded(facts: ReportFacts, limit_bytes: int) -> tuple[str, int]:
     """The page in at most `limit_bytes` of UTF-8, and how many pictures had to be left out."""
     sizes = list(accumulate(map(len, pictures(facts.worst)), initial=0))
     every = len(sizes) - 1
@@ -83,7 +83,7 @@ def bounded(facts: Facts, limit_bytes: int) -> tuple[str, int]:
 
 
 def render(
-    facts: Facts, *, worst: object = None, left_out: int = 0, limit_bytes: int = DEFAULT_LIMIT_BYTES
+    facts: ReportFacts, *, worst: object = None, left_out: int = 0, limit_bytes: int = DEFAULT_LIMIT_BYTES
 ) -> str:
     """The page as text."""
     return _template().render(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from healtheat.core.errors import HealtheatError
 from healtheat.index import Index
-from healtheat.view.figures import Figures
+from healtheat.view.inspection import Inspection
 from healtheat.view.map import MapPoints
 from healtheat.view.pictures import Pictures
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from healtheat.signals.evidence.trust import Trust
 
 
-class Review(Figures):
+class Review(Inspection):
     """One index under review by one person, `who`. Safe to use from several threads."""
 
     def __init__(self, index: Index, who: str, *, every: bool = False) -> None:

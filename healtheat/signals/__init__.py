@@ -13,7 +13,7 @@ from healtheat.signals.label import Label
 from healtheat.signals.looks import Looks
 from healtheat.signals.quality import Quality
 from healtheat.signals.samples import Samples, samples_from
-from healtheat.signals.unreadable import Unreadable
+from healtheat.signals.unreadable import ReadProblems
 
 SIGNALS: tuple[Signal, ...] = (
     Label(),
@@ -24,7 +24,7 @@ SIGNALS: tuple[Signal, ...] = (
     Contents(),
     Forest(),
     Quality(),
-    Unreadable(),
+    ReadProblems(),
 )
 
 __all__ = ["ISSUES", "SIGNALS", "Samples", "Scores", "Signal", "samples_from"]

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class GeometryRule:
     """`value` (n,) in units of its limit; the score is `at` there, grows to `top`, falls from `below`."""
 
     key: str
@@ -110,7 +110,7 @@ class Geometry(Signal):
         z = np.maximum(z_size, z_aspect)
         what = np.where(z_size >= z_aspect, "size", "aspect")
         rules = (
-            Rule(
+            GeometryRule(
                 "z_over_limit",
                 z / self.z_limit,
                 0.3,
@@ -118,7 +118,7 @@ class Geometry(Signal):
                 0.2,
                 lambda i: f"{what[i]} is {z[i]:.1f} robust deviations from its class",
             ),
-            Rule(
+            GeometryRule(
                 "sides_touched",
                 touching / 4,
                 0.5,
@@ -126,7 +126,7 @@ class Geometry(Signal):
                 0.1,
                 lambda i: f"touches {touching[i]} sides of the photo",
             ),
-            Rule(
+            GeometryRule(
                 "outside_over_limit",
                 beyond,
                 0.7,
@@ -134,7 +134,7 @@ class Geometry(Signal):
                 0.1,
                 lambda i: f"{outside[i]:.0%} of it lies outside the photo",
             ),
-            Rule(
+            GeometryRule(
                 "sliver_over_limit",
                 sliver,
                 0.8,
@@ -142,7 +142,9 @@ class Geometry(Signal):
                 0.1,
                 lambda i: "a sliver: {:.0f} × {:.0f} px".format(*sides_px[i]),
             ),
-            Rule("whole_over_limit", whole, 0.97, 1.0, 0.3, lambda i: f"covers {share[i]:.0%} of the photo"),
+            GeometryRule(
+                "whole_over_limit", whole, 0.97, 1.0, 0.3, lambda i: f"covers {share[i]:.0%} of the photo"
+            ),
         )
         raw = np.maximum.reduce([rule.value for rule in rules])
         each = np.stack([rule.score(self.convention_share) for rule in rules])

@@ -11,7 +11,7 @@ from healtheat.signals.samples import Samples
 LEAK_SCORE = 0.5  # worth a look before training, but no label is wrong: below any likely error
 
 
-class Unreadable(Signal):
+class ReadProblems(Signal):
     """Issue unreadable. Nothing is measured: a line or file that could not be read is one, score 1.
 
     A photo that two splits list was read, once; it is a duplicate.

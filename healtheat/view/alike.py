@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from healtheat.core.boxes import NO_CLASS
 from healtheat.core.errors import BadIndex
 from healtheat.index import Index
+from healtheat.index.search import IndexStore, search
 
-MOST_ROWS = 4096  # vectors of one class looked at; of more, an even sample
+MOST_ROWS = 4096  # vectors of one class that are averaged; of more, an even sample
+_SEARCHED = 64  # nearest crops looked through for some of different images
 _CLASSES_KEPT = 8
 
 
@@ -21,6 +23,8 @@ class Alike:
 
     def __init__(self, index: Index) -> None:
         self._index = index
+        self._store = IndexStore(index)
+        self._boxes = index.boxes()
         self._lock = Lock()
         self._kept: OrderedDict[int, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = (
             OrderedDict()
@@ -28,26 +32,42 @@ class Alike:
         self._typical: dict[tuple[int, int], list[int]] = {}
 
     def typical(self, class_id: int, count: int = 4) -> list[int]:
-        """Ids of boxes nearest to their class's mean vector, each from another photo."""
+        """Ids of boxes nearest to their class's mean vector, each from another image."""
         key = (class_id, count)
         if key not in self._typical:
-            ids, photos, vectors = self._class(class_id)
+            ids, images, vectors = self._class(class_id)
             order = np.argsort(-(vectors @ vectors.mean(axis=0)), kind="stable") if len(ids) else ids
-            self._typical[key] = _one_a_photo(order, ids, photos, -1, count)
+            self._typical[key] = _one_per_image(ids[order], images[order], count)
         return self._typical[key]
 
     def nearest(self, box_id: int, image_id: int, class_id: int, count: int = 4) -> list[int]:
-        """Ids of the boxes of a class most similar to this box, on other photos, each from another one."""
-        if class_id == NO_CLASS:
+        """Ids of the boxes of a class most similar to this box, each on another image.
+
+        Images of the box's own source show the same things again, so they are left out; where the class is on
+        no others, only the box's own image is left out.
+        """
+        if class_id == NO_CLASS or class_id not in self._index.manifest.class_rows():
             return []
-        ids, photos, vectors = self._class(class_id)
+        own_ids = np.array([box_id], np.int64)
         try:
-            own = self._index.vectors(np.array([box_id], np.int64))[0]
+            own = self._index.vectors(own_ids)
         except (KeyError, BadIndex):
             return []
-        if not len(ids):
-            return []
-        return _one_a_photo(np.argsort(-(vectors @ own), kind="stable"), ids, photos, image_id, count)
+        group = self._store.groups(own_ids)
+        for leave_out in (group, None):
+            found = search(
+                own, self._store, k=_SEARCHED, classes=[class_id], group=leave_out, own_ids=own_ids
+            ).ids[0]
+            found = found[found >= 0]
+            images = self._images_of(found)
+            others = images != image_id
+            if others.any():
+                return _one_per_image(found[others], images[others], count)
+        return []
+
+    def _images_of(self, box_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        boxes = self._boxes
+        return np.asarray(boxes.image_id[np.searchsorted(boxes.box_id, box_ids)], np.int64)
 
     def _class(self, class_id: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
         with self._lock:
@@ -58,28 +78,19 @@ class Alike:
             "SELECT box_id, image_id FROM boxes WHERE class_id = ? ORDER BY box_id", [class_id]
         )
         ids = np.array(rows["box_id"].to_numpy(), np.int64)
-        photos = np.array(rows["image_id"].to_numpy(), np.int64)
+        images = np.array(rows["image_id"].to_numpy(), np.int64)
         if len(ids) > MOST_ROWS:
             kept = np.linspace(0, len(ids) - 1, MOST_ROWS).astype(np.int64)
-            ids, photos = ids[kept], photos[kept]
+            ids, images = ids[kept], images[kept]
         vectors = self._index.vectors(ids) if len(ids) else np.empty((0, 1), np.float32)
         with self._lock:
-            self._kept[class_id] = (ids, photos, vectors)
+            self._kept[class_id] = (ids, images, vectors)
             while len(self._kept) > _CLASSES_KEPT:
                 self._kept.popitem(last=False)
-        return ids, photos, vectors
+        return ids, images, vectors
 
 
-def _one_a_photo(
-    order: NDArray[np.int64], ids: NDArray[np.int64], photos: NDArray[np.int64], but: int, count: int
-) -> list[int]:
-    found: list[int] = []
-    seen = {but}
-    for row in order.tolist():
-        photo = int(photos[row])
-        if photo not in seen:
-            seen.add(photo)
-            found.append(int(ids[row]))
-            if len(found) == count:
-                break
-    return found
+def _one_per_image(ids: NDArray[np.int64], images: NDArray[np.int64], count: int) -> list[int]:
+    """The first `count` of `ids` that are on different images."""
+    first = np.sort(np.unique(images, return_index=True)[1])
+    return [int(box_id) for box_id in ids[first[:count]]]

@@ -1,57 +1,65 @@
-"""Crops and photos for the page: found by id, checked against the index, made small, encoded again.
+"""Pictures for people, of the page, the report and exports: cut, made small and encoded in this one place.
 
-Nothing of a stranger's file reaches the browser: what is sent was decoded, scaled and encoded here. A photo
+Nothing of a stranger's file reaches the browser: what is shown was decoded, scaled and encoded here. An image
 that is gone or has changed since the build gives a placeholder that says so, for a decision about other
 pixels would be worth nothing.
 """
 
 from __future__ import annotations
 
+import base64
 import io
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from threading import BoundedSemaphore, Lock
-from typing import Literal
 
+import numpy as np
 from PIL import Image
 
 from healtheat.core.errors import ImageError, InputError
-from healtheat.crops import open_image, pixel_boxes
+from healtheat.crops import CropPolicy, cut, open_image, pixel_boxes
 from healtheat.index import Index
 
-Size = Literal["small", "large"]
-CROP_PX: dict[str, int] = {"small": 192, "large": 640}  # the longer side
-PHOTO_PX: dict[str, int] = {"small": 320, "large": 1400}
 PADDING = 0.12  # of the box's side, so that its border can be judged
-_QUALITY = 87
 _CACHE_BYTES = 96 << 20
-_CACHE_PIXELS = 48_000_000  # decoded photos kept: neighbours on a photo, and its crops, come together
+_CACHE_PIXELS = 48_000_000  # decoded images kept: neighbours on an image, and its crops, come together
 _AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Bytes for the browser. `problem` says why it is a placeholder, empty for a real picture."""
+    """A file for a browser. `problem` says why it is a placeholder, empty for a real picture."""
 
     data: bytes
     media_type: str
     problem: str = ""
 
+    @property
+    def data_uri(self) -> str:
+        """The picture as the text that an <img> takes."""
+        return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode('ascii')}"
+
 
 class Pictures:
     """The pictures of one index. Safe to use from several threads; memory is bounded."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, *, quality: int = 87) -> None:
+        """`quality` of the JPEGs, 1 to 95."""
         self._index = index
-        self._made: OrderedDict[tuple[str, int, str, tuple[int, int]], bytes] = OrderedDict()
+        self._quality = quality
+        self._made: OrderedDict[tuple[str, int, int, tuple[int, int]], bytes] = OrderedDict()
         self._made_bytes = 0
-        self._photos: OrderedDict[tuple[int, tuple[int, int]], Image.Image] = OrderedDict()
+        self._images: OrderedDict[tuple[int, tuple[int, int]], Image.Image] = OrderedDict()
         self._lock = Lock()
         self._decoding = BoundedSemaphore(_AT_ONCE)
 
-    def crop(self, box_id: int, size: Size) -> Picture:
-        """The crop of a box with a little of what is around it. Raises KeyError for an unknown box."""
+    def crop(self, box_id: int, longest_px: int) -> Picture:
+        """The crop of a box with a little of what is around it, its longer side at most `longest_px`.
+
+        Raises KeyError for an unknown box.
+        """
         rows = self._index.sql(
             "SELECT image_id, cx, cy, w, h FROM boxes WHERE box_id = ?", [box_id]
         ).to_pylist()
@@ -59,43 +67,39 @@ class Pictures:
             raise KeyError(f"no box {box_id}")
         row = rows[0]
         return self._picture(
-            "crop", box_id, row["image_id"], size, (row["cx"], row["cy"], row["w"], row["h"])
+            "crop", box_id, row["image_id"], longest_px, (row["cx"], row["cy"], row["w"], row["h"])
         )
 
-    def photo(self, image_id: int, size: Size) -> Picture:
-        """The whole photo. Raises KeyError for an unknown one."""
-        return self._picture("photo", image_id, image_id, size, None)
+    def image(self, image_id: int, longest_px: int) -> Picture:
+        """The whole image, its longer side at most `longest_px`. Raises KeyError for an unknown one."""
+        return self._picture("image", image_id, image_id, longest_px, None)
 
     def _picture(
         self,
         kind: str,
         number: int,
         image_id: int,
-        size: Size,
+        longest_px: int,
         xywhn: tuple[float, float, float, float] | None,
     ) -> Picture:
         file = self._index.image_file(image_id)
         try:
             found = file.stat()
         except (OSError, ValueError):
-            return _placeholder("The photo is not where it was when the index was built.")
+            return _placeholder("The image is not where it was when the index was built.")
         stamp = (found.st_mtime_ns, found.st_size)
-        key = (kind, number, size, stamp)
+        key = (kind, number, longest_px, stamp)
         with self._lock:
             if key in self._made:
                 self._made.move_to_end(key)
                 return Picture(self._made[key], "image/jpeg")
         try:
-            photo = self._decoded(image_id, stamp)
+            pixels = self._decoded(image_id, stamp)
         except InputError:
-            return _placeholder("The photo has changed since the index was built, or cannot be read.")
+            return _placeholder("The image has changed since the index was built, or cannot be read.")
         except ImageError as error:
-            return _placeholder(f"The photo cannot be decoded: {error}")
-        longest = CROP_PX[size] if xywhn is not None else PHOTO_PX[size]
-        if xywhn is not None:
-            left, top, right, bottom = (int(v) for v in pixel_boxes([xywhn], photo.size, PADDING)[0])
-            photo = photo.crop((left, top, right, bottom))
-        data = _jpeg(photo, longest)
+            return _placeholder(f"The image cannot be decoded: {error}")
+        data = small_jpeg(pixels, longest_px, xywhn=xywhn, quality=self._quality)
         with self._lock:
             if key not in self._made:
                 self._made[key] = data
@@ -107,25 +111,44 @@ class Pictures:
     def _decoded(self, image_id: int, stamp: tuple[int, int]) -> Image.Image:
         key = (image_id, stamp)
         with self._lock:
-            if key in self._photos:
-                self._photos.move_to_end(key)
-                return self._photos[key]
+            if key in self._images:
+                self._images.move_to_end(key)
+                return self._images[key]
         with self._decoding:
             image = open_image(self._index.image_bytes(image_id))
         with self._lock:
-            self._photos[key] = image
-            while sum(p.width * p.height for p in self._photos.values()) > _CACHE_PIXELS:
-                self._photos.popitem(last=False)
+            self._images[key] = image
+            while sum(p.width * p.height for p in self._images.values()) > _CACHE_PIXELS:
+                self._images.popitem(last=False)
         return image
 
 
-def _jpeg(image: Image.Image, longest_px: int) -> bytes:
+def small_jpeg(
+    image: Image.Image, longest_px: int, *, xywhn: Sequence[float] | None = None, quality: int
+) -> bytes:
+    """The image as JPEG, or the part of it at `xywhn` (shares of the image) with a little of what is around.
+
+    The longer side gets `longest_px` pixels, or as many as there are if they are fewer.
+    """
+    if xywhn is not None:
+        left, top, right, bottom = (int(v) for v in pixel_boxes([xywhn], image.size, PADDING)[0])
+        image = image.crop((left, top, right, bottom))
     scale = longest_px / max(image.size)
     if scale < 1:
         width, height = (max(1, round(side * scale)) for side in image.size)
         image = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return _jpeg(image, quality)
+
+
+def square_jpeg(image: Image.Image, side_px: int, *, xywhn: Sequence[float], quality: int) -> bytes:
+    """The box alone as a square JPEG, centred on a plain ground: a sheet of thumbnails of one size."""
+    pixels = cut(image, np.array([xywhn], np.float64), CropPolicy(), side_px)[0]
+    return _jpeg(Image.fromarray(pixels), quality)
+
+
+def _jpeg(image: Image.Image, quality: int) -> bytes:
     out = io.BytesIO()
-    image.save(out, "JPEG", quality=_QUALITY)
+    image.save(out, "JPEG", quality=quality)
     return out.getvalue()
 
 

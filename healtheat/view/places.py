@@ -17,11 +17,11 @@ from healtheat.view.projection import project
 GRID = 1000  # places are whole numbers in [0, GRID], so that an area in the address is short
 
 
-def places(index: Index, box_ids: NDArray[np.int64]) -> NDArray[np.uint16]:
+def places(index: Index, box_ids: NDArray[np.int64], *, keep: bool = True) -> NDArray[np.uint16]:
     """(n, 2) places of boxes in whole steps of [0, GRID], x to the right and y down.
 
-    Taken from the cache if it belongs to this very build; else projected and put there. An index that cannot
-    be written to is projected every time.
+    Taken from the cache if it belongs to this very build; else projected, and put there if `keep` is set. An
+    index that cannot be written to is projected every time.
     """
     manifest = (index.path / "manifest.json").read_bytes()
     file = index.path / CACHE_FOLDER / f"map-{hashlib.sha256(manifest).hexdigest()[:32]}.npy"
@@ -32,6 +32,8 @@ def places(index: Index, box_ids: NDArray[np.int64]) -> NDArray[np.uint16]:
                 return np.asarray(kept, np.uint16)
     steps = np.rint((project(index.vectors(box_ids)) + 1) * (GRID / 2)).clip(0, GRID)
     found: NDArray[np.uint16] = steps.astype(np.uint16)
+    if not keep:
+        return found
     data = io.BytesIO()
     np.save(data, found, allow_pickle=False)
     with contextlib.suppress(OSError):

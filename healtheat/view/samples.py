@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,12 @@ from healtheat.view.ledger import Decision
 from healtheat.view.worklist import WorkList
 
 NEIGHBOURS = 4
-MOST_BOXES = 200  # drawn on one photo
-_HIDDEN = {"own_neighbours", "suggested_neighbours", "box_id", "image_id", "class_id", "line", "file"}
+MOST_BOXES = 200  # drawn on one image
+_HIDDEN = {"box_id", "image_id", "class_id", "line", "file"}  # the page shows them elsewhere
 
 _FINDING = """
-SELECT f.*, i.path, i.split, i.label_path, i.width_px, i.height_px, b.cx, b.cy, b.w, b.h, b.confidence,
-    b.sharpness, b.brightness, b.contrast,
+SELECT f.* EXCLUDE (cx, cy, w, h), i.path, i.split, i.label_path, i.width_px, i.height_px,
+    b.cx, b.cy, b.w, b.h, b.confidence, b.sharpness, b.brightness, b.contrast,
     (SELECT max(s.raw) FROM scores s WHERE s.run_id = f.run_id AND s.signal = f.signal AND s.issue = f.issue
         AND s.box_id = f.box_id AND s.image_id = f.image_id AND s.score = f.score) AS raw
 FROM findings f JOIN images i USING (image_id) LEFT JOIN boxes b USING (box_id) WHERE f.finding_id = ?
@@ -32,7 +33,7 @@ FROM findings f JOIN images i USING (image_id) LEFT JOIN boxes b USING (box_id) 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """One box on the photo, in pixels of the photo as `width_px`, `height_px` say."""
+    """One box on the image, in pixels of the image as `width_px`, `height_px` say."""
 
     box_id: int
     number: int
@@ -45,29 +46,55 @@ class Drawn:
     text_y: float
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A strip of crops: what they are, and which boxes."""
+class RowKind(StrEnum):
+    """What crops are there to compare a box with."""
 
-    title: str
+    TWIN = "twin"
+    TYPICAL = "typical"
+    TYPICAL_MISSING = "typical_missing"
+    TYPICAL_SUGGESTED = "typical_suggested"
+    NEAREST_OWN = "nearest_own"
+    NEAREST_SUGGESTED = "nearest_suggested"
+
+
+_ROW_TITLES: Mapping[RowKind, str] = {
+    RowKind.TWIN: "the other box",
+    RowKind.TYPICAL: "typical of its class",
+    RowKind.TYPICAL_MISSING: "typical of the missing class",
+    RowKind.TYPICAL_SUGGESTED: "typical of the suggested class",
+    RowKind.NEAREST_OWN: "nearest in its class",
+    RowKind.NEAREST_SUGGESTED: "nearest in the suggested class",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CropRow:
+    """A strip of crops to compare with, and which boxes."""
+
+    kind: RowKind
     box_ids: Sequence[int]
+
+    @property
+    def title(self) -> str:
+        """What they are, in words."""
+        return _ROW_TITLES[self.kind]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One finding with its box, its photo, its class, what it is like, and what was decided."""
+    """One finding with its box, its image, its class, what it is like, and what was decided."""
 
     finding: Mapping[str, Any]
     boxes: Sequence[Drawn]
     more_boxes: int
-    rows: Sequence[Row]
+    rows: Sequence[CropRow]
     measures: Mapping[str, str]
     others: Sequence[Mapping[str, Any]]
     decision: Decision | None
 
     @property
     def has_box(self) -> bool:
-        """Whether it is about one box; else it is about the photo."""
+        """Whether it is about one box; else it is about the image."""
         return int(self.finding["box_id"]) >= 0
 
 
@@ -83,14 +110,13 @@ class Gallery:
         """Raises KeyError for a finding that is not in the work list."""
         decision = self._work.decision(finding_id)
         finding = self._index.sql(_FINDING, [finding_id]).to_pylist()[0]
-        evidence = _object(finding["evidence"])
         boxes, more = self._boxes(finding)
         return Sample(
             finding=finding,
             boxes=boxes,
             more_boxes=more,
-            rows=self._rows(finding, evidence),
-            measures=_measures(finding, evidence),
+            rows=self._rows(finding),
+            measures=_measures(finding, _shown_evidence(finding["evidence"])),
             others=self._others(finding),
             decision=decision,
         )
@@ -136,45 +162,30 @@ class Gallery:
         kept += [box for box in shown if box.box_id == finding["box_id"]]
         return kept, len(shown) - len(kept)
 
-    def _rows(self, finding: Mapping[str, Any], evidence: Mapping[str, Any]) -> list[Row]:
+    def _rows(self, finding: Mapping[str, Any]) -> list[CropRow]:
         box_id, image_id = int(finding["box_id"]), int(finding["image_id"])
         own = NO_CLASS if finding["class_id"] is None else int(finding["class_id"])
         other = NO_CLASS if finding["suggestion"] is None else int(finding["suggestion"])
-        rows = []
-        twin = evidence.get("box_id")
-        if isinstance(twin, int) and twin >= 0:
-            rows.append(Row("the other box", self._known([twin])))
+        found: list[tuple[RowKind, Sequence[int]]] = [(RowKind.TWIN, self._known(finding["twin_box_id"]))]
         if own != NO_CLASS:
-            rows.append(
-                Row(
-                    "typical of its class" if box_id >= 0 else "typical of the missing class",
-                    self._alike.typical(own, NEIGHBOURS),
-                )
-            )
-        if box_id >= 0:
-            if other != NO_CLASS:  # what it is called and what it may be, one above the other
-                theirs = self._known(evidence.get("suggested_neighbours"))
-                theirs = theirs or self._alike.nearest(box_id, image_id, other, NEIGHBOURS)
-                rows.append(Row("nearest in the suggested class", theirs[:NEIGHBOURS]))
-            near = self._known(evidence.get("own_neighbours"))
-            near = near or self._alike.nearest(box_id, image_id, own, NEIGHBOURS)
-            rows.append(Row("nearest in its class", near[:NEIGHBOURS]))
+            kind = RowKind.TYPICAL if box_id >= 0 else RowKind.TYPICAL_MISSING
+            found.append((kind, self._alike.typical(own, NEIGHBOURS)))
+        if box_id >= 0:  # what it may be and what it is called, one above the other
+            nearest = self._alike.nearest
+            found.append((RowKind.NEAREST_SUGGESTED, nearest(box_id, image_id, other, NEIGHBOURS)))
+            found.append((RowKind.NEAREST_OWN, nearest(box_id, image_id, own, NEIGHBOURS)))
         if other != NO_CLASS:
-            rows.append(Row("typical of the suggested class", self._alike.typical(other, NEIGHBOURS)))
-        return [row for row in rows if row.box_ids]
+            found.append((RowKind.TYPICAL_SUGGESTED, self._alike.typical(other, NEIGHBOURS)))
+        return [CropRow(kind, box_ids) for kind, box_ids in found if len(box_ids)]
 
-    def _known(self, box_ids: object) -> list[int]:
-        """Those of them that are boxes of this index: evidence is text in a file."""
-        wanted = [i for i in box_ids if isinstance(i, int)][:50] if isinstance(box_ids, list) else []
-        if not wanted:
+    def _known(self, box_id: int | None) -> list[int]:
+        """The box, if it is one of this index: a column is a file that anybody may have written."""
+        if box_id is None or box_id < 0:
             return []
-        marks = ", ".join("?" * len(wanted))
-        found = self._index.sql(f"SELECT box_id FROM boxes WHERE box_id IN ({marks})", wanted)
-        known = set(found["box_id"].to_pylist())
-        return [i for i in wanted if i in known]
+        return [box_id] * len(self._index.sql("SELECT 1 FROM boxes WHERE box_id = ?", [box_id]))
 
     def _others(self, finding: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Other flagged findings of the same box, or of the same photo for a finding about the photo."""
+        """Other flagged findings of the same box, or of the same image for a finding about the image."""
         same = "f.box_id = ?" if finding["box_id"] >= 0 else "f.box_id < 0 AND f.image_id = ?"
         number = finding["box_id"] if finding["box_id"] >= 0 else finding["image_id"]
         found = self._index.sql(
@@ -208,7 +219,8 @@ def _measures(finding: Mapping[str, Any], evidence: Mapping[str, Any]) -> dict[s
     return out
 
 
-def _object(text: object) -> dict[str, Any]:
+def _shown_evidence(text: object) -> dict[str, Any]:
+    """What a signal wrote down for people. Nothing is decided by it."""
     try:
         found = json.loads(str(text or "{}"))
     except (ValueError, RecursionError):

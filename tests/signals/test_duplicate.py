@@ -14,7 +14,7 @@ from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.signals import Samples
 from healtheat.signals.duplicate import Duplicate, hamming
 from healtheat.signals.samples import MEASURES
-from healtheat.signals.unreadable import Unreadable
+from healtheat.signals.unreadable import ReadProblems
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
@@ -90,6 +90,6 @@ def test_a_photo_in_two_splits_is_a_duplicate_and_not_unreadable() -> None:
         Problem(ProblemCode.BAD_LINE, "labels/b.txt", 3, "expected 5 numbers, found 4"),
     ]
     samples = Samples.of([0, 1], np.eye(2), problems=problems)
-    found = {answer.issue: answer for answer in Unreadable().measure(samples)}
+    found = {answer.issue: answer for answer in ReadProblems().measure(samples)}
     assert found["unreadable"].score.tolist() == [1.0] and "labels/b.txt:4" in found["unreadable"].reason[0]
     assert found["duplicate"].score.tolist() == [0.5] and "images/a.jpg" in found["duplicate"].reason[0]

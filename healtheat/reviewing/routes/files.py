@@ -13,10 +13,12 @@ from fastapi.responses import Response
 
 from healtheat.findings.query import query
 from healtheat.reviewing.session import Review
-from healtheat.view.pictures import CROP_PX, Picture, Size
+from healtheat.view.pictures import Picture
 from healtheat.view.views import EVERY, View
 
 WriteCsv = Callable[[pa.Table, IO[str]], None]
+CROP_PX = {"small": 192, "large": 640}  # the longer side; another size is no such page
+IMAGE_PX = {"small": 320, "large": 1400}
 _PICTURE_CACHE = "private, max-age=600"
 
 
@@ -25,11 +27,11 @@ def add_files(app: FastAPI, review: Review, write_csv: WriteCsv | None) -> None:
 
     @app.get("/crop/{box_id}/{size}")
     def crop(box_id: int, size: str) -> Response:
-        return _picture(review.pictures.crop(box_id, _size(size)))
+        return _picture(review.pictures.crop(box_id, CROP_PX[size]))
 
     @app.get("/photo/{image_id}/{size}")
     def photo(image_id: int, size: str) -> Response:
-        return _picture(review.pictures.photo(image_id, _size(size)))
+        return _picture(review.pictures.image(image_id, IMAGE_PX[size]))
 
     @app.get("/cleanup.csv")
     def cleanup(request: Request) -> Response:
@@ -42,12 +44,6 @@ def add_files(app: FastAPI, review: Review, write_csv: WriteCsv | None) -> None:
 def _picture(picture: Picture) -> Response:
     cache = "no-store" if picture.problem else _PICTURE_CACHE
     return Response(picture.data, media_type=picture.media_type, headers={"Cache-Control": cache})
-
-
-def _size(text: str) -> Size:
-    if text not in CROP_PX:
-        raise KeyError(text)
-    return "large" if text == "large" else "small"
 
 
 def _csv(review: Review, view: View, write_csv: WriteCsv) -> Response:

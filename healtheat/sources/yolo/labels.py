@@ -8,7 +8,7 @@ from pathlib import Path
 
 from healtheat.core.boxes import Boxes, Problem, ProblemCode
 from healtheat.core.text import Content, Unreadable, read_small
-from healtheat.sources.yolo.line import BadLine, Row, parse_line
+from healtheat.sources.yolo.line import BadLine, ParsedLine, parse_line
 
 MAX_LABEL_BYTES = 16 * 2**20
 MAX_LINE_BYTES = 2**20  # a polygon of some 50,000 points
@@ -51,7 +51,7 @@ def parse_labels(content: Content, names: Container[int] | None, *, file: str, i
         return _nothing(file, "binary data, not a label file", image)
 
     lines: list[int] = []
-    rows: list[Row] = []
+    rows: list[ParsedLine] = []
     problems: list[Problem] = []
     first_seen: dict[bytes, int] = {}
     skipped = 0
@@ -84,7 +84,7 @@ def parse_labels(content: Content, names: Container[int] | None, *, file: str, i
     return Labels(boxes, problems, blank)
 
 
-def _parse_raw(text: bytes) -> Row:
+def _parse_raw(text: bytes) -> ParsedLine:
     if text.startswith(b"\xef\xbb\xbf"):
         raise BadLine("byte-order mark (BOM) before the class id; save the file as UTF-8 without BOM")
     if len(text) > MAX_LINE_BYTES:

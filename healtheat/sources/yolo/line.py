@@ -25,7 +25,7 @@ class BadLine(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ParsedLine:
     """One parsed line. `xywhn` are the file's numbers (of a polygon: its bounding box)."""
 
     class_id: int
@@ -33,7 +33,7 @@ class Row:
     confidence: float = math.nan
 
 
-def parse_line(line: str) -> Row:
+def parse_line(line: str) -> ParsedLine:
     """The box of one line that is not blank; the number of fields decides the format.
 
     5 fields `class x y w h`; 6 `class x y w h confidence` (`yolo predict save_txt save_conf`); an odd number
@@ -54,17 +54,17 @@ def parse_line(line: str) -> Row:
     )
 
 
-def parse_box(fields: list[str]) -> Row:
+def parse_box(fields: list[str]) -> ParsedLine:
     """`class x y w h`: centre and size as shares of the image."""
-    return Row(class_id(fields[0]), _xywh(fields[1:5]))
+    return ParsedLine(class_id(fields[0]), _xywh(fields[1:5]))
 
 
-def parse_box_with_confidence(fields: list[str]) -> Row:
+def parse_box_with_confidence(fields: list[str]) -> ParsedLine:
     """`class x y w h confidence`."""
-    return Row(class_id(fields[0]), _xywh(fields[1:5]), share(fields[5], "confidence"))
+    return ParsedLine(class_id(fields[0]), _xywh(fields[1:5]), share(fields[5], "confidence"))
 
 
-def parse_polygon(fields: list[str]) -> Row:
+def parse_polygon(fields: list[str]) -> ParsedLine:
     """`class x1 y1 x2 y2 x3 y3 …` becomes the smallest upright box around the points."""
     ident = class_id(fields[0])
     values = [share(field, f"{'xy'[i % 2]}{i // 2 + 1}") for i, field in enumerate(fields[1:])]
@@ -72,7 +72,7 @@ def parse_polygon(fields: list[str]) -> Row:
     top, bottom = min(values[1::2]), max(values[1::2])
     if right <= left or bottom <= top:
         raise BadLine("polygon has zero area: all its points lie on one line along an axis")
-    return Row(ident, ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top))
+    return ParsedLine(ident, ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top))
 
 
 def class_id(field: str) -> int:

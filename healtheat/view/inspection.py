@@ -15,7 +15,7 @@ from healtheat.view.stats import QueueStats, queue_stats
 from healtheat.view.worklist import WorkList
 
 
-class Figures:
+class Inspection:
     """What the review page and the report show of one index. Safe to use from several threads."""
 
     def __init__(self, index: Index, *, every: bool = False) -> None:
@@ -40,7 +40,7 @@ class Figures:
         return self.index.names
 
     def stats(self) -> dict[str, QueueStats]:
-        """Figures of every queue that has findings, in the order of ISSUES."""
+        """Inspection of every queue that has findings, in the order of ISSUES."""
         self.work.refresh()
         version = self.index.judging.lines
         with self._stats_lock:
