@@ -24,14 +24,22 @@ RUNS_SCHEMA = schema("runs")
 
 
 def run_signals(
-    samples: Samples, signals: Sequence[Signal], progress: Progress = silent, *, first_run_id: int = 1
+    queries: Samples,
+    signals: Sequence[Signal],
+    progress: Progress = silent,
+    *,
+    store: Samples | None = None,
+    first_run_id: int = 1,
 ) -> tuple[pa.Table, pa.Table]:
-    """Tables in SCORES_SCHEMA and RUNS_SCHEMA; runs are numbered from `first_run_id`, one a signal.
+    """Tables in SCORES_SCHEMA and RUNS_SCHEMA; runs are numbered from `first_run_id`, one per signal.
+
+    `queries` are judged by `store`; the set against itself where that is not given.
 
     `status` is "ok" or "crashed"; `error` then holds the exception in one line, and `fault` is "input" where
     the signal refused what it was given (InputError), else "crash". Score rows of a signal that crashed are
     absent.
     """
+    store = queries if store is None else store
     parts: list[pa.Table] = []
     runs: list[dict[str, object]] = []
     for number, signal in enumerate(signals):
@@ -41,7 +49,7 @@ def run_signals(
         error: str | None = None
         fault: str | None = None
         try:
-            parts.extend(_table(run, scores) for scores in signal.measure(samples))
+            parts.extend(_table(run, scores) for scores in signal.measure(queries, store))
         except Exception as crash:  # recorded in `runs`; the caller makes the exit code non-zero
             error = f"{type(crash).__name__}: {crash}".splitlines()[0]
             fault = "input" if isinstance(crash, InputError) else "crash"

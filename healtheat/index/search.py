@@ -63,13 +63,19 @@ class ArrayStore:
     """Rows in memory. Ids are row numbers; `shard` (n,) is the shard of each row, one for all by default."""
 
     def __init__(
-        self, vectors: Vectors, group: NDArray[np.int32], shard: NDArray[np.int64] | None = None
+        self,
+        vectors: Vectors,
+        group: NDArray[np.int32],
+        shard: NDArray[np.int64] | None = None,
+        *,
+        rows: int | None = None,
     ) -> None:
         if vectors.ndim != 2 or group.shape != (len(vectors),):
             raise ValueError(f"expected vectors (n, d) and group (n,), found {vectors.shape}, {group.shape}")
         self._vectors = np.ascontiguousarray(vectors, np.float32)
         self._group = np.asarray(group, np.int32)
         self._shard = np.zeros(len(vectors), np.int64) if shard is None else np.asarray(shard, np.int64)
+        self._shard = self._shard[:rows]  # the rows behind them are known by group, but answer nothing
 
     @property
     def dim(self) -> int:
@@ -230,11 +236,13 @@ def neighbours(
     k_near: int = 8,
     exact_rows: int = EXACT_ROWS,
     probes: int = PROBES,
+    stored: int | None = None,
 ) -> Neighbours:
     """The neighbours of every row of `vectors` ((n, d), unit rows) among the others.
 
-    A row is never its own neighbour: it is left out by its number, not by its similarity. Exact up to
-    `exact_rows` rows; above, a row is compared with its own class and its `probes` nearest classes alone.
+    A row is never its own neighbour: it is left out by its number, not by its similarity. With `stored`, rows
+    from that number on only ask: `other` names none of them, `near` may. Exact up to `exact_rows` rows;
+    above, a row is compared with its own class and its `probes` nearest classes alone.
     """
     n = len(vectors)
     asked: NDArray[np.int64] | None = None
@@ -244,7 +252,10 @@ def neighbours(
         store = ArrayStore(vectors, group, class_code)
         asked = _nearest_shards(vectors, store, class_code, min(probes, len(codes)))
     own = np.arange(n, dtype=np.int64)
-    other = search(vectors, store, k=k, group=group, own_ids=own, asked=asked)
+    teachers = store
+    if stored is not None:
+        teachers = ArrayStore(vectors, group, None if asked is None else class_code, rows=stored)
+    other = search(vectors, teachers, k=k, group=group, own_ids=own, asked=asked)
     near = search(vectors, store, k=k_near, own_ids=own, asked=asked)
     return Neighbours(other.ids, other.similarity, near.ids, near.similarity)
 

@@ -196,7 +196,9 @@ def _missing(
     failures: tuple[str, ...],
 ) -> _Outcome | None:
     """Rows are (image, class) places: those planted, and those newly found beside them."""
-    if not any(scores.issue == "missing_box" for signal in signals for scores in signal.measure(before)):
+    if not any(
+        scores.issue == "missing_box" for signal in signals for scores in signal.measure(before, before)
+    ):
         return None
     scores, _ = run_signals(before, signals)
     there = find(scores, settings)

@@ -57,29 +57,29 @@ class Agreement(Signal):
         """Which file belongs to which photo. InputError where none does."""
         return join(Path(self.predictions), self._files, photos)
 
-    def measure(self, samples: Samples) -> Sequence[Scores]:
+    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
         """Scores of boxes for three issues, and rows about photos for boxes that were overlooked."""
         folder = Path(self.predictions)
-        seen = compare(samples, folder, self.joined([str(path) for path in samples.images.path]))
+        seen = compare(queries, folder, self.joined([str(path) for path in queries.images.path]))
         predicted = Boxes.join(seen.predictions) if seen.predictions else Boxes.of([], [], [])
         matched = ~np.isnan(seen.iou)
         pairs = int(matched.sum())
         copies = int((seen.iou[matched] >= COPY_IOU).sum())
         if pairs < self.least_pairs:
-            return self._silent(samples, seen, f"only {pairs} boxes match a prediction")
+            return self._silent(queries, seen, f"only {pairs} boxes match a prediction")
         if copies > pairs / 2:
             text = (
                 f"{copies} of {pairs} boxes are the prediction itself: its own labels, which it cannot judge"
             )
-            return self._silent(samples, seen, text)
+            return self._silent(queries, seen, text)
         touched = np.concatenate(seen.touched)
         confidence = predicted.confidence.astype(np.float64)
         found = plateau(touched, confidence, _codes(predicted.class_id))
         least = _least_confidence(found, confidence, touched, sum(w is None for w in seen.why))
         return [
-            *self._matched(samples, seen, matched),
-            self._spurious(samples, seen, least),
-            self._overlooked(samples, predicted, ~touched & np.concatenate(seen.whole), found),
+            *self._matched(queries, seen, matched),
+            self._spurious(queries, seen, least),
+            self._overlooked(queries, predicted, ~touched & np.concatenate(seen.whole), found),
         ]
 
     def _matched(self, samples: Samples, seen: Seen, matched: NDArray[np.bool_]) -> list[Scores]:

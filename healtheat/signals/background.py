@@ -14,7 +14,7 @@ from healtheat.signals.base import Scores, Signal
 from healtheat.signals.evidence.calibrate import error_probability
 from healtheat.signals.evidence.classmodel import FOLDS, folds
 from healtheat.signals.evidence.components import whiten
-from healtheat.signals.samples import Samples
+from healtheat.signals.samples import Pool, Samples
 
 Floats = NDArray[np.float64]
 
@@ -78,45 +78,55 @@ class Background(Signal):
         self.share_weight = share_weight  # log odds that a neighbourhood of nothing but tiles is worth
         self.words_worth_tiles = words_worth_tiles  # with so many tiles, words count half
 
-    def measure(self, samples: Samples) -> Sequence[Scores]:
-        n, m = len(samples), len(samples.background)
-        words = samples.texts.get("pill", {})
+    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
+        words = store.texts.get("pill", {})
         asked = {"pill", "background"} <= set(words)
-        if not n:
+        if not len(queries):
             return []
-        if m < self.fewest_tiles or len(np.unique(samples.group)) < 2:
-            return self._by_words_alone(samples) if asked else []
-        logit = self._classify(samples)
-        crops = samples.neighbours.other_similarity[:, : self.k]
+        if len(store.background) < self.fewest_tiles or len(np.unique(store.group)) < 2:
+            return self._by_words_alone(queries, words) if asked else []
+        pool = Pool.of(queries, store)
+        samples, judged = pool.samples, pool.judged
+        n, m = len(samples), len(samples.background)
+        logit = self._classify(pool)
+        crops = pool.neighbours.other_similarity[:, : self.k]
         share = np.r_[
             tile_share(nearest(samples.vectors, samples.background, self.k, own=False), crops, self.k),
             tile_share(
                 nearest(samples.background, samples.background, self.k, own=True),
-                nearest(samples.background, samples.vectors, self.k, own=False),
+                nearest(samples.background, samples.vectors[pool.teaches], self.k, own=False),
                 self.k,
             ),
         ]
         raw = logit + self.share_weight * (share - 0.5)
         evidence: list[dict[str, float]] = [
             {"log_odds": round(float(a), 3), "tile_share": round(float(s), 3)}
-            for a, s in zip(logit[:n], share[:n], strict=True)
+            for a, s in zip(logit[judged], share[judged], strict=True)
         ]
         if asked:
             said = np.r_[word_odds(samples.vectors, words), word_odds(samples.background, words)]
             raw += said / (1 + m / self.words_worth_tiles)
-            for facts, value in zip(evidence, said, strict=False):
+            for facts, value in zip(evidence, said[judged], strict=True):
                 facts["word_log_odds"] = round(float(value), 3)
         score = error_probability(raw[:n], raw[n:], np.where(raw[:n] > 0, 0.95, 0.0))
         reason = [
             f"{round(s * self.k) or 'none'} of its {self.k} nearest neighbours are background tiles"
-            for s in share[:n]
+            for s in share[judged]
         ]
         return [
-            Scores.of(self, "background", samples, raw=raw[:n], score=score, reason=reason, evidence=evidence)
+            Scores.of(
+                self,
+                "background",
+                queries,
+                raw=raw[judged],
+                score=score[judged],
+                reason=reason,
+                evidence=evidence,
+            )
         ]
 
-    def _by_words_alone(self, samples: Samples) -> Sequence[Scores]:
-        said = word_odds(samples.vectors, samples.texts["pill"])
+    def _by_words_alone(self, samples: Samples, words: Mapping[str, NDArray[np.float32]]) -> Sequence[Scores]:
+        said = word_odds(samples.vectors, words)
         like = np.where(said > 0, "background", "a pill")
         return [
             Scores.of(
@@ -133,15 +143,17 @@ class Background(Signal):
         ]
 
     @staticmethod
-    def _classify(samples: Samples) -> Floats:
+    def _classify(pool: Pool) -> Floats:
         """(n + m,) out-of-sample log odds of background for boxes, then tiles."""
+        samples = pool.samples
         n, m = len(samples), len(samples.background)
-        data = whiten(np.concatenate([samples.vectors, samples.background]))
+        known = np.r_[pool.teaches, np.ones(m, bool)]
+        data = whiten(np.concatenate([samples.vectors, samples.background]), teaches=known)
         is_tile = np.r_[np.zeros(n, np.int64), np.ones(m, np.int64)]
-        fold = np.r_[folds(samples.group), np.arange(m) % FOLDS]
+        fold = np.r_[folds(samples.group, teaches=pool.teaches), np.arange(m) % FOLDS]
         out = np.zeros(n + m)
-        for f in range(FOLDS):
-            test, train = fold == f, fold != f
+        for f in range(FOLDS + 1):
+            test, train = fold == f, (fold != f) & (fold < FOLDS)
             if test.any() and len(np.unique(is_tile[train])) == 2:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", ConvergenceWarning)

@@ -154,8 +154,12 @@ class Signal(ABC):
     issues: tuple[str, ...]
 
     @abstractmethod
-    def measure(self, samples: Samples) -> Sequence[Scores]:
-        """One Scores an issue it can judge on these samples; empty if it has nothing to say at all."""
+    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
+        """One Scores per issue it can judge, about `queries` alone; empty if it has nothing to say at all.
+
+        What is usual is learned from `store`. In a build both are the same object, the set against itself:
+        then no box may be judged by a model that saw its own source (`Pool.of` keeps the two cases apart).
+        """
 
     def settings(self) -> dict[str, Any]:
         """The configuration, for the record in `runs`."""

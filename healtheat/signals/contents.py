@@ -39,15 +39,15 @@ class Contents(Signal):
         self._rule = None if rule == "auto" else open_rule(rule)
         self._classes = read_classes(Path(classes), self._rule or AIHUB) if classes else None
 
-    def measure(self, samples: Samples) -> Sequence[Scores]:
+    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
         """Scores of missing boxes (rows about photos) and of unexpected classes (rows about boxes)."""
-        paths = [str(path) for path in samples.images.path]
+        paths = [str(path) for path in queries.images.path]
         what = (
-            detect(paths, samples.names, self._classes)
+            detect(paths, queries.names, self._classes)
             if self._rule is None
-            else listing(paths, samples.names, self._rule, self._classes)
+            else listing(paths, queries.names, self._rule, self._classes)
         )
-        return () if what is None else self._scores(samples, what)
+        return () if what is None else self._scores(queries, what)
 
     def _scores(self, samples: Samples, what: Listing) -> Sequence[Scores]:
         n = len(samples)

@@ -1,6 +1,6 @@
-"""Is the same thing there twice? The same pill boxed twice, the same crop or photo under two names.
+"""Is the same thing there twice? The same pill boxed twice, the same crop or image under two names.
 
-Copies of one photo that a tool made on purpose (one source group) are no news: they count only when their
+Copies of one image that a tool made on purpose (one source group) are no news: they count only when their
 labels contradict each other or when they stand in two splits, where the model is tested on what it has seen.
 """
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from healtheat.core.overlap import iou
 from healtheat.signals.base import NO_BOX, Scores, Signal
-from healtheat.signals.samples import Samples
+from healtheat.signals.samples import Pool, Samples
 
 
 def hamming(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -23,20 +23,22 @@ def hamming(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.int64]:
 
 
 class Duplicate(Signal):
-    """Issue duplicate. Raw: IoU with the other box of the photo, or cosine similarity of the two crops."""
+    """Issue duplicate. Raw: IoU with the other box of the image, or cosine similarity of the two crops."""
 
     name = "duplicate"
     issues = ("duplicate",)
 
     def __init__(
-        self, *, iou_limit: float = 0.5, similarity: float = 0.97, crop_bits: int = 6, photo_bits: int = 3
+        self, *, iou_limit: float = 0.5, similarity: float = 0.97, crop_bits: int = 6, image_bits: int = 3
     ) -> None:
         self.iou_limit = iou_limit
         self.similarity = similarity  # cosine of two crops that may be the same
         self.crop_bits = crop_bits  # difference-hash bits in which the same crop may differ
-        self.photo_bits = photo_bits
+        self.image_bits = image_bits
 
-    def measure(self, samples: Samples) -> Sequence[Scores]:
+    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
+        pool = Pool.of(queries, store)
+        samples, judged = pool.samples, pool.judged
         n = len(samples)
         score, raw = np.zeros(n), np.zeros(n)
         reason = [""] * n
@@ -55,23 +57,23 @@ class Duplicate(Signal):
                 }
 
         self._boxed_twice(samples, offer)
-        self._same_crop(samples, offer)
+        self._same_crop(pool, offer)
         out = []
-        if n:
+        if len(queries):
             rows = Scores.of(
                 self,
                 "duplicate",
-                samples,
-                raw=raw,
-                score=score,
-                reason=reason,
-                twin_box_id=twin_box_id,
-                evidence=evidence,
+                queries,
+                raw=raw[judged],
+                score=score[judged],
+                reason=[reason[row] for row in judged],
+                twin_box_id=twin_box_id[judged],
+                evidence=[evidence[row] for row in judged],
             )
             out.append(rows)
-        photos = self._same_photo(samples)
-        if photos is not None:
-            out.append(photos)
+        images = self._same_image(samples, queries.images.image_id)
+        if images is not None:
+            out.append(images)
         return out
 
     def _boxed_twice(self, samples: Samples, offer) -> None:  # type: ignore[no-untyped-def]
@@ -88,13 +90,14 @@ class Duplicate(Signal):
                 a, b, value = int(rows[i]), int(rows[j]), float(overlap[i, j])
                 differ = class_id[a] != class_id[b]
                 base = 0.75 + 0.2 * (value - self.iou_limit) / (1 - self.iou_limit)
-                words = f"overlaps another box of the photo by IoU {value:.2f}"
+                words = f"overlaps another box of the image by IoU {value:.2f}"
                 if differ:
                     words += f", which is labelled {samples.name(class_id[b])}"
                 offer(a, b, base + (0.04 if differ else 0.0), value, words)
 
-    def _same_crop(self, samples: Samples, offer) -> None:  # type: ignore[no-untyped-def]
-        near, similarity = samples.neighbours.near, samples.neighbours.near_similarity
+    def _same_crop(self, pool: Pool, offer) -> None:  # type: ignore[no-untyped-def]
+        samples = pool.samples
+        near, similarity = pool.neighbours.near, pool.neighbours.near_similarity
         row, place = np.nonzero((near >= 0) & (similarity >= self.similarity))
         twin = near[row, place]
         hashes = samples.measures["dhash"].astype(np.uint64)
@@ -105,7 +108,7 @@ class Duplicate(Signal):
         split = samples.images.split[samples.image_row]
         for a, b, s in zip(row[close], twin[close], similarity[row, place][close], strict=True):
             if samples.boxes.image_id[a] == samples.boxes.image_id[b]:
-                continue  # two pills of one product on one photo look alike; boxed twice is seen above
+                continue  # two objects of one class on one image look alike; boxed twice is seen above
             class_id = samples.boxes.class_id
             where = f"box {samples.boxes.line[b]} of {samples.images.path[samples.image_row[b]]}"
             if class_id[a] != class_id[b]:
@@ -118,9 +121,10 @@ class Duplicate(Signal):
                 value, words = 0.05, f"copy of one source: same crop as {where}"
             offer(int(a), int(b), value, float(s), words)
 
-    def _same_photo(self, samples: Samples) -> Scores | None:
+    def _same_image(self, samples: Samples, asked: NDArray[np.int64]) -> Scores | None:
+        """Rows about images that are there already; `asked` are the ids of the last images of `samples`."""
         images = samples.images
-        p = len(images)
+        p, first_asked = len(images), len(images) - len(asked)
         keys: dict[str, int] = {}
         first = np.full(p, -1, np.int64)
         for row, sha in enumerate(images.sha256):
@@ -136,7 +140,7 @@ class Duplicate(Signal):
                 packed = samples.image_dhash[rows].view(np.uint8).reshape(-1, 8)
                 index.add(packed)
                 distance, found = index.search(packed, min(4, len(rows)))
-                for i, j in zip(*np.nonzero(distance <= self.photo_bits), strict=True):
+                for i, j in zip(*np.nonzero(distance <= self.image_bits), strict=True):
                     a, b = int(rows[i]), int(rows[found[i, j]])
                     if a > b and images.group_key[a] != images.group_key[b]:
                         pairs.append((a, b, "looks the same as"))
@@ -145,12 +149,14 @@ class Duplicate(Signal):
         best: dict[int, tuple[int, str]] = {}
         for a, b, words in pairs:
             best.setdefault(a, (b, words))
-        rows_of = sorted(best)
+        rows_of = [a for a in sorted(best) if a >= first_asked]
+        if not rows_of:
+            return None
         across = [images.split[a] != images.split[best[a][0]] for a in rows_of]
         return Scores.of_images(
             self,
             "duplicate",
-            image_id=images.image_id[rows_of],
+            image_id=[int(asked[a - first_asked]) for a in rows_of],
             score=[0.85 if x else 0.6 for x in across],
             reason=[
                 f"{best[a][1]} {images.path[best[a][0]]}"

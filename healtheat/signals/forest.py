@@ -1,4 +1,4 @@
-"""Is it unlike the rest of its class? An isolation forest a class, on embedding and geometry.
+"""Is it unlike the rest of its class? An isolation forest per class, on embedding and geometry.
 
 Liu, Ting, Zhou: Isolation Forest, ICDM 2008. Errors that are frequent in a class are not rare there, so this
 finds single oddities, not habits; the other signals exist for those.
@@ -14,12 +14,17 @@ from sklearn.ensemble import IsolationForest
 
 from healtheat.signals.base import Scores, Signal
 from healtheat.signals.evidence.components import whiten
-from healtheat.signals.samples import Samples
+from healtheat.signals.samples import Pool, Samples
 
 
-def features(samples: Samples, components: int) -> NDArray[np.float64]:
-    """(n, components + 3) principal components of variance 1, log area, log aspect, touching the border."""
-    parts = whiten(samples.vectors, components, 0.0)
+def features(
+    samples: Samples, components: int, teaches: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """(n, components + 3) principal components of variance 1, log area, log aspect, touching the border.
+
+    The components are learned from the rows that `teaches` (n,) marks, all by default.
+    """
+    parts = whiten(samples.vectors, components, 0.0, teaches)
     wh = np.maximum(samples.boxes.xywhn[:, 2:], 1e-6)
     corners = samples.boxes.xyxyn
     touching = ((corners[:, :2] < 0.002) | (corners[:, 2:] > 0.998)).any(axis=1)
@@ -42,33 +47,46 @@ class Forest(Signal):
         self.ceiling = ceiling
         self.seed = seed
 
-    def measure(self, samples: Samples) -> Sequence[Scores]:
-        n = len(samples)
-        if not n:
+    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
+        if not len(queries):
             return []
-        data = features(samples, self.components)
+        pool = Pool.of(queries, store)
+        samples, judged = pool.samples, pool.judged
+        n = len(samples)
+        data = features(samples, self.components, pool.teaches)
         raw, score = np.full(n, np.nan), np.zeros(n)
         abstain: list[str | None] = [None] * n
         reason = [""] * n
         for code, class_id in enumerate(samples.class_ids):
-            rows = np.flatnonzero(samples.class_code == code)
+            own = samples.class_code == code
+            rows, known = np.flatnonzero(own), np.flatnonzero(own & pool.teaches)
             why = None
-            if len(rows) < self.fewest:
-                why = f"class {samples.name(class_id)} has {len(rows)} boxes, {self.fewest} are needed"
-            elif np.ptp(data[rows], axis=0).max() < 1e-6:
+            if len(known) < self.fewest:
+                why = f"class {samples.name(class_id)} has {len(known)} boxes, {self.fewest} are needed"
+            elif np.ptp(data[known], axis=0).max() < 1e-6:
                 why = f"all boxes of class {samples.name(class_id)} look the same"
             if why is not None:
                 for row in rows:
                     abstain[row] = why
                 continue
-            forest = IsolationForest(n_estimators=self.trees, random_state=self.seed).fit(data[rows])
+            forest = IsolationForest(n_estimators=self.trees, random_state=self.seed).fit(data[known])
             raw[rows] = -forest.score_samples(data[rows])
-            centre = np.median(raw[rows])
-            spread = max(1.4826 * float(np.median(np.abs(raw[rows] - centre))), 0.01)
+            centre = np.median(raw[known])
+            spread = max(1.4826 * float(np.median(np.abs(raw[known] - centre))), 0.01)
             z = np.maximum(raw[rows] - centre, 0) / spread
             score[rows] = self.ceiling * z**2 / (z**2 + 9)  # half the ceiling at three standard deviations
-            for row, own in zip(rows, z, strict=True):
+            for row, far in zip(rows, z, strict=True):
                 reason[row] = (
-                    f"isolated in its class: anomaly {own:.1f} robust standard deviations above the usual"
+                    f"isolated in its class: anomaly {far:.1f} robust standard deviations above the usual"
                 )
-        return [Scores.of(self, "outlier", samples, raw=raw, score=score, reason=reason, abstain=abstain)]
+        return [
+            Scores.of(
+                self,
+                "outlier",
+                queries,
+                raw=raw[judged],
+                score=score[judged],
+                reason=[reason[row] for row in judged],
+                abstain=[abstain[row] for row in judged],
+            )
+        ]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from healtheat.signals.base import Scores, Signal
 from healtheat.signals.evidence.robust import robust_z
-from healtheat.signals.samples import Samples
+from healtheat.signals.samples import Pool, Samples
 
 Floats = NDArray[np.float64]
 
@@ -30,23 +30,32 @@ class GeometryRule:
     below: float
     words: Callable[[int], str]
 
-    def score(self, convention_share: float) -> Floats:
-        """(n,) a fifth where more than `convention_share` of the boxes break the rule: so the set is made."""
-        v = self.value
+    def score(self, convention_share: float, teaches: NDArray[np.bool_]) -> Floats:
+        """(n,) a fifth where more than `convention_share` of the boxes that teach break it: a convention."""
+        v, known = self.value, self.value[teaches]
         above = self.at + (self.top - self.at) * (1 - 1 / np.maximum(v, 1))
         out = np.where(v >= 1, above, self.below * np.clip(v, 0, 1) ** 4)
-        return np.asarray(out * (0.2 if len(v) and (v >= 1).mean() > convention_share else 1.0))
+        return np.asarray(out * (0.2 if len(known) and (known >= 1).mean() > convention_share else 1.0))
 
 
-def photo_scale(
-    area: Floats, code: NDArray[np.int64], image: NDArray[np.int64], usual: NDArray[np.bool_] | None = None
+def image_scale(
+    area: Floats,
+    code: NDArray[np.int64],
+    image: NDArray[np.int64],
+    usual: NDArray[np.bool_] | None = None,
+    teaches: NDArray[np.bool_] | None = None,
 ) -> Floats:
-    """(n,) by how much (log) the photo's other boxes are larger than usual for their class; NaN if alone."""
+    """(n,) by how much (log) the image's other boxes are larger than usual for their class; NaN if alone.
+
+    Boxes that are not `usual` (n,) say nothing about their image; what is usual for a class is learned from
+    usual boxes that `teaches` (n,) marks. Both are all boxes by default.
+    """
     usual = np.ones(len(area), bool) if usual is None else usual
+    known = usual if teaches is None else usual & teaches
     residual = np.zeros(len(area))
     for c in np.unique(code):
         own = code == c
-        residual[own] = area[own] - np.median(area[own & usual] if (own & usual).any() else area[own])
+        residual[own] = area[own] - np.median(area[own & known] if (own & known).any() else area[own])
     out = np.full(len(area), np.nan)
     order = np.argsort(image, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(image[order]) != 0]) if len(order) else np.zeros(0, np.int64)
@@ -84,8 +93,9 @@ class Geometry(Signal):
             convention_share  # if more boxes than this break a rule, it is how this set is made
         )
 
-    def measure(self, samples: Samples) -> Sequence[Scores]:
-        boxes = samples.boxes
+    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
+        pool = Pool.of(queries, store)
+        samples, boxes = pool.samples, pool.samples.boxes
         size = np.stack([samples.images.width_px, samples.images.height_px], axis=1)[samples.image_row]
         size_px = np.where(size > 0, size, 1000).astype(np.float64)
         wh = boxes.xywhn[:, 2:]
@@ -100,65 +110,67 @@ class Geometry(Signal):
         whole = share / self.whole_share
         sliver = np.maximum(aspect / self.sliver_aspect, self.sliver_side_px / sides_px.min(axis=1))
         beyond = outside / self.outside_share
-        fine = np.maximum.reduce([whole, sliver, beyond]) < 1  # only these teach what is usual
+        fine = np.maximum.reduce([whole, sliver, beyond]) < 1  # only these say what is usual
+        known = fine & pool.teaches
         log_area = np.log(sides_px.prod(axis=1) / size_px.prod(axis=1))
-        scale = photo_scale(log_area, samples.class_code, samples.image_row, fine)
-        to_class = robust_z(log_area, samples.class_code, usual=fine)
-        to_photo = robust_z(log_area - np.nan_to_num(scale), samples.class_code, usual=fine)
-        z_size = np.minimum(to_class, to_photo)  # a photo taken from nearer explains a large box
-        z_aspect = robust_z(np.log(aspect), samples.class_code, usual=fine)
+        scale = image_scale(log_area, samples.class_code, samples.image_row, fine, pool.teaches)
+        to_class = robust_z(log_area, samples.class_code, usual=known)
+        to_photo = robust_z(log_area - np.nan_to_num(scale), samples.class_code, usual=known)
+        z_size = np.minimum(to_class, to_photo)  # an image taken from nearer explains a large box
+        z_aspect = robust_z(np.log(aspect), samples.class_code, usual=known)
         z = np.maximum(z_size, z_aspect)
-        what = np.where(z_size >= z_aspect, "size", "aspect")
         rules = (
-            GeometryRule(
-                "z_over_limit",
-                z / self.z_limit,
-                0.3,
-                0.5,
-                0.2,
-                lambda i: f"{what[i]} is {z[i]:.1f} robust deviations from its class",
-            ),
-            GeometryRule(
-                "sides_touched",
-                touching / 4,
-                0.5,
-                0.5,
-                0.1,
-                lambda i: f"touches {touching[i]} sides of the photo",
-            ),
-            GeometryRule(
-                "outside_over_limit",
-                beyond,
-                0.7,
-                1.0,
-                0.1,
-                lambda i: f"{outside[i]:.0%} of it lies outside the photo",
-            ),
-            GeometryRule(
-                "sliver_over_limit",
-                sliver,
-                0.8,
-                1.0,
-                0.1,
-                lambda i: "a sliver: {:.0f} × {:.0f} px".format(*sides_px[i]),
-            ),
-            GeometryRule(
-                "whole_over_limit", whole, 0.97, 1.0, 0.3, lambda i: f"covers {share[i]:.0%} of the photo"
-            ),
+            *_class_rules(z / self.z_limit, z, np.where(z_size >= z_aspect, "size", "aspect")),
+            *_place_rules(touching, beyond, outside),
+            *_shape_rules(sliver, sides_px, whole, share),
         )
         raw = np.maximum.reduce([rule.value for rule in rules])
-        each = np.stack([rule.score(self.convention_share) for rule in rules])
+        each = np.stack([rule.score(self.convention_share, pool.teaches) for rule in rules])
         score, first = each.max(axis=0, initial=0.0), each.argmax(axis=0)
-        reason = [rules[r].words(i) for i, r in enumerate(first)]
-        found = [{rules[r].key: round(float(rules[r].value[i]), 3)} for i, r in enumerate(first)]
+        judged = pool.judged
+        reason = [rules[first[i]].words(i) for i in judged]
+        found = [{rules[first[i]].key: round(float(rules[first[i]].value[i]), 3)} for i in judged]
         return [
             Scores.of(
                 self,
                 "bad_box",
-                samples,
-                raw=raw,
-                score=np.clip(score, 0, 1),
+                queries,
+                raw=raw[judged],
+                score=np.clip(score[judged], 0, 1),
                 reason=reason,
                 evidence=found,
             )
         ]
+
+
+def _class_rules(over: Floats, z: Floats, what: NDArray[np.str_]) -> tuple[GeometryRule, ...]:
+    def words(i: int) -> str:
+        return f"{what[i]} is {z[i]:.1f} robust deviations from its class"
+
+    return (GeometryRule("z_over_limit", over, 0.3, 0.5, 0.2, words),)
+
+
+def _place_rules(touching: NDArray[np.int64], beyond: Floats, outside: Floats) -> tuple[GeometryRule, ...]:
+    def sides(i: int) -> str:
+        return f"touches {touching[i]} sides of the image"
+
+    def share(i: int) -> str:
+        return f"{outside[i]:.0%} of it lies outside the image"
+
+    return (
+        GeometryRule("sides_touched", touching / 4, 0.5, 0.5, 0.1, sides),
+        GeometryRule("outside_over_limit", beyond, 0.7, 1.0, 0.1, share),
+    )
+
+
+def _shape_rules(sliver: Floats, sides_px: Floats, whole: Floats, share: Floats) -> tuple[GeometryRule, ...]:
+    def thin(i: int) -> str:
+        return "a sliver: {:.0f} × {:.0f} px".format(*sides_px[i])
+
+    def covers(i: int) -> str:
+        return f"covers {share[i]:.0%} of the image"
+
+    return (
+        GeometryRule("sliver_over_limit", sliver, 0.8, 1.0, 0.1, thin),
+        GeometryRule("whole_over_limit", whole, 0.97, 1.0, 0.3, covers),
+    )

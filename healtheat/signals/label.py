@@ -12,8 +12,9 @@ from healtheat.core.boxes import NO_CLASS
 from healtheat.signals.base import Scores, Signal
 from healtheat.signals.evidence.beliefs import class_beliefs
 from healtheat.signals.evidence.calibrate import smooth_probability
+from healtheat.signals.evidence.classmodel import class_log_probabilities, visual_evidence
 from healtheat.signals.evidence.trust import trust
-from healtheat.signals.samples import Samples
+from healtheat.signals.samples import Pool, Samples
 
 Floats = NDArray[np.float64]
 
@@ -106,76 +107,81 @@ class Label(Signal):
         self.sharpness = sharpness  # makes up for what wrong labels took from the beliefs
         self.fewest = fewest  # boxes a class needs to be judged
 
-    def measure(self, samples: Samples) -> Sequence[Scores]:
-        n, c = len(samples), len(samples.class_ids)
-        if not n:
+    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
+        if not len(queries):
             return []
+        pool = Pool.of(queries, store)
+        samples, judged = pool.samples, pool.judged
+        n, c = len(samples), len(samples.class_ids)
         code = samples.class_code
-        p = np.exp(class_beliefs(samples).log_p)
+        visual = visual_evidence(pool)
+        p = np.exp(class_beliefs(pool, visual).log_p)
         others = p.copy()
         others[np.arange(n), code] = -1
         best = others.argmax(axis=1)
         beaten = others.max(axis=1, initial=0) > p[np.arange(n), code]
-        raw = np.zeros(n)
+        raw, score = np.zeros(n), np.zeros(n)
         if c > 1:
-            raw = odds(p, code, self.floor) + self.foreign * foreign_share(samples.neighbours.other, code)
-        score = np.zeros(n)
-        if c > 1:
+            raw = odds(p, code, self.floor) + self.foreign * foreign_share(pool.neighbours.other, code)
             score = smooth_probability(raw, wrong_probability(sharpen(p, self.sharpness), code, self.doubt))
-        withheld = [why if r > 0 else None for why, r in zip(_mixed_up(samples, best), raw, strict=True)]
-        reason, evidence = self._explain(samples, p, best, raw)
+        mixed_up = _mixed_up(pool, visual, best)
+        reason, evidence = self._explain(pool, p, best, raw)
         return [
             Scores.of(
                 self,
                 "mislabel",
-                samples,
-                raw=raw,
-                score=np.clip(score, 0, 1),
+                queries,
+                raw=raw[judged],
+                score=np.clip(score[judged], 0, 1),
                 reason=reason,
-                abstain=self._too_little(samples),
-                withheld=withheld,
-                suggestion=np.where(beaten & (c > 1), samples.class_ids[best], NO_CLASS),
+                abstain=self._too_little(pool),
+                withheld=[mixed_up[row] if raw[row] > 0 else None for row in judged],
+                suggestion=np.where(beaten & (c > 1), samples.class_ids[best], NO_CLASS)[judged],
                 evidence=evidence,
             )
         ]
 
-    def _too_little(self, samples: Samples) -> list[str | None]:
-        """Why the class of each box cannot be judged at all."""
+    def _too_little(self, pool: Pool) -> list[str | None]:
+        """Why the class of each box asked about cannot be judged at all."""
+        samples = pool.samples
+        code, group = samples.class_code[pool.teaches], samples.group[pool.teaches]
+        counts = np.bincount(code, minlength=len(samples.class_ids))
         why: list[str | None] = []
-        for code, class_id in enumerate(samples.class_ids):
-            sources = len(np.unique(samples.group[samples.class_code == code]))
-            name, count = samples.name(class_id), int(samples.class_count[code])
-            if len(samples.class_ids) < 2:
+        for at, class_id in enumerate(samples.class_ids):
+            sources = len(np.unique(group[code == at]))
+            name, count = samples.name(class_id), int(counts[at])
+            if np.count_nonzero(counts) < 2:
                 why.append("only one class in this dataset: nothing to compare with")
             elif count < self.fewest:
                 why.append(f"class {name} has {count} boxes, {self.fewest} are needed")
             elif sources < 2:
-                why.append(f"class {name} is on photos of one source only: no other source can vouch for it")
+                why.append(f"class {name} is on images of one source only: no other source can vouch for it")
             else:
                 why.append(None)
-        return [why[code] for code in samples.class_code]
+        return [why[at] for at in samples.class_code[pool.judged]]
 
     def _explain(
-        self, samples: Samples, p: Floats, best: NDArray[np.int64], raw: Floats
+        self, pool: Pool, p: Floats, best: NDArray[np.int64], raw: Floats
     ) -> tuple[list[str], list[dict[str, Any]]]:
-        near = samples.neighbours.other[:, : self.k]
-        ids, code, photo = samples.boxes.box_id, samples.class_code, samples.image_row
+        samples = pool.samples
+        near = pool.neighbours.other[:, : self.k]
+        ids, code, image = samples.boxes.box_id, samples.class_code, samples.image_row
         names = [samples.name(class_id) for class_id in samples.class_ids]
-        on_photo = np.zeros((len(samples.images), len(names)), np.int64)
-        np.add.at(on_photo, (photo, code), 1)
+        on_image = np.zeros((len(samples.images), len(names)), np.int64)
+        np.add.at(on_image, (image, code), 1)
         reasons, evidence = [], []
-        for row in range(len(samples)):
+        for row in pool.judged.tolist():
             found = near[row][near[row] >= 0]
             mine, theirs = found[code[found] == code[row]], found[code[found] == best[row]]
             own, other = names[code[row]], names[best[row]]
             words = (
-                f"{len(theirs) or 'none'} of its {len(found)} nearest crops from other photos "
+                f"{len(theirs) or 'none'} of its {len(found)} nearest crops from other images "
                 f"{'is' if len(theirs) == 1 else 'are'} {other}, "
                 f"{len(mine) or 'none'} {'is' if len(mine) == 1 else 'are'} {own}"
             )
-            again = on_photo[photo[row], code[row]] - 1
-            if raw[row] > 0 and again and not on_photo[photo[row], best[row]]:
-                words += f"; the photo has {again} more {own} and no {other}"
+            again = on_image[image[row], code[row]] - 1
+            if raw[row] > 0 and again and not on_image[image[row], best[row]]:
+                words += f"; the image has {again} more {own} and no {other}"
             if raw[row] > 0 and len(theirs) <= len(mine):
                 says = f"{other} {p[row, best[row]]:.0%}, {own} {p[row, code[row]]:.0%}"
                 words += f"; all evidence together: {says}"
@@ -190,11 +196,13 @@ class Label(Signal):
         return reasons, evidence
 
 
-def _mixed_up(samples: Samples, best: NDArray[np.int64]) -> list[str | None]:
+def _mixed_up(pool: Pool, visual: Sequence[Floats], best: NDArray[np.int64]) -> list[str | None]:
     """Why a flag on each box would mean nothing: its class and the suggested one cannot be told apart."""
+    samples = pool.samples
     if len(samples.class_ids) < 2:
         return [None] * len(samples)
-    found = trust(samples)  # by the crop alone: what the photo says of two look-alikes is often a coin toss
+    # By the crop alone: what the image says of two look-alikes is often a coin toss.
+    found = trust(samples, class_log_probabilities(pool, visual), teaches=pool.teaches)
     apart = found.can_tell(samples.class_code, best)
     names = [samples.name(class_id) for class_id in samples.class_ids]
     return [

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from healtheat.signals.base import Scores, Signal
 from healtheat.signals.evidence.stack import log_softmax
-from healtheat.signals.samples import Samples
+from healtheat.signals.samples import Pool, Samples
 
 Floats = NDArray[np.float64]
 
@@ -27,22 +27,27 @@ def answers(vectors: NDArray[np.float32], words: Mapping[str, NDArray[np.float32
 
 
 def class_answers(
-    p: Floats, code: NDArray[np.int64], group: NDArray[np.int32], prior: float = 0.5
+    p: Floats,
+    code: NDArray[np.int64],
+    group: NDArray[np.int32],
+    prior: float = 0.5,
+    teaches: NDArray[np.bool_] | None = None,
 ) -> tuple[Floats, NDArray[np.int64]]:
     """(n, a) mean answers of the other boxes of each box's class, and (n,) how many these are.
 
-    Boxes of the box's own source do not count: a copy of a photo repeats its error. `prior`: so many boxes
-    is the mean answer of all classes worth.
+    Boxes of the box's own source do not count: a copy of an image repeats its error; nor do boxes that teach
+    nothing (`teaches` (n,), all by default). `prior`: so many boxes is the mean answer of all classes worth.
     """
     c = int(code.max(initial=-1)) + 1
-    total, count = np.zeros((c, p.shape[1])), np.bincount(code, minlength=c)
-    np.add.at(total, code, p)
+    counts = np.ones(len(p)) if teaches is None else teaches.astype(np.float64)
+    total, count = np.zeros((c, p.shape[1])), np.bincount(code, counts, minlength=c)
+    np.add.at(total, code, p * counts[:, None])
     key = code * (int(group.max(initial=0)) + 1) + group
     own, at = np.unique(key, return_inverse=True)
-    there, many = np.zeros((len(own), p.shape[1])), np.bincount(at, minlength=len(own))
-    np.add.at(there, at, p)
+    there, many = np.zeros((len(own), p.shape[1])), np.bincount(at, counts, minlength=len(own))
+    np.add.at(there, at, p * counts[:, None])
     others = count[code] - many[at]
-    mean = (total[code] - there[at] + prior * p.mean(axis=0)) / (others[:, None] + prior)
+    mean = (total[code] - there[at] + prior * p[counts > 0].mean(axis=0)) / (others[:, None] + prior)
     return mean, others.astype(np.int64)
 
 
@@ -69,24 +74,25 @@ class Looks(Signal):
         self.family = family
         self.top = top  # another pill by its looks may still be an odd photo
 
-    def measure(self, samples: Samples) -> Sequence[Scores]:
+    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
         floor = {"colour": self.colour, "family": self.family}
-        asked = {q: samples.texts[q] for q in floor if len(samples.texts.get(q, ())) > 1}
-        n = len(samples)
-        if not n or not asked:
+        asked = {q: store.texts[q] for q in floor if len(store.texts.get(q, ())) > 1}
+        if not len(queries) or not len(store) or not asked:
             return []
+        pool = Pool.of(queries, store)
+        samples, n = pool.samples, len(pool.samples)
         score, raw = np.full(n, -1.0), np.zeros(n)  # the first question beats -1
         reason, evidence = [""] * n, [dict[str, Any]() for _ in range(n)]
         others = np.zeros(n, np.int64)
         for question, words in asked.items():
             p = answers(samples.vectors, words)
-            usual, others = class_answers(p, samples.class_code, samples.group)
+            usual, others = class_answers(p, samples.class_code, samples.group, teaches=pool.teaches)
             found = mismatch(p, usual)
             value = self.top * np.clip((found - floor[question]) / (1 - floor[question]), 0, 1)
             better = (value > score) | ((value == score) & (found > raw))
             names = list(words)
             commonest = np.argsort(-usual, axis=1)[:, :2]
-            for row in range(n):
+            for row in pool.judged.tolist():
                 is_now = names[int(p[row].argmax())]
                 evidence[row] |= {question: is_now, f"{question}_mismatch": round(float(found[row]), 3)}
                 if better[row]:
@@ -94,16 +100,17 @@ class Looks(Signal):
                     name = samples.name(samples.boxes.class_id[row])
                     reason[row] = f"{question} {is_now}; {others[row]} other {name} are {' or '.join(are)}"
             score, raw = np.where(better, value, score), np.where(better, found, raw)
-        few = f"fewer than {self.fewest} boxes of its class on photos of other sources"
+        few = f"fewer than {self.fewest} boxes of its class on images of other sources"
+        judged = pool.judged
         return [
             Scores.of(
                 self,
                 "mislabel",
-                samples,
-                raw=raw,
-                score=score,
-                reason=reason,
-                abstain=[few if o < self.fewest else None for o in others],
-                evidence=evidence,
+                queries,
+                raw=raw[judged],
+                score=score[judged],
+                reason=[reason[row] for row in judged],
+                abstain=[few if o < self.fewest else None for o in others[judged]],
+                evidence=[evidence[row] for row in judged],
             )
         ]

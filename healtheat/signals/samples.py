@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -155,14 +155,72 @@ class Samples:
         """One search for all signals."""
         return neighbours(self.vectors, self.group, self.class_code)
 
-    @cached_property
-    def memo(self) -> dict[str, Any]:
-        """Results that several signals share (the class model's predictions), computed once."""
-        return {}
-
     def name(self, class_id: int) -> str:
         """The class's name, or its number where it has none."""
         return self.names.get(int(class_id), str(int(class_id)))
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The boxes that are judged and those that teach what is right, as one set of samples.
+
+    In "the set against itself" these are the same boxes: every model must then leave out a box's own source.
+    Otherwise the boxes of the store come first and teach; those asked about come behind them and teach
+    nothing. Signals learn from rows where `teaches` is set and answer for `judged`.
+    """
+
+    samples: Samples
+    teaches: NDArray[np.bool_]  # (n,)
+    judged: NDArray[np.int64]  # (q,) rows of the boxes asked about, in their order
+
+    @classmethod
+    def of(cls, queries: Samples, store: Samples) -> Pool:
+        """`queries` judged by `store`; the set against itself where both are the same object.
+
+        Box ids stay as they are, image ids of the queries are numbered behind those of the store. Images of
+        one source share a group across the two. Background tiles, words and names are the store's; a class
+        that only queries have keeps their name. Raises ValueError for vectors of different dimensions.
+        """
+        if queries is store:
+            return cls(store, np.ones(len(store), bool), np.arange(len(store), dtype=np.int64))
+        first = int(store.images.image_id.max(initial=-1)) + 1
+        images = Images.join([store.images, replace(queries.images, image_id=_numbers(queries, first))])
+        own = queries.boxes
+        boxes = Boxes.join([store.boxes, replace(own, image_id=first + queries.image_row)])
+        codes = group_codes(list(images.group_key), list(images.sha256))
+        hashes = (store.image_dhash, queries.image_dhash)
+        whole = all(len(h) == len(s.images) for h, s in zip(hashes, (store, queries), strict=True))
+        joined = Samples(
+            boxes=boxes,
+            images=images,
+            names={**queries.names, **store.names},
+            vectors=np.concatenate([store.vectors, queries.vectors]),
+            measures=np.concatenate([store.measures, queries.measures.astype(store.measures.dtype)]),
+            group=codes[np.r_[store.image_row, len(store.images) + queries.image_row].astype(np.int64)],
+            background=store.background,
+            problems=(*store.problems, *queries.problems),
+            image_dhash=np.concatenate(hashes) if whole else np.zeros(0, np.uint64),
+            texts=store.texts,
+        )
+        n = len(store)
+        return cls(joined, np.arange(len(joined)) < n, np.arange(n, len(joined), dtype=np.int64))
+
+    @property
+    def itself(self) -> bool:
+        """Whether the boxes judged are those that teach."""
+        return bool(self.teaches.all())
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """Of every row: `other` are rows that teach, `near` any rows."""
+        if self.itself:
+            return self.samples.neighbours
+        s = self.samples
+        return neighbours(s.vectors, s.group, s.class_code, stored=int(self.teaches.sum()))
+
+
+def _numbers(samples: Samples, first: int) -> NDArray[np.int64]:
+    return np.arange(first, first + len(samples.images), dtype=np.int64)
 
 
 def samples_from(index: Index) -> Samples:

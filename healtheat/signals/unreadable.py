@@ -20,10 +20,10 @@ class ReadProblems(Signal):
     name = "unreadable"
     issues = ("unreadable", "duplicate")
 
-    def measure(self, samples: Samples) -> Sequence[Scores]:
-        if not samples.problems:
+    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
+        if not queries.problems:
             return []
-        of_path = dict(zip(samples.images.path, samples.images.image_id, strict=True))
+        of_path = dict(zip(queries.images.path, queries.images.image_id, strict=True))
 
         def rows(issue: str, problems: Sequence[Problem], score: float) -> Scores:
             return Scores.of_images(
@@ -36,7 +36,7 @@ class ReadProblems(Signal):
                 evidence=[{"file": p.file} for p in problems],
             )
 
-        leaks = [p for p in samples.problems if p.is_leak]
-        others = [p for p in samples.problems if not p.is_leak]
+        leaks = [p for p in queries.problems if p.is_leak]
+        others = [p for p in queries.problems if not p.is_leak]
         parts = (("unreadable", others, 1.0), ("duplicate", leaks, LEAK_SCORE))
         return [rows(issue, problems, score) for issue, problems, score in parts if problems]

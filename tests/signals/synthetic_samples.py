@@ -6,8 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from healtheat.signals import Samples
+from healtheat.signals import Samples, Scores, Signal
 from healtheat.signals.samples import MEASURES
+
+
+def by_itself(signal: Signal, samples: Samples) -> Sequence[Scores]:
+    """What a signal says of samples, judged by themselves as in a build."""
+    return signal.measure(samples, samples)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return made(tmp_path_factory.mktemp("agreement") / "labels", rate=0.04)
 
 
+def asked(folder: Path, samples: Samples) -> Sequence[Scores]:
+    """What the signal says of the samples, judged by themselves."""
+    return Agreement(str(folder)).measure(samples, samples)
+
+
 @pytest.fixture(scope="module")
 def answers(data: Made) -> dict[str, Scores]:
-    return {scores.issue: scores for scores in Agreement(str(data.folder)).measure(data.samples)}
+    return {scores.issue: scores for scores in asked(data.folder, data.samples)}
 
 
 def found(data: Made, issue: str) -> list[dict[str, object]]:
@@ -87,7 +93,7 @@ def test_an_overlooked_box_says_where_it_is(data: Made, answers: dict[str, Score
 
 def test_photos_without_predictions_are_passed_over_with_the_reason(tmp_path: Path) -> None:
     data = made(tmp_path / "p", without=50)
-    for scores in Agreement(str(data.folder)).measure(data.samples):
+    for scores in asked(data.folder, data.samples):
         if scores.issue == "missing_box":
             assert scores.image_id.min() >= 50
             continue
@@ -99,7 +105,7 @@ def test_photos_without_predictions_are_passed_over_with_the_reason(tmp_path: Pa
 
 def test_a_detector_that_hardly_finds_a_class_does_not_call_it_spurious(tmp_path: Path) -> None:
     data = made(tmp_path / "p", weak_classes=2, rate=0.02)
-    spurious = next(s for s in Agreement(str(data.folder)).measure(data.samples) if s.issue == "background")
+    spurious = next(s for s in asked(data.folder, data.samples) if s.issue == "background")
     weak = np.isin(data.samples.boxes.class_id, CLASS_IDS[-2:])
     assert not (spurious.score[weak] >= 0.5).any()
     strong = [
@@ -114,7 +120,7 @@ def test_a_detector_that_hardly_finds_a_class_does_not_call_it_spurious(tmp_path
 
 def test_a_detector_with_other_classes_swaps_nothing(tmp_path: Path) -> None:
     data = made(tmp_path / "p", foreign=True)
-    swapped = next(s for s in Agreement(str(data.folder)).measure(data.samples) if s.issue == "mislabel")
+    swapped = next(s for s in asked(data.folder, data.samples) if s.issue == "mislabel")
     assert np.isnan(swapped.score).all() and (swapped.suggestion == -1).all()
     assert sum("its classes are others" in why for why in swapped.abstain) > 0.9 * len(data.samples)
 
@@ -127,13 +133,13 @@ def test_labels_made_by_the_detector_itself_are_not_judged(tmp_path: Path) -> No
     for photo in range(10):
         lines = [f"{i} {' '.join(map(str, boxes[i]))} 0.9\n" for i in range(4)]
         (tmp_path / f"{photo:06d}.txt").write_text("".join(lines), encoding="utf-8")
-    for scores in Agreement(str(tmp_path)).measure(samples):
+    for scores in asked(tmp_path, samples):
         assert np.isnan(scores.score).all() and "which it cannot judge" in scores.abstain[0]
 
 
 def test_too_few_matches_teach_nothing(tmp_path: Path) -> None:
     data = made(tmp_path / "p", photos=2)
-    for scores in Agreement(str(data.folder)).measure(data.samples):
+    for scores in asked(data.folder, data.samples):
         assert np.isnan(scores.score).all() and "match a prediction" in scores.abstain[0]
 
 
@@ -144,7 +150,7 @@ def test_a_broken_prediction_line_keeps_its_photo_from_being_called_spurious(
         (tmp_path / file.name).write_bytes(file.read_bytes())
     with (tmp_path / "000000.txt").open("a", encoding="utf-8") as out:
         out.write("0 0.5 0.5 nan 0.1 0.9\n3 0.5 0.5 0.1 0.1\n999 0.5 0.5 0.1 0.1 0.5\n")
-    by_issue = {s.issue: s for s in Agreement(str(tmp_path)).measure(data.samples)}
+    by_issue = {s.issue: s for s in asked(tmp_path, data.samples)}
     first = data.samples.boxes.image_id == 0
     spurious = by_issue["background"]
     assert np.isnan(spurious.score[first]).all() and not np.isnan(spurious.score[~first]).all()
@@ -157,7 +163,7 @@ def test_an_unreadable_label_line_is_no_missing_box(data: Made) -> None:
     path = data.samples.images.path[image]
     problem = Problem(ProblemCode.BAD_LINE, "labels/x.txt", 3, "y is nan, not a finite number", path)
     samples = Samples(**{**vars_of(data.samples), "problems": [problem]})
-    missing = next(s for s in Agreement(str(data.folder)).measure(samples) if s.issue == "missing_box")
+    missing = next(s for s in asked(data.folder, samples) if s.issue == "missing_box")
     assert image not in missing.image_id
 
 
@@ -166,7 +172,7 @@ def vars_of(samples: Samples) -> dict[str, object]:
 
 
 def test_scores_are_in_range_and_the_same_again(data: Made, answers: dict[str, Scores]) -> None:
-    again = {s.issue: s for s in Agreement(str(data.folder)).measure(data.samples)}
+    again = {s.issue: s for s in asked(data.folder, data.samples)}
     assert set(again) == set(Agreement.issues)
     for issue, scores in answers.items():
         judged = scores.score[~np.isnan(scores.score)]
@@ -225,12 +231,12 @@ def test_degenerate_samples(tmp_path: Path) -> None:
         Samples.of([], np.zeros((0, 4)), image_path=["images/000000.jpg"]),
         Samples.of([0] * 40, np.ones((40, 2)), image_id=[0] * 40),
     ):
-        for scores in Agreement(str(tmp_path)).measure(samples):
+        for scores in asked(tmp_path, samples):
             assert np.isnan(scores.score).all()
     many = "".join(f"0 0.5 0.5 0.2 0.{200 + i} 0.9\n" for i in range(40))
     (tmp_path / "000000.txt").write_text(many, encoding="utf-8")
     one_place = Samples.of([0] * 40, np.ones((40, 2)), image_id=[0] * 40)
-    assert Agreement(str(tmp_path)).measure(one_place)
+    assert Agreement(str(tmp_path)).measure(one_place, one_place)
 
 
 def test_predictions_that_cannot_be_used_are_bad_input(tmp_path: Path, data: Made) -> None:
@@ -240,7 +246,7 @@ def test_predictions_that_cannot_be_used_are_bad_input(tmp_path: Path, data: Mad
         Agreement(str(tmp_path))
     (tmp_path / "other.txt").write_text("0 0.5 0.5 0.1 0.1 0.5\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"other\.txt for example, and the photo images/000000\.jpg"):
-        Agreement(str(tmp_path)).measure(data.samples)
+        asked(tmp_path, data.samples)
     (tmp_path / "000000.txt").write_text("0 0.5 0.5 0.1 0.1\n", encoding="utf-8")
     with pytest.raises(InputError, match="save_conf=True"):
-        Agreement(str(tmp_path)).measure(data.samples)
+        asked(tmp_path, data.samples)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from synthetic_samples import clusters, unit
+from synthetic_samples import by_itself, clusters, unit
 
 from healtheat.signals import Samples
 from healtheat.signals.background import Background, nearest, tile_share, word_odds
@@ -43,14 +43,14 @@ def test_boxes_on_background_come_first() -> None:
     planted = Samples.of(
         samples.boxes.class_id, vectors, image_id=samples.boxes.image_id, background=samples.background
     )
-    (answer,) = Background().measure(planted)
+    (answer,) = Background().measure(planted, planted)
     assert sorted(np.argsort(-answer.score)[:3].tolist()) == empty
     assert answer.score[empty].min() > 0.5 > np.delete(answer.score, empty).max()
     assert "of its 10 nearest neighbours are background tiles" in answer.reason[5]
 
 
 def test_silent_without_tiles() -> None:
-    assert Background().measure(Samples.of([0, 1], np.eye(2))) == []
+    assert by_itself(Background(), Samples.of([0, 1], np.eye(2))) == []
 
 
 def worded(samples: Samples) -> Samples:
@@ -65,8 +65,8 @@ def test_words_alone_find_background_where_there_are_no_tiles() -> None:
     vectors, empty = samples.vectors.copy(), [5, 40, 77]
     vectors[empty] = samples.background[:3]
     bare = replace(samples, vectors=vectors, background=samples.background[:0])
-    assert Background().measure(bare) == []
-    (answer,) = Background().measure(worded(bare))
+    assert Background().measure(bare, bare) == []
+    (answer,) = by_itself(Background(), worded(bare))
     assert answer.score[empty].min() > 0.5 > np.delete(answer.score, empty).max()
     assert "looks like background" in answer.reason[5] and "a pill" in answer.reason[6]
 
@@ -76,6 +76,6 @@ def test_words_count_less_the_more_tiles_there_are() -> None:
     said = word_odds(samples.vectors, worded(samples).texts["pill"])
     for tiles in (10, 20):
         some = replace(samples, background=samples.background[:tiles])
-        (plain,), (asked,) = Background().measure(some), Background().measure(worded(some))
+        (plain,), (asked,) = Background().measure(some, some), by_itself(Background(), worded(some))
         np.testing.assert_allclose(asked.raw - plain.raw, said / (1 + tiles / 30), atol=1e-5)
         assert asked.evidence[0]["word_log_odds"] == round(float(said[0]), 3)

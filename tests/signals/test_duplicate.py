@@ -26,7 +26,7 @@ def test_hamming(a: int, b: int) -> None:
 def test_the_same_pill_boxed_twice() -> None:
     boxes = [[0.3, 0.3, 0.2, 0.2], [0.31, 0.3, 0.2, 0.2], [0.7, 0.7, 0.2, 0.2], [0.3, 0.3, 0.2, 0.2]]
     samples = Samples.of([0, 5, 0, 0], np.eye(4), xywhn=boxes, image_id=[0, 0, 0, 1])
-    (answer,) = Duplicate().measure(samples)
+    (answer,) = Duplicate().measure(samples, samples)
     assert (answer.score[:2] > 0.75).all() and answer.score[2:].max() == 0
     assert "labelled class 5" in answer.reason[0]
     assert answer.twin_box_id.tolist() == [1, 0, -1, -1]
@@ -45,7 +45,7 @@ def crops(**more: object) -> Samples:
 
 
 def score_of(samples: Samples) -> list[float]:
-    (answer,) = Duplicate().measure(samples)
+    (answer,) = Duplicate().measure(samples, samples)
     return answer.score.tolist()
 
 
@@ -70,7 +70,7 @@ def test_the_same_photo_twice() -> None:
     sha = samples.images.sha256.copy()
     sha[:] = ["x", "x", "y", ""]
     samples = replace(samples, images=replace(samples.images, sha256=sha))
-    _, photos = Duplicate().measure(samples)
+    _, photos = Duplicate().measure(samples, samples)
     assert photos.image_id.tolist() == [1] and photos.box_id.tolist() == [-1]
     assert "is the same file as images/000000.jpg, in split train" in photos.reason[0]
 
@@ -79,7 +79,7 @@ def test_photos_that_look_the_same() -> None:
     base = 0xF0F0F0F0F0F0F0F0
     dhash = np.array([base, base ^ 1, 0, 0, 0x123456789ABCDEF], np.uint64)  # empty hashes say nothing
     samples = Samples.of(range(5), np.eye(5), image_dhash=dhash)
-    _, photos = Duplicate().measure(samples)
+    _, photos = Duplicate().measure(samples, samples)
     assert photos.image_id.tolist() == [1]
     assert "looks the same as images/000000.jpg" in photos.reason[0]
 
@@ -90,6 +90,6 @@ def test_a_photo_in_two_splits_is_a_duplicate_and_not_unreadable() -> None:
         Problem(ProblemCode.BAD_LINE, "labels/b.txt", 3, "expected 5 numbers, found 4"),
     ]
     samples = Samples.of([0, 1], np.eye(2), problems=problems)
-    found = {answer.issue: answer for answer in ReadProblems().measure(samples)}
+    found = {answer.issue: answer for answer in ReadProblems().measure(samples, samples)}
     assert found["unreadable"].score.tolist() == [1.0] and "labels/b.txt:4" in found["unreadable"].reason[0]
     assert found["duplicate"].score.tolist() == [0.5] and "images/a.jpg" in found["duplicate"].reason[0]

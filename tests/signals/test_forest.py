@@ -10,11 +10,11 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from healtheat.signals import Samples, Scores
 from healtheat.signals.forest import Forest, features
-from tests.signals.synthetic_samples import clusters, unit
+from tests.signals.synthetic_samples import by_itself, clusters, unit
 
 
 def measured(samples: Samples, **settings: float) -> Scores:
-    (scores,) = Forest(**settings).measure(samples)  # type: ignore[arg-type]
+    (scores,) = Forest(**settings).measure(samples, samples)  # type: ignore[arg-type]
     return scores
 
 
@@ -88,4 +88,4 @@ def test_features_are_components_of_equal_spread_and_the_shape() -> None:
 
 
 def test_nothing_is_nothing() -> None:
-    assert Forest().measure(Samples.of([], np.zeros((0, 4)))) == []
+    assert by_itself(Forest(), Samples.of([], np.zeros((0, 4)))) == []

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic_samples import unit
+from synthetic_samples import by_itself, unit
 
 from healtheat.signals import Samples
 from healtheat.signals.evidence.robust import robust_z
-from healtheat.signals.geometry import Geometry, photo_scale
+from healtheat.signals.geometry import Geometry, image_scale
 
 
 def measured(*odd: tuple[float, float, float, float], n: int = 60) -> tuple[np.ndarray, list[str]]:
@@ -16,13 +16,14 @@ def measured(*odd: tuple[float, float, float, float], n: int = 60) -> tuple[np.n
     rng = np.random.default_rng(0)
     usual = np.column_stack([rng.uniform(0.3, 0.7, (n, 2)), rng.uniform(0.09, 0.11, (n, 2))])
     boxes = np.vstack([usual, odd])
-    (answer,) = Geometry().measure(
+    (answer,) = by_itself(
+        Geometry(),
         Samples.of(
             [0] * len(boxes),
             unit(rng.random((len(boxes), 4))),
             xywhn=boxes,
             image_id=np.arange(len(boxes)) // 2,
-        )
+        ),
     )
     assert answer.score[:n].max() < 0.3
     return answer.score[n:], answer.reason[n:].tolist()
@@ -31,11 +32,11 @@ def measured(*odd: tuple[float, float, float, float], n: int = 60) -> tuple[np.n
 @pytest.mark.parametrize(
     ("box", "least", "words"),
     [
-        ((0.5, 0.5, 1.0, 1.0), 0.97, "covers 100% of the photo"),
-        ((0.5, 0.5, 0.95, 0.95), 0.97, "covers 90% of the photo"),
+        ((0.5, 0.5, 1.0, 1.0), 0.97, "covers 100% of the image"),
+        ((0.5, 0.5, 0.95, 0.95), 0.97, "covers 90% of the image"),
         ((0.5, 0.5, 0.4, 0.01), 0.8, "a sliver: 400 × 10 px"),
         ((0.5, 0.5, 0.004, 0.005), 0.8, "a sliver"),
-        ((1.0, 0.5, 0.1, 0.1), 0.7, "50% of it lies outside the photo"),
+        ((1.0, 0.5, 0.1, 0.1), 0.7, "50% of it lies outside the image"),
         ((0.5, 0.5, 0.6, 0.6), 0.3, "robust deviations from its class"),
     ],
 )
@@ -49,13 +50,13 @@ def test_frequent_errors_are_still_found() -> None:
     rng = np.random.default_rng(0)
     boxes = np.column_stack([np.full((100, 2), 0.5), rng.uniform(0.1, 0.12, (100, 2))])
     boxes[:45] = 0.5, 0.5, 1, 1
-    (answer,) = Geometry().measure(Samples.of([0] * 100, unit(rng.random((100, 4))), xywhn=boxes))
+    (answer,) = by_itself(Geometry(), Samples.of([0] * 100, unit(rng.random((100, 4))), xywhn=boxes))
     assert (answer.score[:45] > 0.9).all() and answer.score[45:].max() < 0.5
 
 
 def test_a_set_of_whole_photos_is_no_error() -> None:
     boxes = np.tile([0.5, 0.5, 1.0, 1.0], (50, 1))
-    (answer,) = Geometry().measure(Samples.of([0] * 50, np.eye(50), xywhn=boxes))
+    (answer,) = by_itself(Geometry(), Samples.of([0] * 50, np.eye(50), xywhn=boxes))
     assert answer.score.max() < 0.6
 
 
@@ -65,8 +66,9 @@ def test_a_photo_from_nearer_explains_larger_boxes() -> None:
     side[:4] *= 2.6  # all of photo 0
     side[60] *= 2.6  # one of photo 15
     boxes = np.column_stack([np.tile([0.2, 0.4, 0.6, 0.8], 30), np.full(120, 0.5), side, side])
-    (answer,) = Geometry().measure(
-        Samples.of([0] * 120, unit(rng.random((120, 3))), xywhn=boxes, image_id=np.arange(120) // 4)
+    (answer,) = by_itself(
+        Geometry(),
+        Samples.of([0] * 120, unit(rng.random((120, 3))), xywhn=boxes, image_id=np.arange(120) // 4),
     )
     assert answer.raw[60] > 2 * answer.raw[:4].max()
 
@@ -87,11 +89,11 @@ def test_robust_z_against_a_loop() -> None:
         assert z == pytest.approx(0 if i == 3 else off[i] / scale)
 
 
-def test_photo_scale_against_a_loop() -> None:
+def test_image_scale_against_a_loop() -> None:
     rng = np.random.default_rng(1)
     area, code, image = rng.normal(0, 1, 30), rng.integers(0, 3, 30), rng.integers(0, 12, 30)
     residual = np.array([area[i] - np.median(area[code == code[i]]) for i in range(30)])
-    for i, found in enumerate(photo_scale(area, code, image)):
+    for i, found in enumerate(image_scale(area, code, image)):
         others = [residual[j] for j in range(30) if image[j] == image[i] and j != i]
         assert np.isnan(found) if not others else found == pytest.approx(np.median(others))
 
@@ -106,7 +108,7 @@ def test_size_is_odd_from_six_deviations_on() -> None:
     for deviations in (3.0, 5.0, 6.5, 9.0):
         side = 0.2 * np.exp((np.median(log_side) + deviations * spread) / 2)
         many = np.vstack([boxes, [0.5, 0.5, side, side]])
-        (answer,) = Geometry().measure(Samples.of([0] * 401, np.eye(401), xywhn=many))
+        (answer,) = by_itself(Geometry(), Samples.of([0] * 401, np.eye(401), xywhn=many))
         scores.append(float(answer.score[-1]))
     three, five, six, nine = scores
     assert three < 0.05 and five < 0.3 <= six < nine
@@ -118,5 +120,5 @@ def test_what_more_than_six_in_ten_boxes_do_is_a_habit(share: float, habit: bool
     boxes = np.column_stack([np.full((200, 2), 0.5), rng.uniform(0.1, 0.12, (200, 2))])
     whole = int(200 * share)
     boxes[:whole] = 0.5, 0.5, 1, 1
-    (answer,) = Geometry().measure(Samples.of([0] * 200, unit(rng.random((200, 4))), xywhn=boxes))
+    (answer,) = by_itself(Geometry(), Samples.of([0] * 200, unit(rng.random((200, 4))), xywhn=boxes))
     assert (answer.score[:whole].max() < 0.6) == habit and (answer.score[:whole].min() > 0.9) != habit

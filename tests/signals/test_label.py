@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import numpy as np
-from synthetic_samples import clusters, unit
+from synthetic_samples import by_itself, clusters, unit
 
 from healtheat.signals import Samples
-from healtheat.signals.evidence.beliefs import class_beliefs
+from healtheat.signals.evidence.beliefs import Beliefs, class_beliefs
 from healtheat.signals.evidence.context import missing_class, repetition
 from healtheat.signals.label import Label, foreign_share, sharpen
+from healtheat.signals.samples import Pool
+
+
+def beliefs_of(samples: Samples) -> Beliefs:
+    return class_beliefs(Pool.of(samples, samples))
 
 
 def test_planted_labels_come_first_with_the_right_suggestion() -> None:
     wrong = [(0, 2), (17, 0), (50, 3), (81, 0)]
     samples = clusters(wrong=wrong)
     truth = clusters().boxes.class_id
-    (answer,) = Label().measure(samples)
+    (answer,) = Label().measure(samples, samples)
     top = np.argsort(-answer.score)[:4]
     assert sorted(top.tolist()) == [row for row, _ in wrong]
     assert (answer.score[top] > 0.5).all()
     assert answer.suggestion[top].tolist() == truth[top].tolist()
     others = np.delete(answer.score, top)
     assert others.max() < 0.5
-    assert "of its 10 nearest crops from other photos are" in answer.reason[top[0]]
+    assert "of its 10 nearest crops from other images are" in answer.reason[top[0]]
     neighbours = answer.evidence[top[0]]["suggested_neighbours"]
     assert neighbours and (samples.boxes.class_id[neighbours] == answer.suggestion[top[0]]).all()
 
@@ -42,8 +47,8 @@ def test_the_photo_tells_look_alikes_apart() -> None:
     code, vectors, photo = trays()
     given = code.copy()
     given[[3, 53, 104]] = [4, 4, 3]  # photos 0, 10 and 20 now hold one of the two twice
-    (answer,) = Label().measure(Samples.of(given, vectors, image_id=photo))
-    (alone,) = Label().measure(Samples.of(given, vectors))  # every box on a photo of its own
+    (answer,) = by_itself(Label(), Samples.of(given, vectors, image_id=photo))
+    (alone,) = by_itself(Label(), Samples.of(given, vectors))  # every box on a photo of its own
 
     def rank(a: object) -> list[int]:
         return [int((a.score > a.score[row]).sum()) for row in (3, 53, 104)]  # type: ignore[attr-defined]
@@ -54,9 +59,9 @@ def test_the_photo_tells_look_alikes_apart() -> None:
 
 def test_context_is_learned_and_worth_nothing_where_classes_mix_freely() -> None:
     code, vectors, photo = trays()
-    ordered = class_beliefs(Samples.of(code, vectors, image_id=photo)).weights
+    ordered = beliefs_of(Samples.of(code, vectors, image_id=photo)).weights
     rng = np.random.default_rng(1)
-    mixed = class_beliefs(Samples.of(code, vectors, image_id=rng.permutation(photo))).weights
+    mixed = beliefs_of(Samples.of(code, vectors, image_id=rng.permutation(photo))).weights
     assert ordered["missing"] + ordered["repetition"] > 0.2
     freely = Samples.of(code, vectors, image_id=rng.permutation(photo))
     assert mixed["missing"] < 0.1
@@ -96,12 +101,12 @@ def test_repetition_is_unlikely_where_nothing_repeats() -> None:
 
 
 def test_it_keeps_quiet_where_it_must() -> None:
-    (answer,) = Label().measure(clusters(classes=1))
+    (answer,) = by_itself(Label(), clusters(classes=1))
     assert all("only one class" in why for why in answer.abstain)
     rows = unit(np.random.default_rng(0).standard_normal((12, 6)))
-    (answer,) = Label().measure(Samples.of([0] * 5 + [1] * 5 + [2] * 2, rows))
+    (answer,) = by_itself(Label(), Samples.of([0] * 5 + [1] * 5 + [2] * 2, rows))
     assert [why is None for why in answer.abstain] == [True] * 10 + [False] * 2
-    (answer,) = Label().measure(Samples.of([0] * 5 + [1] * 5, rows[:10], group_key=[*"abcde", *"zzzzz"]))
+    (answer,) = by_itself(Label(), Samples.of([0] * 5 + [1] * 5, rows[:10], group_key=[*"abcde", *"zzzzz"]))
     assert all("one source only" in why for why in answer.abstain[5:])
 
 
@@ -109,7 +114,9 @@ def test_classes_that_look_the_same_are_withheld() -> None:
     rng = np.random.default_rng(0)
     code = np.arange(120) % 3
     centres = np.eye(2, 8)[[0, 0, 1]]  # 0 and 1 are one and the same to this encoder
-    (answer,) = Label().measure(Samples.of(code, unit(centres[code] + 0.2 * rng.standard_normal((120, 8)))))
+    (answer,) = by_itself(
+        Label(), Samples.of(code, unit(centres[code] + 0.2 * rng.standard_normal((120, 8))))
+    )
     doubtful = answer.raw > 0
     assert doubtful.any()
     assert np.mean([why is not None for why in answer.withheld[doubtful]]) > 0.9
@@ -130,8 +137,8 @@ def test_flags_are_withheld_where_only_the_photo_tells_classes_apart() -> None:
     wrong = [1, 43, 85]
     given[wrong] = np.where(code[wrong] == 1, 2, 1)
     samples = Samples.of(given, vectors, image_id=photo)
-    (answer,) = Label().measure(samples)
-    p = np.exp(class_beliefs(samples).log_p)
+    (answer,) = Label().measure(samples, samples)
+    p = np.exp(beliefs_of(samples).log_p)
     twins = np.isin(code, (1, 2))
     assert (samples.class_ids[p.argmax(axis=1)] == code)[twins].mean() > 0.9  # with everything: told apart
     assert (answer.raw[wrong] > 0).all()  # and so the order has them on top

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic_samples import clusters
+from synthetic_samples import by_itself, clusters
 
 from healtheat.building.build import build
 from healtheat.embedding import load_encoder
@@ -46,7 +46,7 @@ def test_class_answers_against_a_loop(n: int, c: int, groups: int, seed: int) ->
 def test_planted_labels_come_first_and_the_words_say_why() -> None:
     wrong = [(5, 0), (40, 3), (77, 2)]
     samples = worded(wrong=wrong)
-    (answer,) = Looks().measure(samples)
+    (answer,) = Looks().measure(samples, samples)
     rows = [row for row, _ in wrong]
     assert sorted(np.argsort(-answer.score)[:3].tolist()) == rows
     assert answer.score[rows].min() > 0.5 > np.delete(answer.score, rows).max()
@@ -62,15 +62,15 @@ def test_a_class_may_have_two_looks() -> None:
     vectors = EYE[side] + 0.05 * rng.standard_normal((50, 16))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     samples = Samples.of(np.r_[np.zeros(30, int), np.ones(20, int)], vectors, texts=WORDS)
-    (answer,) = Looks().measure(samples)
+    (answer,) = Looks().measure(samples, samples)
     assert answer.score[:30].max() < 0.5
     assert "red or white" in answer.reason[0]
 
 
 def test_silent_without_words_and_abstaining_without_others() -> None:
-    assert Looks().measure(clusters()) == []
+    assert by_itself(Looks(), clusters()) == []
     lonely = Samples.of([3, 3, 9, 9, 9], EYE[:5], group_key=["a", "b", "a", "b", "c"], texts=WORDS)
-    (answer,) = Looks().measure(lonely)
+    (answer,) = Looks().measure(lonely, lonely)
     assert [a is not None for a in answer.abstain] == [True, True, False, False, False]
 
 
@@ -78,7 +78,7 @@ def test_a_copy_of_the_photo_does_not_vouch() -> None:
     samples = Samples.of(
         [0] * 6, EYE[[0, 0, 0, 1, 1, 1]], group_key=["a", "b", "c", "d", "d", "d"], texts=WORDS
     )
-    (answer,) = Looks().measure(samples)
+    (answer,) = Looks().measure(samples, samples)
     assert answer.score[3:].min() > 0.7 > 0.5 > answer.score[:3].max()
 
 
@@ -94,7 +94,7 @@ def test_an_index_of_the_pill_encoder_is_asked_in_words(tmp_path: Path) -> None:
     with Index.open(tmp_path / "index") as index:
         samples = samples_from(index)
         assert set(samples.texts["pill"]) == {"pill", "background", "piece"}
-        (answer,) = Looks().measure(samples)
+        (answer,) = Looks().measure(samples, samples)
         worst = int(np.nanargmax(answer.score))
         assert (samples.boxes.class_id[worst], samples.boxes.line[worst]) == (0, blue)
         assert answer.score[worst] > 0.5 and "blue" in answer.reason[worst]
@@ -107,4 +107,4 @@ def test_an_index_of_the_pill_encoder_is_asked_in_words(tmp_path: Path) -> None:
 def test_answers_are_chances(question: str) -> None:
     p = answers(clusters().vectors, WORDS["colour"])
     assert p.shape == (120, 4) and np.allclose(p.sum(axis=1), 1)
-    assert Looks().measure(replace(clusters(), texts={question: {"only one": EYE[0]}})) == []
+    assert by_itself(Looks(), replace(clusters(), texts={question: {"only one": EYE[0]}})) == []

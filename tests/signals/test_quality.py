@@ -10,11 +10,11 @@ from sklearn.metrics import average_precision_score
 
 from healtheat.signals import Samples, Scores
 from healtheat.signals.quality import Quality
-from tests.signals.synthetic_samples import clusters
+from tests.signals.synthetic_samples import by_itself, clusters
 
 
 def measured(samples: Samples) -> Scores:
-    (scores,) = Quality().measure(samples)
+    (scores,) = Quality().measure(samples, samples)
     return scores
 
 
@@ -81,5 +81,5 @@ def test_the_order_of_boxes_does_not_matter() -> None:
 
 def test_crops_that_were_not_measured_say_nothing() -> None:
     samples = clusters()
-    assert Quality().measure(replace(samples, measures=np.zeros_like(samples.measures))) == []
-    assert Quality().measure(Samples.of([], np.zeros((0, 4)))) == []
+    assert by_itself(Quality(), replace(samples, measures=np.zeros_like(samples.measures))) == []
+    assert by_itself(Quality(), Samples.of([], np.zeros((0, 4)))) == []

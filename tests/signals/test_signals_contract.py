@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic_samples import clusters
+from synthetic_samples import by_itself, clusters
 
 from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.core.issues import ISSUES
@@ -80,7 +80,7 @@ CASES = {
 @pytest.mark.parametrize("signal", SIGNALS, ids=IDS)
 def test_answers(signal: Signal, case: str) -> None:
     samples = CASES[case]()
-    answers = signal.measure(samples)
+    answers = signal.measure(samples, samples)
     assert {a.issue for a in answers} <= set(signal.issues) <= set(ISSUES)
     for answer in answers:
         boxes = answer.box_id[answer.box_id >= 0]
@@ -95,7 +95,7 @@ def test_answers(signal: Signal, case: str) -> None:
 
 @pytest.mark.parametrize("signal", SIGNALS, ids=IDS)
 def test_same_input_same_answer(signal: Signal) -> None:
-    for a, b in zip(signal.measure(clusters()), signal.measure(clusters()), strict=True):
+    for a, b in zip(by_itself(signal, clusters()), by_itself(signal, clusters()), strict=True):
         np.testing.assert_array_equal(a.score, b.score)
         assert a.reason.tolist() == b.reason.tolist()
 
@@ -127,7 +127,7 @@ class Crashing(Signal):
     name = "crashing"
     issues = ("outlier",)
 
-    def measure(self, samples: Samples) -> list:  # type: ignore[type-arg]
+    def measure(self, queries: Samples, store: Samples) -> list:  # type: ignore[type-arg]
         raise RuntimeError("on purpose\nsecond line")
 
 

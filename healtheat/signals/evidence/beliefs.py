@@ -6,15 +6,16 @@ rounds (mean field with damping): evidence from beliefs, weights from evidence, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.signals.evidence.classmodel import can_model, one_hot, visual_evidence, votes
+from healtheat.signals.evidence.classmodel import one_hot, visual_evidence, votes
 from healtheat.signals.evidence.context import missing_class, repetition
 from healtheat.signals.evidence.stack import fit_weights
-from healtheat.signals.samples import Samples
+from healtheat.signals.samples import Pool
 
 Floats = NDArray[np.float64]
 ROUNDS = 4
@@ -38,29 +39,27 @@ def believe(log_p: Floats, code: NDArray[np.int64], wrong: float) -> Floats:
     return np.asarray(out / out.sum(axis=1, keepdims=True))
 
 
-def class_beliefs(samples: Samples, *, wrong: float = 0.05) -> Beliefs:
-    """Beliefs about every box, computed once; flat where there is nothing to compare with."""
-    if "beliefs" not in samples.memo:
-        samples.memo["beliefs"] = _beliefs(samples, wrong)
-    found: Beliefs = samples.memo["beliefs"]
-    return found
+def class_beliefs(pool: Pool, visual: Sequence[Floats] | None = None, *, wrong: float = 0.05) -> Beliefs:
+    """Beliefs about every box; flat where there is nothing to compare with.
 
-
-def _beliefs(samples: Samples, wrong: float) -> Beliefs:
-    n, c = len(samples), len(samples.class_ids)
-    if not can_model(samples):
+    Evidence and its weights are learned from the boxes that teach. `visual` is `visual_evidence(pool)` where
+    that is known already.
+    """
+    s, teaches = pool.samples, pool.teaches
+    n, c = len(s), len(s.class_ids)
+    visual = visual_evidence(pool) if visual is None else visual
+    if not visual:
         return Beliefs(np.full((n, c), -np.log(max(c, 1))), {})
-    code, photo, photos = samples.class_code, samples.image_row, len(samples.images)
-    visual = visual_evidence(samples)
+    code, photo, photos = s.class_code, s.image_row, len(s.images)
     names = [*("discriminant", "logistic")[: len(visual)], "neighbours", "missing", "repetition"]
     belief = one_hot(code, c)
     for _ in range(ROUNDS):
         parts = [
             *visual,
-            votes(samples.neighbours, belief),
-            missing_class(belief, photo, samples.group, photos),
-            repetition(belief, photo, photos),
+            votes(pool.neighbours, belief),
+            missing_class(belief, photo, s.group, photos, teaches),
+            repetition(belief, photo, photos, teaches),
         ]
-        stacked = fit_weights(parts, code, wrong)
+        stacked = fit_weights(parts, code, wrong, teaches)
         belief = _DAMPING * believe(stacked.log_p, code, wrong) + (1 - _DAMPING) * belief
     return Beliefs(stacked.log_p, dict(zip(names, stacked.weights.round(4).tolist(), strict=True)))

@@ -8,6 +8,7 @@ of the nearest crops. They fail differently; `stack.py` weighs them.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from healtheat.index.search import Neighbours
 from healtheat.signals.evidence.components import whiten
 from healtheat.signals.evidence.stack import fit_weights, log_softmax
-from healtheat.signals.samples import Samples
+from healtheat.signals.samples import Pool
 
 FOLDS = 5
 FLOOR = 1e-6  # probability below which a model is not believed
@@ -26,8 +27,17 @@ _LOGISTIC_VALUES = 20_000_000  # boxes × classes above which the logistic regre
 Floats = NDArray[np.float64]
 
 
-def folds(group: NDArray[np.int32], count: int = FOLDS) -> NDArray[np.int64]:
-    """(n,) fold of each row; a group is never split, folds have about equal sizes; deterministic."""
+def folds(
+    group: NDArray[np.int32], count: int = FOLDS, teaches: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
+    """(n,) fold of each row; a group is never split, folds have about equal sizes; deterministic.
+
+    Rows that teach nothing are the fold `count`: they are judged by a model of all that teach.
+    """
+    if teaches is not None and not teaches.all():
+        out = np.full(len(group), count, np.int64)
+        out[teaches] = folds(group[teaches], count)
+        return out
     codes, size = np.unique(group, return_counts=True)
     load = np.zeros(count)
     fold = np.zeros(len(codes), np.int64)
@@ -40,9 +50,9 @@ def folds(group: NDArray[np.int32], count: int = FOLDS) -> NDArray[np.int64]:
 def logistic(data: Floats, code: NDArray[np.int64], fold: NDArray[np.int64], c: int) -> Floats:
     """(n, c) out-of-sample log probabilities of a multinomial logistic regression."""
     out = np.full((len(data), c), np.log(FLOOR))
-    for f in range(FOLDS):
-        test, train = fold == f, fold != f
-        if not test.any():
+    for f in range(FOLDS + 1):
+        test, train = fold == f, (fold != f) & (fold < FOLDS)
+        if not test.any() or not train.any():
             continue
         present = np.unique(code[train])
         if len(present) < 2:
@@ -62,8 +72,8 @@ def discriminant(
     """(n, c) out-of-sample log probabilities of a shrunk linear discriminant analysis."""
     n, d = data.shape
     out = np.full((n, c), np.log(FLOOR))
-    for f in range(FOLDS):
-        test, train = fold == f, fold != f
+    for f in range(FOLDS + 1):
+        test, train = fold == f, (fold != f) & (fold < FOLDS)
         if not test.any() or not train.any():
             continue
         count = np.bincount(code[train], minlength=c).astype(np.float64)
@@ -108,33 +118,35 @@ def one_hot(code: NDArray[np.int64], c: int) -> Floats:
     return out
 
 
-def can_model(samples: Samples) -> bool:
-    """Whether there is anything to compare: two classes, two sources."""
-    return len(samples.class_ids) > 1 and len(np.unique(samples.group)) > 1
+def can_model(pool: Pool) -> bool:
+    """Whether there is anything to compare: two classes and two sources that teach."""
+    s, teaches = pool.samples, pool.teaches
+    return len(np.unique(s.class_code[teaches])) > 1 and len(np.unique(s.group[teaches])) > 1
 
 
-def visual_evidence(samples: Samples) -> list[Floats]:
-    """(n, c) log probabilities of the models that look at the crop alone; computed once."""
-    if "visual" not in samples.memo:
-        data, fold, c = whiten(samples.vectors), folds(samples.group), len(samples.class_ids)
-        parts = [discriminant(data, samples.class_code, fold, c)]
-        if len(samples) * c <= _LOGISTIC_VALUES:
-            parts.append(logistic(data, samples.class_code, fold, c))
-        samples.memo["visual"] = parts
-    return list(samples.memo["visual"])
+def visual_evidence(pool: Pool) -> list[Floats]:
+    """(n, c) log probabilities of models that see the crop alone; [] where nothing can be compared."""
+    if not can_model(pool):
+        return []
+    s, teaches = pool.samples, pool.teaches
+    data, fold, c = whiten(s.vectors, teaches=teaches), folds(s.group, teaches=teaches), len(s.class_ids)
+    parts = [discriminant(data, s.class_code, fold, c)]
+    if len(s) * c <= _LOGISTIC_VALUES:
+        parts.append(logistic(data, s.class_code, fold, c))
+    return parts
 
 
-def class_log_probabilities(samples: Samples) -> Floats:
-    """(n, c) natural logarithms, columns as in `samples.class_ids`, out of sample by source group.
+def class_log_probabilities(pool: Pool, visual: Sequence[Floats] | None = None) -> Floats:
+    """(n, c) natural logarithms, columns as in the samples' `class_ids`, out of sample by source group.
 
-    From the crops alone, without the photo's context: what the encoder itself can tell apart.
+    From the crops alone, without the image's context: what the encoder itself can tell apart. `visual` is
+    `visual_evidence(pool)` where that is known already.
     """
-    if "log_p" not in samples.memo:
-        n, c = len(samples), len(samples.class_ids)
-        if not can_model(samples):
-            samples.memo["log_p"] = np.full((n, c), -np.log(max(c, 1)))
-        else:
-            belief = one_hot(samples.class_code, c)
-            parts = [*visual_evidence(samples), votes(samples.neighbours, belief)]
-            samples.memo["log_p"] = fit_weights(parts, samples.class_code).log_p
-    return np.asarray(samples.memo["log_p"])
+    s = pool.samples
+    n, c = len(s), len(s.class_ids)
+    parts = visual_evidence(pool) if visual is None else list(visual)
+    if not parts:
+        return np.full((n, c), -np.log(max(c, 1)))
+    belief = one_hot(s.class_code, c)
+    parts.append(votes(pool.neighbours, belief))
+    return fit_weights(parts, s.class_code, teaches=pool.teaches).log_p

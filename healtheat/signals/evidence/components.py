@@ -9,18 +9,26 @@ from scipy.linalg import eigh
 Floats = NDArray[np.float64]
 
 
-def principal(vectors: NDArray[np.float32], count: int) -> tuple[Floats, Floats]:
+def principal(
+    vectors: NDArray[np.float32], count: int, teaches: NDArray[np.bool_] | None = None
+) -> tuple[Floats, Floats]:
     """(n, k) centred rows along the `count` axes of most variance, and the variances (k,), largest first.
 
     k is less than `count` where the rows have no more variance; (n, 1) zeros where they have none. Each axis
     points to where its largest loading is positive, so that equal input gives equal output everywhere.
+    Axes, centre and variances are those of the rows that `teaches` (n,) marks, all by default.
     """
     n, d = vectors.shape
     nothing = np.zeros((n, 1)), np.zeros(1)
     if not vectors.size:
         return nothing
     rows = vectors.astype(np.float64)
-    centred = rows - rows.mean(axis=0, keepdims=True)
+    known = rows if teaches is None or teaches.all() else rows[teaches]
+    n = len(known)
+    if not n:
+        return nothing
+    mean = known.mean(axis=0, keepdims=True)
+    centred = known - mean
     small = n < d  # the smaller of the two square matrices has the same non-zero eigenvalues
     square = (centred @ centred.T if small else centred.T @ centred) / n
     size = len(square)
@@ -33,11 +41,20 @@ def principal(vectors: NDArray[np.float32], count: int) -> tuple[Floats, Floats]
     if small:
         axes = centred.T @ axes / np.sqrt(values * n)
     sign = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(keep)])
-    return np.asarray(centred @ (axes * sign)), np.asarray(values)
+    every = centred if known is rows else rows - mean
+    return np.asarray(every @ (axes * sign)), np.asarray(values)
 
 
-def whiten(vectors: NDArray[np.float32], components: int = 64, shrink: float = 0.1) -> Floats:
-    """(n, <= components) principal components over their deviation, shrunk by `shrink` × mean variance."""
-    parts, variances = principal(vectors, components)
+def whiten(
+    vectors: NDArray[np.float32],
+    components: int = 64,
+    shrink: float = 0.1,
+    teaches: NDArray[np.bool_] | None = None,
+) -> Floats:
+    """(n, <= components) principal components over their deviation, shrunk by `shrink` × mean variance.
+
+    Learned from the rows that `teaches` (n,) marks, all by default.
+    """
+    parts, variances = principal(vectors, components, teaches)
     scale = np.sqrt(variances + shrink * variances.mean())
     return np.asarray(parts / np.maximum(scale, 1e-12))

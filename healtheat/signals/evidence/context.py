@@ -26,20 +26,29 @@ def composition(belief: Floats, photo: NDArray[np.int64], photos: int) -> Floats
     return counts
 
 
-def missing_class(belief: Floats, photo: NDArray[np.int64], group: NDArray[np.int32], photos: int) -> Floats:
+def missing_class(
+    belief: Floats,
+    photo: NDArray[np.int64],
+    group: NDArray[np.int32],
+    photos: int,
+    teaches: NDArray[np.bool_] | None = None,
+) -> Floats:
     """(n, c) log share of each class in what similar photos of other sources hold beyond its companions.
 
-    `belief` (n, c): the classes each box may have; `photo`, `group` (n,): its photo and source.
+    `belief` (n, c): the classes each box may have; `photo`, `group` (n,): its photo and source. Photos of
+    boxes that teach nothing (`teaches` (n,), all by default) are no reference.
     """
     n, c = belief.shape
     counts = composition(belief, photo, photos)
-    base = counts.sum(axis=0) + 0.5
+    teaching = np.zeros(photos, bool)
+    teaching[photo if teaches is None else photo[teaches]] = True
+    base = counts[teaching].sum(axis=0) + 0.5
     base /= base.sum()
     out = np.tile(np.log(base), (n, 1))
     of_photo = np.full(photos, -1, np.int64)
     of_photo[photo] = group
     size = np.bincount(photo, minlength=photos)
-    reference = np.flatnonzero(size >= 2)
+    reference = np.flatnonzero((size >= 2) & teaching)
     if len(reference) > _REFERENCES:
         reference = np.sort(np.random.default_rng(0).choice(reference, _REFERENCES, replace=False))
     rows = np.flatnonzero(size[photo] >= 2)
@@ -63,20 +72,23 @@ def missing_class(belief: Floats, photo: NDArray[np.int64], group: NDArray[np.in
     return out
 
 
-def repetition(belief: Floats, photo: NDArray[np.int64], photos: int) -> Floats:
+def repetition(
+    belief: Floats, photo: NDArray[np.int64], photos: int, teaches: NDArray[np.bool_] | None = None
+) -> Floats:
     """(n, c) log of how much more often than by chance a class is on a photo that holds k boxes of it.
 
-    k = 0, 1, 2, 3 or more; one figure a k for all classes.
+    k = 0, 1, 2, 3 or more; one figure per k for all classes, learned from boxes that teach.
     """
     n, c = belief.shape
     counts = composition(belief, photo, photos)
-    base = counts.sum(axis=0) + 0.5
+    known = np.ones(n, bool) if teaches is None else teaches
+    base = belief[known].sum(axis=0) + 0.5
     base /= base.sum()
     rest = np.maximum(counts[photo] - belief, 0)
     several = rest.sum(axis=1) > 0.5
     there = np.minimum(np.rint(rest), 3).astype(np.int64)
     ratio = np.zeros(4)
     for k in range(4):
-        at = (there == k) & several[:, None]
+        at = (there == k) & (several & known)[:, None]
         ratio[k] = np.log((belief[at].sum() + 1) / (np.broadcast_to(base, (n, c))[at].sum() + 1))
     return np.where(several[:, None], ratio[there], 0.0)

@@ -34,11 +34,21 @@ class Stacked:
     log_p: Floats
 
 
-def fit_weights(parts: Sequence[Floats], code: NDArray[np.int64], wrong: float = 0.05) -> Stacked:
-    """Weights >= 0 of `parts` ((n, c) each) that make the labels likely, `wrong` of which are random."""
+def fit_weights(
+    parts: Sequence[Floats],
+    code: NDArray[np.int64],
+    wrong: float = 0.05,
+    teaches: NDArray[np.bool_] | None = None,
+) -> Stacked:
+    """Weights >= 0 of `parts` ((n, c) each) that make the labels likely, `wrong` of which are random.
+
+    Only the labels of rows that `teaches` (n,) marks count, all by default.
+    """
     n, c = parts[0].shape
     data = np.stack([p - p.mean(axis=1, keepdims=True) for p in parts], axis=2)
-    rows = np.arange(n) if n <= _ROWS else np.random.default_rng(0).choice(n, _ROWS, replace=False)
+    known = np.arange(n) if teaches is None else np.flatnonzero(teaches)
+    m = len(known)
+    rows = known if m <= _ROWS else known[np.random.default_rng(0).choice(m, _ROWS, replace=False)]
     x, y = data[rows], code[rows]
     at = np.arange(len(rows))
     prior = np.full(len(parts), _PRIOR_WEIGHT)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 
 from healtheat.signals.evidence.classmodel import class_log_probabilities
-from healtheat.signals.samples import Samples
+from healtheat.signals.samples import Pool, Samples
 
 APART = 0.85  # pairwise agreement from which two classes count as told apart; a coin has 0.5
 FEWEST_SOURCES = 3  # of a class; below, nothing is said
@@ -212,12 +212,24 @@ class TrustReport:
         )
 
 
-def trust(samples: Samples, log_p: Floats | None = None, *, apart: float = APART) -> Trust:
-    """Trust of every class and pair from out-of-sample log probabilities (n, c), else the label model's."""
-    log_p = class_log_probabilities(samples) if log_p is None else log_p
-    n, c = len(samples), len(samples.class_ids)
-    code = samples.class_code
-    pair = code * (int(samples.group.max(initial=0)) + 1) + samples.group
+def trust(
+    samples: Samples,
+    log_p: Floats | None = None,
+    *,
+    apart: float = APART,
+    teaches: NDArray[np.bool_] | None = None,
+) -> Trust:
+    """Trust of every class and pair from out-of-sample log probabilities (n, c), else the label model's.
+
+    Only boxes that `teaches` (n,) marks are counted, all by default.
+    """
+    log_p = class_log_probabilities(Pool.of(samples, samples)) if log_p is None else log_p
+    c = len(samples.class_ids)
+    code, group = samples.class_code, samples.group
+    if teaches is not None:
+        code, group, log_p = code[teaches], group[teaches], log_p[teaches]
+    n = len(code)
+    pair = code * (int(group.max(initial=0)) + 1) + group
     _, where, often = np.unique(pair, return_inverse=True, return_counts=True)
     weight = 1 / often[where] if n else np.zeros(0)  # a source counts once for a class
     wins, hits = np.zeros((c, c)), np.zeros(c)
@@ -229,4 +241,5 @@ def trust(samples: Samples, log_p: Floats | None = None, *, apart: float = APART
         best = p == p.max(axis=1, keepdims=True)
         hits[k] = weight[rows] @ (best[:, k] / best.sum(axis=1))
     sources = np.rint(np.bincount(code, weight, minlength=c)).astype(np.int64)
-    return Trust(samples.class_ids, samples.class_count, sources, hits, wins, apart)
+    boxes = np.bincount(code, minlength=c).astype(np.int64)
+    return Trust(samples.class_ids, boxes, sources, hits, wins, apart)
