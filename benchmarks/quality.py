@@ -270,7 +270,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, default=Setting.data, help="data.yaml of the data set")
+    parser.add_argument("--data", type=Path, default=Setting().data, help="data.yaml of the data set")
     parser.add_argument("--groups", default=GROUPS, help="look-alike class ids, such as 3,5;0,8")
     parser.add_argument("--one-per-source", default=".rf.", help="the text up to which copies' names agree")
     parser.add_argument("--seeds", default="0,1,2")
