@@ -55,7 +55,7 @@ class ReportFacts:
 def collect(
     index: Index, *, title: str, per_issue: int = PER_ISSUE, progress: Progress = silent
 ) -> ReportFacts:
-    """The facts of an index, with every picture. Reads the index and the photos, writes nothing."""
+    """The facts of an index, with every picture. Reads the index and the images, writes nothing."""
     inspection = Inspection(index)
     stats = dict(inspection.stats())
     shown = worst(inspection, list(stats), per_issue, progress)
@@ -79,7 +79,7 @@ def collect(
         built_at=manifest.created_at[:16].replace("T", " "),
         encoder=str(manifest.encoder.get("name", "")),
         counts={
-            "photos": manifest.counts.images,
+            "images": manifest.counts.images,
             "boxes": manifest.counts.boxes,
             "classes": manifest.counts.classes,
             "flags": sum(s.total for s in stats.values()),

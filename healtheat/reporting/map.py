@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from healtheat.signals import Samples
-from healtheat.view.colours import colour_of
+from healtheat.view.map import colour_of
 from healtheat.view.pictures import Picture
 from healtheat.view.places import GRID
 

@@ -76,7 +76,7 @@ def bounded(facts: ReportFacts, limit_bytes: int) -> tuple[str, int]:
     text = page(max(count, 0))
     if count < 0:
         raise InputError(
-            f"the report is {_length(text) / (1 << 20):.1f} MiB long without photos; raise --max-mb or lower "
+            f"the report is {_length(text) / (1 << 20):.1f} MiB long without images; raise --max-mb or lower "
             "--per-issue"
         )
     return text, every - count

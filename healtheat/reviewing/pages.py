@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from healtheat.view.stats import FEWEST_WINDOW
-from healtheat.view.words import ISSUE_WORDS, KEYS, PHOTO_WORDS, VERDICT_WORDS
+from healtheat.view.words import IMAGE_WORDS, ISSUE_WORDS, KEYS, VERDICT_WORDS
 
 HERE = Path(__file__).resolve().parent
 STATIC = HERE / "static"
@@ -46,7 +46,7 @@ class Pages:
         self._environment.globals.update(
             issue_words=ISSUE_WORDS,
             verdict_words=VERDICT_WORDS,
-            photo_words=PHOTO_WORDS,
+            image_words=IMAGE_WORDS,
             keys=KEYS,
             fewest_window=FEWEST_WINDOW,
         )

@@ -1,4 +1,4 @@
-"""Where the number of each box goes on a photo: beside the box, inside the photo, on few other boxes."""
+"""Where the number of each box goes on an image: beside the box, inside the image, on few other boxes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-HEIGHT = 3.4  # of a badge, in hundredths of the photo's longer side, as the largest style sheet draws it
+HEIGHT = 3.4  # of a badge, in hundredths of the image's longer side, as the largest style sheet draws it
 WIDTH = 0.62  # of a digit, in heights
 GAP = 0.4
 
@@ -15,10 +15,10 @@ GAP = 0.4
 def badges(
     xyxy: NDArray[np.float64], labels: Sequence[str], size: tuple[int, int]
 ) -> list[tuple[float, float]]:
-    """(left, bottom) of each label's text, in pixels of a photo of `size` (width, height).
+    """(left, bottom) of each label's text, in pixels of an image of `size` (width, height).
 
     Tried in this order: above the box, below it, right and left of its top, in its upper left corner. The
-    first place inside the photo that lies on the fewest boxes and labels is taken. `xyxy` is (n, 4).
+    first place inside the image that lies on the fewest boxes and labels is taken. `xyxy` is (n, 4).
     """
     unit = max(size) / 100
     height, gap = HEIGHT * unit, GAP * unit

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
 
-# box, photo, class, issue; the box is -1 for a finding about a whole photo, the class 0 for one about a box
+from healtheat.index.verdicts.log import Verdict
+
+# box, image, class, issue; the box is -1 for a finding about a whole image, the class 0 for one about a box
 Key = tuple[int, int, int, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One verdict that was not undone."""
-
-    seq: int
-    at: str
-    who: str
-    key: Key
-    verdict: str
-    relabel_to: int | None
 
 
 def key_of(box_id: int, image_id: int, class_id: int | None, issue: str) -> Key:
@@ -28,44 +16,41 @@ def key_of(box_id: int, image_id: int, class_id: int | None, issue: str) -> Key:
 
 
 class Ledger:
-    """The decisions of one log. The last one on a key counts."""
+    """The verdicts of one log that were not undone, each under the ids it has in this index. The last one on
+    a key counts.
+    """
 
-    def __init__(self, rows: Iterable[Mapping[str, Any]] = ()) -> None:
-        """`rows` of the table `verdicts` that are not undone, oldest first."""
-        self._by_seq: dict[int, Decision] = {}
+    def __init__(self) -> None:
+        self._by_seq: dict[int, tuple[Key, Verdict]] = {}
         self._by_key: dict[Key, list[int]] = {}
-        for row in rows:
-            key = key_of(row["box_id"], row["image_id"], row["class_id"], row["issue"])
-            self.add(Decision(row["seq"], row["at"], row["who"], key, row["verdict"], row["relabel_to"]))
 
     def __len__(self) -> int:
         """How many keys are decided: a later verdict on a key takes the place of the one before."""
         return sum(1 for seqs in self._by_key.values() if seqs)
 
-    def add(self, decision: Decision) -> None:
-        """Take in a decision that was just written."""
-        self._by_seq[decision.seq] = decision
-        self._by_key.setdefault(decision.key, []).append(decision.seq)
+    def add(self, key: Key, verdict: Verdict) -> None:
+        """Take in a verdict; later ones after earlier ones."""
+        self._by_seq[verdict.seq] = key, verdict
+        self._by_key.setdefault(key, []).append(verdict.seq)
 
-    def take_back(self, seq: int) -> Key:
-        """Forget decision `seq`; what it was about comes back."""
-        key = self._by_seq.pop(seq).key
+    def take_back(self, seq: int) -> None:
+        """Forget verdict `seq`; what was decided on its key before comes back."""
+        key, _ = self._by_seq.pop(seq)
         self._by_key[key].remove(seq)
-        return key
 
-    def current(self, key: Key) -> Decision | None:
+    def current(self, key: Key) -> Verdict | None:
         """The last word on this key."""
         seqs = self._by_key.get(key)
-        return self._by_seq[seqs[-1]] if seqs else None
+        return self._by_seq[seqs[-1]][1] if seqs else None
 
-    def last_of(self, who: str) -> Decision | None:
-        """The youngest decision of this person."""
-        return next((d for d in reversed(self._by_seq.values()) if d.who == who), None)
+    def last_of(self, who: str) -> tuple[Key, Verdict] | None:
+        """The youngest verdict of this person, and what it is about."""
+        return next((found for found in reversed(self._by_seq.values()) if found[1].who == who), None)
 
-    def get(self, seq: int) -> Decision | None:
-        """Decision `seq`, if it stands."""
+    def get(self, seq: int) -> tuple[Key, Verdict] | None:
+        """Verdict `seq`, if it stands, and what it is about."""
         return self._by_seq.get(seq)
 
-    def standing(self) -> Iterable[Decision]:
+    def standing(self) -> Iterable[tuple[Key, Verdict]]:
         """The last word on every key."""
         return (self._by_seq[seqs[-1]] for seqs in self._by_key.values() if seqs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from dataclasses import dataclass
 from threading import Lock, Thread
 
@@ -11,12 +12,20 @@ from numpy.typing import NDArray
 from healtheat.core.errors import HealtheatError
 from healtheat.index import Index
 from healtheat.view.areas import area_text, rectangle
-from healtheat.view.colours import colour_of
 from healtheat.view.places import GRID, places
 from healtheat.view.worklist import WorkList
 
 REGIONS = 8  # a side of the table's raster
 MOST_REGIONS = 16
+_GOLDEN = 0.618034  # of the circle of hues: neighbours in number lie far from each other
+
+
+def colour_of(number: int) -> tuple[int, int, int]:
+    """Red, green, blue (0 to 255) of the number-th class by class id, the same on the page and in the
+    report; seen on white and on black.
+    """
+    red, green, blue = colorsys.hls_to_rgb((number * _GOLDEN) % 1, (0.5, 0.58)[number % 2], 0.7)
+    return round(red * 255), round(green * 255), round(blue * 255)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ import numpy as np
 from healtheat.core.boxes import NO_CLASS
 from healtheat.crops import pixel_boxes
 from healtheat.index import Index
+from healtheat.index.verdicts.log import Verdict
 from healtheat.view.alike import Alike
 from healtheat.view.badges import badges
-from healtheat.view.ledger import Decision
 from healtheat.view.worklist import WorkList
 
 NEIGHBOURS = 4
@@ -90,7 +90,7 @@ class Sample:
     rows: Sequence[CropRow]
     measures: Mapping[str, str]
     others: Sequence[Mapping[str, Any]]
-    decision: Decision | None
+    decision: Verdict | None
 
     @property
     def has_box(self) -> bool:

@@ -25,7 +25,7 @@ STATES: dict[str, str] = {
 SORTS: dict[str, str] = {
     "suspicion": "most suspicious box",
     "score": "highest score",
-    "image": "photo",
+    "image": "image",
     "class": "class",
 }
 _MAX_TEXT = 200

@@ -11,8 +11,8 @@ ISSUE_WORDS: Mapping[str, tuple[str, str]] = {
     "background": ("Background", "may hold no object at all"),
     "bad_box": ("Bad box", "of an odd size, shape or place"),
     "duplicate": ("Duplicate", "the same pill boxed twice, or the same picture again"),
-    "missing_box": ("Missing box", "the photo should show a class that no box has"),
-    "unexpected_class": ("Unexpected class", "not on the list of what the photo shows"),
+    "missing_box": ("Missing box", "the image should show a class that no box has"),
+    "unexpected_class": ("Unexpected class", "not on the list of what the image shows"),
     "low_quality": ("Low quality", "too dark, blurred or flat to be sure"),
     "unreadable": ("Unreadable", "a line or file that could not be read"),
 }
@@ -22,24 +22,24 @@ VERDICT_WORDS: Mapping[str, str] = {
     "relabel": "another class is right: goes on a list, the file stays",
     "unsure": "somebody else should look",
 }
-# What a verdict says of a finding about a whole photo; by issue, "photo" for all others.
-_OUT = "leave the photo out: apply takes the photo and its label file out, with every box on it"
+# What a verdict says of a finding about a whole image; by issue, "image" for all others.
+_OUT = "leave the image out: apply takes the image and its label file out, with every box on it"
 _NO_BOX = "not here, for no box could get another class"
-PHOTO_WORDS: Mapping[str, Mapping[str, str]] = {
+IMAGE_WORDS: Mapping[str, Mapping[str, str]] = {
     "missing_box": {
         "ok": "no box is missing",
         "drop": _OUT,
-        "relabel": _NO_BOX + "; to keep the photo, draw the box in the annotation tool",
+        "relabel": _NO_BOX + "; to keep the image, draw the box in the annotation tool",
         "unsure": VERDICT_WORDS["unsure"],
     },
     "unreadable": {
         "ok": "it does not matter: do not show it again",
         "drop": _OUT,
-        "relabel": _NO_BOX + "; mend the file in the annotation tool",
+        "relabel": _NO_BOX + "; fix the file in the annotation tool",
         "unsure": VERDICT_WORDS["unsure"],
     },
-    "photo": {
-        "ok": "the photo is right: do not show it again",
+    "image": {
+        "ok": "the image is right: do not show it again",
         "drop": _OUT,
         "relabel": _NO_BOX,
         "unsure": VERDICT_WORDS["unsure"],
@@ -47,13 +47,13 @@ PHOTO_WORDS: Mapping[str, Mapping[str, str]] = {
 }
 KEYS: tuple[tuple[str, str], ...] = (
     ("o", "ok: the label is right"),
-    ("d", "drop: leave the box out; of a finding about a whole photo, the photo with its label file"),
+    ("d", "drop: leave the box out; of a finding about a whole image, the image with its label file"),
     ("r", "relabel: say which class it is (a box only)"),
     ("u", "unsure"),
     ("→ or j", "next sample"),
     ("← or k", "sample before"),
     ("z", "take back my last verdict"),
-    ("f", "the photo as large as the screen; Esc closes it"),
+    ("f", "the image as large as the screen; Esc closes it"),
     ("Enter", "open the sample (in the grid)"),
     ("g", "to the grid"),
     ("?", "show or hide these keys"),

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from healtheat.core.errors import InputError
 from healtheat.index import Index, NewVerdict
-from healtheat.view.ledger import Decision, Key, Ledger, key_of
+from healtheat.index.verdicts.log import Verdict
+from healtheat.view.ledger import Key, Ledger, key_of
 from healtheat.view.views import SORTS, View
 
 MEMORY_LIMIT = "2GB"
@@ -33,7 +34,7 @@ assert _ORDERS.keys() == SORTS.keys()
 _RANKS = ", ".join(
     f"row_number() OVER (ORDER BY {order}) - 1 AS by_{name}" for name, order in _ORDERS.items()
 )
-# Findings without a photo (a label file that could not be read) cannot be looked at: they are problems.
+# Findings without an image (a label file that could not be read) cannot be looked at: they are problems.
 _FINDINGS = f"""
 SELECT f.finding_id, f.box_id, f.image_id, coalesce(f.class_id, -1) AS class_id, f.issue, f.score, f.signal,
     coalesce(i.split, '') AS split, {_RANKS}
@@ -41,7 +42,7 @@ FROM findings f JOIN images i USING (image_id)
 WHERE f.flagged OR ?
 """
 _VERDICTS = """
-SELECT seq, "at", who, box_id, image_id, class_id, issue, verdict, relabel_to FROM verdicts
+SELECT seq, box_id, image_id, class_id, issue FROM verdicts
 WHERE NOT undone AND image_id IS NOT NULL ORDER BY seq
 """
 _STANDING = pa.schema(
@@ -177,7 +178,7 @@ class WorkList:
         row = self.rows(f"SELECT count(verdict), count(*) FROM work WHERE {where}", values)[0]
         return int(row[0]), int(row[1])
 
-    def decision(self, finding_id: int) -> Decision | None:
+    def decision(self, finding_id: int) -> Verdict | None:
         """What stands for a finding."""
         return self._ledger.current(self.key(finding_id))
 
@@ -197,7 +198,7 @@ class WorkList:
 
     def decide(
         self, finding_id: int, verdict: str, who: str, relabel_to: int | None = None, *, again: bool = False
-    ) -> Decision:
+    ) -> Verdict:
         """Write a verdict down. It is on the disk when this returns. Raises InputError, KeyError.
 
         `again`: it was sent before and the answer never came. If it stands already, nothing is written.
@@ -213,31 +214,31 @@ class WorkList:
                 if now is not None and (now.verdict, now.relabel_to, now.who) == (verdict, relabel_to, who):
                     return now
             entry = self._judging.append(new)
-            decision = Decision(entry.seq, entry.at, who, key, verdict, relabel_to)
             if self._judging.lines == self._seen + 1:
                 self._seen += 1
-                self._ledger.add(decision)
+                self._ledger.add(key, entry)
                 self._show(key)
             else:  # somebody else decided in between
                 self._refresh()
-        return decision
+        return entry
 
-    def undo(self, who: str, seq: int | None = None) -> tuple[Decision, int]:
+    def undo(self, who: str, seq: int | None = None) -> tuple[Verdict, int]:
         """Take back verdict `seq`, or this person's last one: (it, its finding). Raises InputError."""
         with self._lock:
             self._refresh()
             found = self._ledger.last_of(who) if seq is None else self._ledger.get(seq)
             if found is None:
                 raise InputError("there is no verdict of yours to take back")
-            self._judging.undo(found.seq, who)
+            key, verdict = found
+            self._judging.undo(verdict.seq, who)
             self._seen += 1
             if self._judging.lines == self._seen:
-                self._ledger.take_back(found.seq)
-                self._show(found.key)
+                self._ledger.take_back(verdict.seq)
+                self._show(key)
             else:
                 self._refresh(force=True)
-        rows = self.rows(f"SELECT min(finding_id) FROM work WHERE {_SAME}", found.key)
-        return found, -1 if rows[0][0] is None else int(rows[0][0])
+        rows = self.rows(f"SELECT min(finding_id) FROM work WHERE {_SAME}", key)
+        return verdict, -1 if rows[0][0] is None else int(rows[0][0])
 
     def _show(self, key: Key) -> None:
         now = self._ledger.current(key)
@@ -248,9 +249,12 @@ class WorkList:
         self._judging.refresh()
         if self._seen == self._judging.lines and not force:
             return
-        self._ledger = Ledger(self._index.sql(_VERDICTS).to_pylist())
+        self._ledger = Ledger()
+        for row in self._index.sql(_VERDICTS).to_pylist():
+            key = key_of(row["box_id"], row["image_id"], row["class_id"], row["issue"])
+            self._ledger.add(key, self._judging.verdict(row["seq"]))
         self._seen = self._judging.lines
-        standing = [(*d.key, d.verdict) for d in self._ledger.standing()]
+        standing = [(*key, verdict.verdict) for key, verdict in self._ledger.standing()]
         columns = zip(*standing, strict=True) if standing else ((),) * len(_STANDING)
         table = pa.Table.from_arrays(
             [pa.array(c, f.type) for c, f in zip(columns, _STANDING, strict=True)], schema=_STANDING

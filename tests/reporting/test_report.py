@@ -81,7 +81,7 @@ def written(judged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("written") / "보고서.html"
     before = hashes(judged.parent)
     assert run(["report", str(judged), "--out", str(out)]) == 0
-    assert hashes(judged.parent) == before, "index, photos and labels are only read"
+    assert hashes(judged.parent) == before, "index, images and labels are only read"
     assert [file.name for file in out.parent.iterdir()] == [out.name]
     return out
 
@@ -194,7 +194,7 @@ def test_bad_input_exits_with_2(judged: Path, tmp_path: Path) -> None:
     assert run(["report", str(judged), "--max-mb", "0"]) == 2
 
 
-def test_photos_that_changed_are_not_shown(judged: Path, tmp_path: Path) -> None:
+def test_images_that_changed_are_not_shown(judged: Path, tmp_path: Path) -> None:
     moved = Path(shutil.move(judged.parent / "자료", tmp_path / "away"))
     try:
         with Index.open(judged) as index:
@@ -202,7 +202,7 @@ def test_photos_that_changed_are_not_shown(judged: Path, tmp_path: Path) -> None
     finally:
         shutil.move(moved, judged.parent / "자료")
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
-    assert "no picture of the photo" in text and "data:image/jpeg" not in text
+    assert "no picture of the image" in text and "data:image/jpeg" not in text
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

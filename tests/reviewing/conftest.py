@@ -29,7 +29,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def index_path(planned: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the index for the tests of one file. The photos stay where they are."""
+    """A copy of the index for the tests of one file. The images stay where they are."""
     return Path(shutil.copytree(planned, tmp_path_factory.mktemp("copy") / "색인"))
 
 

@@ -16,12 +16,12 @@ from healtheat.signals.samples import Samples
 from healtheat.sources.yolo.source import YoloSource
 from tests.index.small_set import NAMES, FakeEncoder, write_set
 
-PHOTOS = 20
+IMAGES = 20
 REASON = 'looks like <b>another</b> & "more"'
 
 
 class Planned(Signal):
-    """Every box is a wrong class with a known score, every fourth a bad box as well; photos miss a pill."""
+    """Every box is a wrong class with a known score, every fourth a bad box as well; images miss a pill."""
 
     name = "planned"
     issues = ("mislabel", "bad_box", "missing_box", "unreadable")
@@ -76,7 +76,7 @@ class Planned(Signal):
 
 def build_planned(folder: Path) -> Path:
     """Writes a dataset into `folder`/자료 and its index into `folder`/색인; returns the index."""
-    data = write_set(folder / "자료", photos=PHOTOS)
+    data = write_set(folder / "자료", photos=IMAGES)
     index_path = folder / "색인"
     build(YoloSource(data), index_path, encoder=FakeEncoder(), signals=(Planned(),))
     return index_path
@@ -104,4 +104,4 @@ def serve_forked() -> None:
 if __name__ == "__main__":
     serve_forked()
 
-__all__ = ["NAMES", "PHOTOS", "REASON", "Planned", "build_planned"]
+__all__ = ["IMAGES", "NAMES", "REASON", "Planned", "build_planned"]

@@ -171,7 +171,7 @@ def test_a_session(browser: Any, server: Server, index_path: Path, planned: Path
     rows = list(csv.DictReader(to.read_text(encoding="utf-8").splitlines()))
     exported = {row["finding_id"]: row["verdict"] for row in rows}
     assert exported == {i: v for i, v in judged.items() if v in ("drop", "relabel")}
-    assert hashes(planned.parent / "자료") == labels, "label files and photos are as they were"
+    assert hashes(planned.parent / "자료") == labels, "label files and images are as they were"
 
 
 def test_the_grid_by_keyboard(browser: Any, server: Server) -> None:
@@ -252,7 +252,7 @@ def test_axe_finds_nothing_serious(browser: Any, server: Server, scheme: str, wi
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious_in_what_opens(browser: Any, server: Server, scheme: str) -> None:
-    """Keys, the question for a class, the enlarged photo, and the banners of what is not saved."""
+    """Keys, the question for a class, the enlarged image, and the banners of what is not saved."""
     page, _ = open_page(browser, server, color_scheme=scheme, bypass_csp=True)
     page.on("dialog", lambda dialog: dialog.accept())
     page.goto(f"{server.base}/queue/mislabel/start")

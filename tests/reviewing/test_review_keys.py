@@ -127,7 +127,7 @@ def test_while_the_next_sample_is_on_its_way_keys_wait_and_say_so(
 
 
 def test_a_sample_without_its_picture_is_not_judged(at_start: Any, server: Server, index_path: Path) -> None:
-    held = Held(at_start, "**/photo/*/large")
+    held = Held(at_start, "**/image/*/large")
     at_start.goto(f"{server.base}/queue/bad_box/start", wait_until="domcontentloaded")
     until(at_start, "document.documentElement.classList.contains('scripted')")
     at_start.keyboard.press("o")

@@ -1,4 +1,4 @@
-"""How the pages use the screen: large pictures, numbers beside boxes, the enlarged photo, the legend."""
+"""How the pages use the screen: large pictures, numbers beside boxes, the enlarged image, the legend."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ box = st.tuples(st.integers(0, 95), st.integers(0, 95), st.integers(1, 40), st.i
 
 
 @given(st.lists(box, max_size=12), st.sampled_from([(100, 100), (100, 60), (45, 100)]))
-def test_badges_stay_inside_the_photo(boxes: list[tuple[int, ...]], size: tuple[int, int]) -> None:
+def test_badges_stay_inside_the_image(boxes: list[tuple[int, ...]], size: tuple[int, int]) -> None:
     xyxy = np.array([(x, y, x + w, y + h) for x, y, w, h in boxes], np.float64).reshape(-1, 4)
     labels = [str(n * 37) for n in range(len(boxes))]
     for at, label in zip(badges(xyxy, labels, size), labels, strict=True):
@@ -45,21 +45,21 @@ def test_badges_cover_no_box_where_there_is_room() -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "crop", "photo"), [(1280, 800, 480, 600), (1920, 1080, 640, 750)]
+    ("width", "height", "crop", "image"), [(1280, 800, 480, 600), (1920, 1080, 640, 750)]
 )
 def test_pictures_use_the_screen(
-    browser: Any, server: Server, width: int, height: int, crop: int, photo: int
+    browser: Any, server: Server, width: int, height: int, crop: int, image: int
 ) -> None:
     page, wrong = open_page(browser, server, viewport={"width": width, "height": height})
     page.goto(f"{server.base}/queue/mislabel/start")
     settled(page)
-    left, right = page.locator(".crop img").bounding_box(), page.locator(".photo .layers img").bounding_box()
-    assert left["width"] >= crop and left["height"] >= crop and right["width"] >= photo
+    left, right = page.locator(".crop img").bounding_box(), page.locator(".image .layers img").bounding_box()
+    assert left["width"] >= crop and left["height"] >= crop and right["width"] >= image
     assert left["x"] + left["width"] <= right["x"] and right["x"] + right["width"] <= width
     for picture in (left, right):
         assert picture["y"] + picture["height"] <= height, "both are seen without scrolling"
     shown = page.evaluate(
-        """() => [...document.querySelectorAll('.photo g')].map((g) => [g.querySelector('text'),
+        """() => [...document.querySelectorAll('.image g')].map((g) => [g.querySelector('text'),
         g.querySelector('rect')].map((e) => { const b = e.getBoundingClientRect();
         return [b.left, b.top, b.right, b.bottom]; }))"""
     )
@@ -67,12 +67,12 @@ def test_pictures_use_the_screen(
     for text, rect in shown:
         assert text[0] >= right["x"] - 1 and text[2] <= right["x"] + right["width"] + 1, "no number is cut"
         assert rect[0] >= right["x"] - 1 and rect[3] <= right["y"] + right["height"] + 1, (
-            "boxes lie on the photo"
+            "boxes lie on the image"
         )
     assert not wrong
 
 
-def test_the_photo_is_enlarged_by_key_click_and_button(browser: Any, server: Server) -> None:
+def test_the_image_is_enlarged_by_key_click_and_button(browser: Any, server: Server) -> None:
     page, wrong = open_page(browser, server, viewport={"width": 1280, "height": 800})
     page.goto(f"{server.base}/queue/mislabel/start")
     settled(page)
@@ -82,7 +82,7 @@ def test_the_photo_is_enlarged_by_key_click_and_button(browser: Any, server: Ser
     found = page.locator("#large img").bounding_box()
     assert found["width"] >= 0.9 * 1280 and found["height"] >= 0.85 * 800
     assert page.locator("#large svg g").count() == 3
-    assert page.get_by_role("dialog", name="The whole photo").count() == 1
+    assert page.get_by_role("dialog", name="The whole image").count() == 1
     page.keyboard.press("d")  # decides nothing while the dialog is open
     page.keyboard.press("Escape")
     expect(large).to_be_hidden()
@@ -97,7 +97,7 @@ def test_the_photo_is_enlarged_by_key_click_and_button(browser: Any, server: Ser
     page.click("#large button")
     expect(large).to_be_hidden()
     page.keyboard.press("?")
-    expect(page.locator("#help")).to_contain_text("the photo as large as the screen")
+    expect(page.locator("#help")).to_contain_text("the image as large as the screen")
     assert not wrong
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from healtheat.reviewing.session import Review
 from healtheat.view.views import View
 from tests.reviewing.conftest import BASE, WHO
-from tests.reviewing.review_set import NAMES, PHOTOS
+from tests.reviewing.review_set import IMAGES, NAMES
 
 JSON = {"Accept": "application/json"}
 
@@ -32,7 +32,7 @@ def test_overview_counts(client: TestClient, undecided: Review) -> None:
     text = client.get("/").text
     queues = dict.fromkeys(re.findall(r'<h2><a href="/queue/(\w+)"', text))
     assert list(queues) == ["all", "mislabel", "bad_box", "missing_box", "unreadable"]
-    assert f'of <span class="of">{PHOTOS * 3}</span>' in text
+    assert f'of <span class="of">{IMAGES * 3}</span>' in text
     for finding_id in undecided.work.page(View(queue="mislabel"), offset=0, limit=8):
         undecided.work.decide(finding_id, "drop", WHO)
     text = client.get("/").text
@@ -99,7 +99,7 @@ def test_a_sample_shows_what_one_needs(client: TestClient, undecided: Review) ->
     row = undecided.samples.get(finding_id)
     text = client.get(f"/queue/mislabel/{finding_id}").text
     box = row.finding["box_id"]
-    for wanted in (f"/crop/{box}/large", f"/photo/{row.finding['image_id']}/large", "typical of its class",
+    for wanted in (f"/crop/{box}/large", f"/image/{row.finding['image_id']}/large", "typical of its class",
                    "nearest in its class", "p own", "0.25", "sharpness", "score"):  # fmt: skip
         assert wanted in text, wanted
     assert text.count("<rect") == 2 * len(row.boxes) == 6
@@ -111,26 +111,26 @@ def test_a_sample_shows_what_one_needs(client: TestClient, undecided: Review) ->
         assert f'aria-keyshortcuts="{key}"' in text
 
 
-def test_a_missing_pill_shows_the_photo(client: TestClient, undecided: Review) -> None:
+def test_a_missing_pill_shows_the_image(client: TestClient, undecided: Review) -> None:
     finding_id = first(undecided, "missing_box")
     text = client.get(f"/queue/missing_box/{finding_id}").text
-    assert "/photo/0/large" in text and "/large" in text and 'class="crop"' not in text
+    assert "/image/0/large" in text and "/large" in text and 'class="crop"' not in text
     assert "typical of the missing class" in text
 
 
 @pytest.mark.parametrize("queue", ["missing_box", "unreadable"])
-def test_a_finding_about_a_photo_says_what_the_keys_do(
+def test_a_finding_about_an_image_says_what_the_keys_do(
     client: TestClient, undecided: Review, queue: str
 ) -> None:
     finding_id = first(undecided, queue)
     text = client.get(f"/queue/{queue}/{finding_id}").text
     beside = re.search(r'<p class="whole">(.*?)</p>', text, re.S)
     assert beside
-    assert "takes the photo and its label file out" in beside[1] and "no box could get another" in beside[1]
+    assert "takes the image and its label file out" in beside[1] and "no box could get another" in beside[1]
     assert ("no box is missing" in beside[1]) == (queue == "missing_box")
     assert re.search(r"<button[^>]*data-relabel[^>]*disabled", text)
     assert 'name="relabel_to"' not in text.partition("<dialog")[0], "nor without JavaScript"
-    assert "drop photo" in client.get(f"/queue/{queue}").text
+    assert "drop image" in client.get(f"/queue/{queue}").text
     data = {"finding_id": str(finding_id), "verdict": "relabel", "relabel_to": "7"}
     answer = client.post("/verdict", data=data, headers=JSON)
     assert answer.status_code == 422 and "whole image" in answer.json()["error"]
@@ -173,18 +173,18 @@ def test_decisions_are_samples_not_lines(undecided: Review) -> None:
 
 
 def test_pictures_are_encoded_again_and_small(client: TestClient, undecided: Review) -> None:
-    crop, photo = picture(client, "/crop/0/large"), picture(client, "/photo/0/large")
-    assert photo.size == (80, 60)
+    crop, image = picture(client, "/crop/0/large"), picture(client, "/image/0/large")
+    assert image.size == (80, 60)
     row = undecided.index.sql("SELECT * FROM boxes WHERE box_id = 0").to_pylist()[0]
     assert abs(crop.width - row["w"] * 80 * 1.24) <= 2
-    assert not photo.info.get("exif")
+    assert not image.info.get("exif")
     assert max(picture(client, "/crop/0/small").size) <= 192
 
 
 def test_grid_pages_and_filters(client: TestClient) -> None:
     text = client.get("/queue/mislabel").text
     assert text.count('class="finding"') == 48 and "Page 1 of 2" in text
-    assert client.get("/queue/mislabel?page=2").text.count('class="finding"') == PHOTOS * 3 - 48
+    assert client.get("/queue/mislabel?page=2").text.count('class="finding"') == IMAGES * 3 - 48
     for page in ("0", "-3", "x", "99", "9" * 30):
         assert client.get(f"/queue/mislabel?page={page}").status_code == 200
     only = client.get("/queue/mislabel?class=3&min_score=0.7&state=any&sort=image").text
@@ -202,23 +202,23 @@ def test_the_list_downloads_as_the_command_writes_it(client: TestClient, undecid
     assert rows[0]["class_id"] == str(undecided.samples.get(finding_id).finding["class_id"])
 
 
-def test_a_changed_or_missing_photo_says_so(client: TestClient, undecided: Review, tmp_path: Path) -> None:
+def test_a_changed_or_missing_image_says_so(client: TestClient, undecided: Review, tmp_path: Path) -> None:
     file = undecided.index.image_file(19)
     kept = file.read_bytes()
     try:
         file.write_bytes(kept + b"x")
-        changed = client.get("/photo/19/small")
+        changed = client.get("/image/19/small")
         assert changed.headers["content-type"] == "image/svg+xml" and b"changed" in changed.content
         assert changed.headers["cache-control"] == "no-store"
         file.unlink()
-        assert b"was when the index was" in client.get("/photo/19/small").content
+        assert b"was when the index was" in client.get("/image/19/small").content
         assert client.get(f"/crop/{undecided.index.boxes().box_id[-1]}/small").status_code == 200
     finally:
         file.write_bytes(kept)
-    assert client.get("/photo/19/small").headers["content-type"] == "image/jpeg"
+    assert client.get("/image/19/small").headers["content-type"] == "image/jpeg"
 
 
-def test_findings_without_a_photo_are_left_to_problems(undecided: Review) -> None:
+def test_findings_without_an_image_are_left_to_problems(undecided: Review) -> None:
     assert undecided.work.total(View(queue="unreadable", state="any")) == 1
 
 

@@ -17,7 +17,7 @@ PATHS = [
     "/queue/mislabel",
     "/classes",
     "/crop/0/large",
-    "/photo/0/small",
+    "/image/0/small",
     "/static/review.js",
     "/cleanup.csv",
 ]
@@ -110,7 +110,7 @@ def test_other_methods_are_refused(client: TestClient, method: str) -> None:
 @pytest.mark.parametrize(
     "path",
     ["/crop/..%2f..%2fetc%2fpasswd/small", "/crop/999999/small", "/crop/-1/small", "/crop/0/huge",
-     "/photo/0/x", "/photo/99/small", "/photo/1e3/small", "/static/../app.py", "/static/%2e%2e/app.py",
+     "/image/0/x", "/image/99/small", "/image/1e3/small", "/static/../app.py", "/static/%2e%2e/app.py",
      "/queue/mislabel/999999", "/queue/mislabel/9223372036854775808", "/queue/mislabel/x", "/docs",
      "/openapi.json"],
 )  # fmt: skip

@@ -120,8 +120,8 @@ def test_verdicts_of_another_process_appear(undecided: Review) -> None:
         work.refresh()
         assert work.decision(third) is None
         assert work.counts()["mislabel"] == theirs.counts()["mislabel"]
-        for decision in list(theirs._ledger.standing()):
-            theirs.undo("other", decision.seq)
+        for _, verdict in list(theirs._ledger.standing()):
+            theirs.undo("other", verdict.seq)
     work.refresh()
 
 

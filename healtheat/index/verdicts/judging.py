@@ -41,6 +41,12 @@ class Judging:
         """Lines of the log that were read so far, undos included."""
         return len(self._log.verdicts)
 
+    def verdict(self, seq: int) -> Verdict:
+        """Line `seq` of the log, counted from 1. Raises IndexError for one that was not read."""
+        if seq < 1:
+            raise IndexError(seq)
+        return self._log.verdicts[seq - 1]
+
     @property
     def torn(self) -> bool:
         """Whether the log ends in a line that was never finished."""

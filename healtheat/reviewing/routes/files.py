@@ -29,8 +29,8 @@ def add_files(app: FastAPI, review: Review, write_csv: WriteCsv | None) -> None:
     def crop(box_id: int, size: str) -> Response:
         return _picture(review.pictures.crop(box_id, CROP_PX[size]))
 
-    @app.get("/photo/{image_id}/{size}")
-    def photo(image_id: int, size: str) -> Response:
+    @app.get("/image/{image_id}/{size}")
+    def image(image_id: int, size: str) -> Response:
         return _picture(review.pictures.image(image_id, IMAGE_PX[size]))
 
     @app.get("/cleanup.csv")

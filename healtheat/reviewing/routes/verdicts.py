@@ -59,7 +59,7 @@ def _take_back(review: Review, form: dict[str, str]) -> dict[str, Any]:
     except InputError as error:
         raise NeverSaved(str(error)) from None
     queue = form.get("queue") or EVERY
-    queue = queue if queue in (EVERY, decision.key[3]) else decision.key[3]
+    queue = queue if queue in (EVERY, decision.issue) else decision.issue
     done, of = review.work.progress(View.read(queue, {}))
     about = {"finding_id": finding_id, "queue": queue, "verdict": decision.verdict}
     return {"saved": True, "seq": decision.seq, **about, "decided": done, "total": of, "of_queue": queue}

@@ -127,5 +127,5 @@ function trouble(status, result) {
       todo: "Open the address that it printed in another tab of this browser, then come back and try again.",
     };
   }
-  return { why: result?.error ?? `the server said ${status}`, todo: "Mend that, then try again." };
+  return { why: result?.error ?? `the server said ${status}`, todo: "Fix that, then try again." };
 }

@@ -231,7 +231,7 @@ const ids = new Set([...options].map((o) => o.split(" ")[0]));
 let relabelled = null;
 
 function askClass(target) {
-  if (target.dataset.photo) { say("relabel: not here, for no box could get another class"); return; }
+  if (target.dataset.image) { say("relabel: not here, for no box could get another class"); return; }
   if (mode === "one" && waits()) return;
   relabelled = target;
   const field = document.getElementById("relabel-to");
@@ -258,7 +258,7 @@ document.getElementById("relabel-form")?.addEventListener("submit", (event) => {
   if (mode === "grid") judged = relabelled;
 });
 
-// ---- the photo as large as the screen
+// ---- the image as large as the screen
 
 function enlarge() {
   const layers = sample()?.querySelector(".layers");
