@@ -95,7 +95,7 @@ def review_pages(camera: Camera, index: Path) -> None:
             camera.shoot(tab, "review-queues")
             tab.goto(f"{base}/queue/all?state=any")
             camera.shoot(tab, "review-grid")
-            for path, words in (("/classes", "Being worked out"), ("/map", "being placed")):
+            for path, words in (("/classes", "Being computed"), ("/map", "being placed")):
                 wait_for(tab, base + path, words)
                 tab.goto(base + path)
                 if path == "/map":

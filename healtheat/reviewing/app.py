@@ -73,7 +73,7 @@ def _add_faults(app: FastAPI, page: Page) -> None:
     @app.exception_handler(InputError)
     async def bad_input(request: Request, error: InputError) -> Response:
         status = 403 if isinstance(error, Refused) else error.status if isinstance(error, NeverSaved) else 400
-        return message(request, status, "That does not work", str(error))
+        return message(request, status, "This cannot be done", str(error))
 
     @app.exception_handler(KeyError)
     @app.exception_handler(404)
@@ -84,7 +84,7 @@ def _add_faults(app: FastAPI, page: Page) -> None:
     @app.exception_handler(HealtheatError)
     @app.exception_handler(OSError)
     async def fault(request: Request, error: Exception) -> Response:
-        return message(request, 500, "Not done", f"{error}")
+        return message(request, 500, "Something failed", f"{error}")
 
 
 def _let_in(request: Request, guard: Guard, pages: Pages) -> Response | None:

@@ -39,7 +39,7 @@ class Review(Inspection):
         return _stamp(self._manifest) != self._stamp
 
     def trust(self) -> Trust | str | None:
-        """Which classes can be told apart; None while it is being worked out, a text if it cannot be."""
+        """Which classes can be told apart; None while it is being computed, a text if it cannot be."""
         with self._trust_lock:
             if self._trust is None and self._trust_thread is None:
                 self._trust_thread = Thread(target=self._work_out_trust, daemon=True)
@@ -53,7 +53,7 @@ class Review(Inspection):
         try:
             self._trust = trust(samples_from(self.index))
         except (HealtheatError, ValueError, KeyError, AttributeError) as error:
-            self._trust = f"It cannot be worked out for this index: {error}"
+            self._trust = f"It cannot be computed for this index: {error}"
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -129,4 +129,4 @@ class MapPoints:
             self._work.place(self._box_id, self._places)
             self._ready = True
         except (HealtheatError, OSError, ValueError, KeyError, MemoryError) as error:
-            self.problem = f"The map cannot be worked out for this index: {error}"
+            self.problem = f"The map cannot be computed for this index: {error}"

@@ -26,16 +26,16 @@ class Planned(Signal):
     name = "planned"
     issues = ("mislabel", "bad_box", "missing_box", "unreadable")
 
-    def measure(self, samples: Samples) -> Sequence[Scores]:
-        n = len(samples)
+    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
+        n = len(queries)
         score = np.round(0.5 + 0.49 * ((np.arange(n) * 7) % n) / n, 2)  # with ties
         bad = np.where(np.arange(n) % 4 == 0, 0.9, 0.0)
-        ids = samples.boxes.box_id
+        ids = queries.boxes.box_id
         return [
             Scores.of(
                 self,
                 "mislabel",
-                samples,
+                queries,
                 raw=score * 3,
                 score=score,
                 reason=[REASON] * n,
@@ -47,7 +47,7 @@ class Planned(Signal):
             Scores.of(
                 self,
                 "bad_box",
-                samples,
+                queries,
                 raw=bad,
                 score=bad,
                 reason=["odd"] * n,

@@ -33,7 +33,7 @@ def add_queues(app: FastAPI, review: Review, page: Page) -> None:
         view = View.read(queue, request.query_params)
         review.work.refresh()
         if view.area and not review.map.ready():
-            text = review.map.problem or "The map is being worked out; this page looks again by itself."
+            text = review.map.problem or "The map is being computed; this page reloads by itself."
             return page(
                 request, "message.html", 503, title="The area of the map", text=text,
                 again=not review.map.problem,
