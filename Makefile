@@ -1,8 +1,8 @@
-# make demo | test | lint | docs | bench | bench-quality | bench-end-to-end | clean
+# make demo | test | test-fast | lint | docs | bench | bench-quality | bench-end-to-end | clean
 # Needs Python 3.11 or newer and a package index; everything else goes into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench bench-quality bench-end-to-end clean
+.PHONY: help demo test test-fast lint docs bench bench-quality bench-end-to-end clean
 
 PYTHON ?= $(firstword $(foreach name,python3.11 python3 python,$(if $(shell $(name) -c "print(1)" 2>/dev/null),$(name))))
 ifeq ($(OS),Windows_NT)
@@ -16,6 +16,7 @@ INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constrain
 help:
 	@echo "make demo              install into .venv and run the main job on a generated set"
 	@echo "make test              install everything, then ruff, mypy and pytest"
+	@echo "make test-fast         the tests that take no PyTorch, no browser and no patience: a minute or two"
 	@echo "make lint              ruff and strict mypy"
 	@echo "make docs              write docs/cli.md anew from --help"
 	@echo "make bench             throughput of build beside the bare encoder"
@@ -33,10 +34,15 @@ help:
 
 .venv/.installed-dev: pyproject.toml constraints.txt | .venv/pyvenv.cfg
 	$(INSTALL) -e ".[all,dev]"
-	@$(PY) -c "import pathlib; [pathlib.Path('.venv', n).touch() for n in ('.installed-core', '.installed-dev')]"
+	@$(PY) -c "import pathlib; [pathlib.Path('.venv', n).touch() for n in ('.installed-core', '.installed-test', '.installed-dev')]"
 
 .venv/.installed-bench: .venv/.installed-dev
 	$(INSTALL) -e ".[all,dev,bench]"
+	@$(PY) -c "import pathlib; pathlib.Path('$@').touch()"
+
+# The package and what runs its tests, without PyTorch.
+.venv/.installed-test: pyproject.toml constraints.txt | .venv/pyvenv.cfg
+	$(INSTALL) -e ".[dev]"
 	@$(PY) -c "import pathlib; pathlib.Path('$@').touch()"
 
 demo: .venv/.installed-core
@@ -49,6 +55,9 @@ lint: .venv/.installed-dev
 
 test: lint
 	$(PY) -m pytest
+
+test-fast: .venv/.installed-test
+	$(PY) -m pytest -m "not torch and not browser and not slow"
 
 docs: .venv/.installed-dev
 	$(PY) -m healtheat.commands.reference docs/cli.md

@@ -14,7 +14,46 @@ from hypothesis import settings
 settings.register_profile("healtheat", deadline=None)  # no test may fail because a machine is busy
 settings.load_profile("healtheat")
 
-SHARED = Path(os.environ.get("HEALTHEAT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+TESTS = Path(__file__).resolve().parent
+SHARED = Path(os.environ.get("HEALTHEAT_SHARED", TESTS.parents[1] / "shared"))
+
+# What `make test-fast` leaves out, by file and by fixture; single tests carry the marker themselves.
+# A file named here imports what its marker stands for, so it is not imported where the marker is left out.
+MARKED_FILES = {
+    "torch": (
+        "embedding/test_open_clip.py",
+        "sources/detector/test_detector_source.py",
+        "training/test_images.py",
+        "training/test_losses.py",
+        "training/test_model.py",
+    ),
+    "browser": (
+        "reviewing/test_review_browser.py",
+        "reviewing/test_review_keys.py",
+        "reviewing/test_review_layout.py",
+    ),
+}
+MARKED_FIXTURES = {"tiny_model": "torch", "browser": "browser", "pushin_index": "slow", "processes": "slow"}
+
+
+def marker_of(file: Path) -> str | None:
+    for marker, files in MARKED_FILES.items():
+        if file in [TESTS / name for name in files]:
+            return marker
+    return None
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    marker = marker_of(collection_path)
+    return True if marker and f"not {marker}" in config.option.markexpr else None
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        markers = {MARKED_FIXTURES.get(name) for name in getattr(item, "fixturenames", ())}
+        for marker in (markers | {marker_of(item.path)}) - {None}:
+            item.add_marker(str(marker))
 
 
 @pytest.fixture(scope="session")

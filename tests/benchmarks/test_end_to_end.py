@@ -174,6 +174,7 @@ def test_only_runs_on_the_very_same_labels_count(tmp_path: Path) -> None:
     assert list(finished(tmp_path, made)) == [tmp_path / "runs-1" / "seed-0-dirty"]
 
 
+@pytest.mark.torch
 def test_bfloat16_changes_rounding_alone() -> None:
     pytest.importorskip("ultralytics", reason="training needs the extra `detector`")
     import torch

@@ -96,6 +96,7 @@ def test_a_file_that_changes_between_plan_and_copy(decided: MadeIndex, tmp_path:
     assert {f.name for f in tmp_path.iterdir()} == {"data", "index"}
 
 
+@pytest.mark.torch
 def test_ultralytics_reads_the_copy(decided: MadeIndex, tmp_path: Path) -> None:
     pytest.importorskip("ultralytics", reason="needs the extra `detector`")
     from ultralytics.data.base import BaseDataset

@@ -234,6 +234,7 @@ def test_other_sources_are_sent_elsewhere(index: MadeIndex) -> None:
         plan_of(index)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("drop", ["images", "boxes"])
 def test_ultralytics_reads_what_was_kept(index: MadeIndex, tmp_path: Path, drop: Drop) -> None:
     pytest.importorskip("ultralytics", reason="needs the extra `detector`")

@@ -9,24 +9,28 @@ from hypothesis import strategies as st
 
 from healtheat.core.paths import is_any_image, is_image, yolo_image_folder, yolo_label_path
 
+LABEL_PATHS = [
+    ("/d/images/train/a.jpg", "/d/labels/train/a.txt"),
+    ("/images/images/a.b.jpg", "/images/labels/a.b.txt"),
+    ("/d/train/images/a.jpg", "/d/train/labels/a.txt"),
+    ("/d/photos/a.jpg", "/d/photos/a.txt"),
+    ("/d/images.old/a.jpg", "/d/images.old/a.txt"),
+    ("/d/x/images.jpg", "/d/x/images.txt"),
+    ("/d/images/a", "/d/labels/a.txt"),
+]
 
-@pytest.mark.parametrize(
-    ("image", "label"),
-    [
-        ("/d/images/train/a.jpg", "/d/labels/train/a.txt"),
-        ("/images/images/a.b.jpg", "/images/labels/a.b.txt"),
-        ("/d/train/images/a.jpg", "/d/train/labels/a.txt"),
-        ("/d/photos/a.jpg", "/d/photos/a.txt"),
-        ("/d/images.old/a.jpg", "/d/images.old/a.txt"),
-        ("/d/x/images.jpg", "/d/x/images.txt"),
-        ("/d/images/a", "/d/labels/a.txt"),
-    ],
-)
-def test_label_paths_are_those_of_ultralytics(image, label):
+
+@pytest.mark.parametrize(("image", "label"), LABEL_PATHS)
+def test_label_paths(image, label):
     assert yolo_label_path(Path(image)).as_posix() == label
-    if os.sep == "/":
-        utils = pytest.importorskip("ultralytics.data.utils", reason="ultralytics is not installed")
-        assert utils.img2label_paths([image]) == [label]
+
+
+@pytest.mark.torch
+@pytest.mark.skipif(os.sep != "/", reason="these paths are written with /")
+@pytest.mark.parametrize(("image", "label"), LABEL_PATHS)
+def test_label_paths_are_those_of_ultralytics(image, label):
+    utils = pytest.importorskip("ultralytics.data.utils", reason="ultralytics is not installed")
+    assert utils.img2label_paths([image]) == [label]
 
 
 @pytest.mark.parametrize(

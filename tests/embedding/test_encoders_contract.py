@@ -20,7 +20,8 @@ from healtheat.embedding import (
     load_encoder,
 )
 
-KINDS = ["imagenet", "pill", "open_clip"]
+OPEN_CLIP = pytest.param("open_clip", marks=pytest.mark.torch)
+KINDS = ["imagenet", "pill", OPEN_CLIP]
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -121,7 +122,7 @@ def test_colour_beside_the_tower_changes_no_logit() -> None:
             )
 
 
-@pytest.fixture(params=["imagenet", "open_clip"])
+@pytest.fixture(params=["imagenet", OPEN_CLIP])
 def load(request: pytest.FixtureRequest) -> Callable[..., Encoder]:
     name = request.param
     if name == "open_clip":

@@ -20,6 +20,7 @@ def drawn(seed: int, side: int = 112) -> NDArray[np.uint8]:
     return np.asarray(image)
 
 
+@pytest.mark.torch
 def test_plain_open_clip_loads_the_shipped_folder_and_agrees() -> None:
     """The caption block of the ONNX vector is what the shipped open_clip model says, in other precision."""
     open_clip = pytest.importorskip("open_clip")

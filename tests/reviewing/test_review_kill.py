@@ -49,6 +49,7 @@ def sign_in(link: str) -> tuple[httpx2.Client, str]:
     return client, page.partition('name="csrf" content="')[2].partition('"')[0]
 
 
+@pytest.mark.slow
 def test_no_saved_verdict_is_lost(servers: subprocess.Popen[str], index_path: Path) -> None:
     chance = random.Random(7)
     saved: dict[int, tuple[int, str]] = {}
