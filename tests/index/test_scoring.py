@@ -21,7 +21,7 @@ class _Crashing(Signal):
     name = "crashing"
     issues = ("outlier",)
 
-    def measure(self, samples: Samples) -> Sequence[Scores]:
+    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
         raise RuntimeError("a bug\nwith two lines")
 
 

@@ -139,19 +139,19 @@ class Perfect(Signal):
     def __init__(self, right: dict[int, int]) -> None:
         self._right = right
 
-    def measure(self, samples: Samples) -> list[Scores]:
+    def measure(self, queries: Samples, store: Samples) -> list[Scores]:
         wrong = [
             self._right[int(b)] != c
-            for b, c in zip(samples.boxes.box_id, samples.boxes.class_id, strict=True)
+            for b, c in zip(queries.boxes.box_id, queries.boxes.class_id, strict=True)
         ]
         return [
             Scores.of(
                 self,
                 "mislabel",
-                samples,
+                queries,
                 raw=np.array(wrong, float),
                 score=np.array(wrong, float),
-                reason=[""] * len(samples),
+                reason=[""] * len(queries),
             )
         ]
 
@@ -162,13 +162,13 @@ class Blind(Signal):
     name = "blind"
     issues = ("mislabel",)
 
-    def measure(self, samples: Samples) -> list[Scores]:
-        n = len(samples)
+    def measure(self, queries: Samples, store: Samples) -> list[Scores]:
+        n = len(queries)
         return [
             Scores.of(
                 self,
                 "mislabel",
-                samples,
+                queries,
                 raw=np.zeros(n),
                 score=np.zeros(n),
                 reason=[""] * n,
@@ -243,7 +243,7 @@ def test_a_crash_is_told_and_does_not_stop_the_rest() -> None:
     class Crash(Blind):
         name = "crash"
 
-        def measure(self, samples: Samples) -> list[Scores]:
+        def measure(self, queries: Samples, store: Samples) -> list[Scores]:
             raise RuntimeError("boom")
 
     report = selftest(clusters(per_class=10), kinds=["flips"], signals=[Crash(), Blind()], plantings=2)
