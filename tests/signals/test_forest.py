@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from healtheat.signals import Samples, Scores
 from healtheat.signals.forest import Forest, features
-from tests.signals.synthetic_samples import by_itself, clusters, unit
+from tests.signals.synthetic_samples import by_itself, clusters, reordered, unit
 
 
 def measured(samples: Samples, **settings: float) -> Scores:
@@ -50,13 +50,7 @@ def test_an_odd_shape_is_found_without_an_odd_crop() -> None:
 def test_the_order_of_boxes_does_not_matter() -> None:
     samples = with_oddities([5, 44])
     order = np.random.default_rng(3).permutation(len(samples))
-    turned = replace(
-        samples,
-        boxes=samples.boxes[order],
-        vectors=samples.vectors[order],
-        measures=samples.measures[order],
-        group=samples.group[order],
-    )
+    turned = reordered(samples, order)
     once, again = (measured(each, components=8).score for each in (samples, turned))
     assert {5, 44} <= set(np.argsort(-once)[:6].tolist()) & set(order[np.argsort(-again)[:6]].tolist())
     # Trees are drawn by position, so single values differ a little; the ranking does not.

@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score
 
 from healtheat.signals import Samples, Scores
 from healtheat.signals.quality import Quality
-from tests.signals.synthetic_samples import by_itself, clusters
+from tests.signals.synthetic_samples import by_itself, clusters, reordered
 
 
 def measured(samples: Samples) -> Scores:
@@ -69,13 +69,7 @@ def test_the_worse_the_crop_the_higher_the_score_and_never_above_the_ceiling() -
 def test_the_order_of_boxes_does_not_matter() -> None:
     samples = spoiled(sharpness={3: 5.0}, brightness={8: 0.01})
     order = np.random.default_rng(3).permutation(len(samples))
-    turned = replace(
-        samples,
-        boxes=samples.boxes[order],
-        vectors=samples.vectors[order],
-        measures=samples.measures[order],
-        group=samples.group[order],
-    )
+    turned = reordered(samples, order)
     np.testing.assert_allclose(measured(turned).score, measured(samples).score[order])
 
 
