@@ -108,6 +108,6 @@ def _used(signals: Iterable[Signal], index: Index) -> PredictionsUsed | None:
     for signal in signals:
         if isinstance(signal, Agreement):
             images = [str(path) for path in index.images().path]
-            matched = signal.joined(images).photos
+            matched = signal.joined(images).images
             return PredictionsUsed(Path(signal.predictions), matched, len(images))
     return None

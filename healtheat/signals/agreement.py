@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 class Agreement(Signal):
     """Predictions as YOLO text files (`class x y w h confidence`) in the folder `predictions`.
 
-    InputError at once if there are none, and from `measure` if no file has the name of a photo.
+    InputError at once if there are none, and from `measure` if no file has the name of an image.
     """
 
     name = "agreement"
@@ -53,12 +53,12 @@ class Agreement(Signal):
         self.least_found = least_found  # share of a class it finds; below, not finding says nothing
         self._files = prediction_files(Path(predictions))
 
-    def joined(self, photos: Sequence[str]) -> Joined:
-        """Which file belongs to which photo. InputError where none does."""
-        return join(Path(self.predictions), self._files, photos)
+    def joined(self, images: Sequence[str]) -> Joined:
+        """Which file belongs to which image. InputError where none does."""
+        return join(Path(self.predictions), self._files, images)
 
     def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
-        """Scores of boxes for three issues, and rows about photos for boxes that were overlooked."""
+        """Scores of boxes for three issues, and rows about images for boxes that were overlooked."""
         folder = Path(self.predictions)
         seen = compare(queries, folder, self.joined([str(path) for path in queries.images.path]))
         predicted = Boxes.join(seen.predictions) if seen.predictions else Boxes.of([], [], [])

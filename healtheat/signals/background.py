@@ -1,4 +1,4 @@
-"""Is there an object in the box at all? Crops against tiles cut from unlabelled parts of the same photos."""
+"""Is there an object in the box at all? Crops against tiles cut from unlabelled parts of the same images."""
 
 from __future__ import annotations
 

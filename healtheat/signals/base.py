@@ -24,7 +24,7 @@ NO_BOX = -1  # where there is no other box; real box ids are never negative
 
 @dataclass(frozen=True)
 class Scores:
-    """One signal's answer: m rows. `of` makes one row a box, `of_images` rows about images or files.
+    """One signal's answer: m rows. `of` makes one row per box, `of_images` rows about images or files.
 
     `evidence` and `reason` are for people: what programs need has a field of its own.
     """
@@ -86,7 +86,7 @@ class Scores:
         place: ArrayLike | None = None,
         evidence: Sequence[Mapping[str, Any]] | None = None,
     ) -> Scores:
-        """One row a box, in the order of `samples`. Where `abstain` is given, the score becomes null."""
+        """One row per box, in the order of `samples`. Where `abstain` is given, the score becomes null."""
         n = len(samples)
         why = _text([None] * n if abstain is None else abstain)
         values = np.asarray(score, np.float64).copy()

@@ -1,4 +1,4 @@
-"""Does the photo have the boxes its name lists? Needs no embedding; silent where no rule fits."""
+"""Does the image have the boxes its name lists? Needs no embedding; silent where no rule fits."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Contents(Signal):
         self._classes = read_classes(Path(classes), self._rule or AIHUB) if classes else None
 
     def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
-        """Scores of missing boxes (rows about photos) and of unexpected classes (rows about boxes)."""
+        """Scores of missing boxes (rows about images) and of unexpected classes (rows about boxes)."""
         paths = [str(path) for path in queries.images.path]
         what = (
             detect(paths, queries.names, self._classes)
@@ -66,7 +66,7 @@ class Contents(Signal):
             if listed is None or status == "unreadable":
                 follows = f"the image's name does not follow the rule {what.rule}"
                 for row in rows[place]:
-                    abstain[row] = follows if listed is None else "the photo cannot be read"
+                    abstain[row] = follows if listed is None else "the image cannot be read"
                 continue
             found = compare(
                 listed,

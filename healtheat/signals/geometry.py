@@ -1,7 +1,7 @@
-"""Is the box itself placed sensibly? Plain rules, then robust statistics against its class and its photo.
+"""Is the box itself placed sensibly? Plain rules, then robust statistics against its class and its image.
 
 Rules come first because frequent errors are not rare inside their class: a labeller that draws the whole
-photo for a third of a class moves that class's statistics, but not the rule.
+image for a third of a class moves that class's statistics, but not the rule.
 """
 
 from __future__ import annotations
@@ -84,10 +84,10 @@ class Geometry(Signal):
         z_limit: float = 6.0,
         convention_share: float = 0.6,
     ) -> None:
-        self.whole_share = whole_share  # share of the photo from which a box counts as the whole photo
+        self.whole_share = whole_share  # share of the image from which a box counts as the whole image
         self.sliver_aspect = sliver_aspect  # long side : short side
         self.sliver_side_px = sliver_side_px  # short side
-        self.outside_share = outside_share  # share of the box that lies outside the photo
+        self.outside_share = outside_share  # share of the box that lies outside the image
         self.z_limit = z_limit  # robust standard deviations from the class
         self.convention_share = (
             convention_share  # if more boxes than this break a rule, it is how this set is made
@@ -115,8 +115,8 @@ class Geometry(Signal):
         log_area = np.log(sides_px.prod(axis=1) / size_px.prod(axis=1))
         scale = image_scale(log_area, samples.class_code, samples.image_row, fine, pool.teaches)
         to_class = robust_z(log_area, samples.class_code, usual=known)
-        to_photo = robust_z(log_area - np.nan_to_num(scale), samples.class_code, usual=known)
-        z_size = np.minimum(to_class, to_photo)  # an image taken from nearer explains a large box
+        to_image = robust_z(log_area - np.nan_to_num(scale), samples.class_code, usual=known)
+        z_size = np.minimum(to_class, to_image)  # an image taken from nearer explains a large box
         z_aspect = robust_z(np.log(aspect), samples.class_code, usual=known)
         z = np.maximum(z_size, z_aspect)
         rules = (

@@ -1,4 +1,4 @@
-"""Does the box look like its class? By models that never saw its source, its nearest crops, its photo."""
+"""Does the box look like its class? By models that never saw its source, its nearest crops, its image."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def odds(p: Floats, code: NDArray[np.int64], floor: float) -> Floats:
 def foreign_share(other: NDArray[np.int64], code: NDArray[np.int64], k: int = 5) -> Floats:
     """(n,) share of other classes among the k nearest crops of other sources; 0 where there are none.
 
-    `other` (n, >= k) are row numbers, -1 for none. Photo and models cannot argue it away.
+    `other` (n, >= k) are row numbers, -1 for none. Image and models cannot argue it away.
     """
     near = other[:, :k]
     known = near >= 0

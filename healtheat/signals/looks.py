@@ -72,7 +72,7 @@ class Looks(Signal):
         self.fewest = fewest  # boxes of the class on other sources
         self.colour = colour
         self.family = family
-        self.top = top  # another pill by its looks may still be an odd photo
+        self.top = top  # another pill by its looks may still be an odd image
 
     def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
         floor = {"colour": self.colour, "family": self.family}

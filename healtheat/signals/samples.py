@@ -23,14 +23,14 @@ MEASURES = np.dtype([("dhash", "u8"), ("sharpness", "f4"), ("brightness", "f4"),
 
 @dataclass(frozen=True)
 class Samples:
-    """n boxes on p photos, with all that a signal may look at. Rows of all (n, …) arrays belong together."""
+    """n boxes on p images, with all that a signal may look at. Rows of all (n, …) arrays belong together."""
 
     boxes: Boxes
     images: Images
     names: Mapping[int, str]
     vectors: NDArray[np.float32]  # (n, d) unit rows
     measures: NDArray[Any]  # (n,) structured, has the fields of MEASURES
-    group: NDArray[np.int32]  # (n,) boxes on photos of one source share it
+    group: NDArray[np.int32]  # (n,) boxes on images of one source share it
     background: NDArray[np.float32]  # (m, d) unit rows, tiles cut from unlabelled parts
     problems: Sequence[Problem] = ()
     image_dhash: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))  # (p,) or empty
@@ -70,10 +70,10 @@ class Samples:
         image_dhash: NDArray[np.uint64] | None = None,
         texts: Mapping[str, Mapping[str, NDArray[np.float32]]] | None = None,
     ) -> Samples:
-        """Samples from plain arrays. Without `image_id` every box has its own photo.
+        """Samples from plain arrays. Without `image_id` every box has its own image.
 
-        `image_path`, `split`, `size_px` ((p, 2) width, height) and `group_key` have one entry a photo,
-        photo i being `image_id` i.
+        `image_path`, `split`, `size_px` ((p, 2) width, height) and `group_key` have one entry per image,
+        image i being `image_id` i.
         """
         codes = np.asarray(class_id, np.int64).reshape(-1)
         n = len(codes)
@@ -83,7 +83,7 @@ class Samples:
         p = int(of_image.max(initial=-1)) + 1 if image_path is None else len(image_path)
         path = [f"images/{i:06d}.jpg" for i in range(p)] if image_path is None else list(image_path)
         size = np.full((p, 2), 1000) if size_px is None else np.asarray(size_px, np.int64).reshape(p, 2)
-        if line is None:  # running number of the box on its photo
+        if line is None:  # running number of the box on its image
             order = np.argsort(of_image, kind="stable")
             starts = np.searchsorted(of_image[order], of_image[order])
             line = np.empty(n, np.int64)
@@ -137,14 +137,14 @@ class Samples:
 
     @cached_property
     def image_row(self) -> NDArray[np.int64]:
-        """(n,) position of each box's photo in `images`."""
+        """(n,) position of each box's image in `images`."""
         order = np.argsort(self.images.image_id, kind="stable")
         found = np.searchsorted(self.images.image_id[order], self.boxes.image_id)
         return order[found].astype(np.int64) if len(order) else np.zeros(0, np.int64)
 
     @cached_property
     def problems_of(self) -> Mapping[str, Sequence[Problem]]:
-        """Path of a photo → what could not be read of it or its labels; none for the others."""
+        """Path of an image → what could not be read of it or its labels; none for the others."""
         found: defaultdict[str, list[Problem]] = defaultdict(list)
         for problem in self.problems:
             found[problem.image].append(problem)

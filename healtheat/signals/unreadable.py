@@ -1,4 +1,4 @@
-"""What could not be read at all: one row a problem, so that it ends in the same queues as everything else."""
+"""What could not be read at all: one row per problem, so that it ends in the queues of everything else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LEAK_SCORE = 0.5  # worth a look before training, but no label is wrong: below a
 class ReadProblems(Signal):
     """Issue unreadable. Nothing is measured: a line or file that could not be read is one, score 1.
 
-    A photo that two splits list was read, once; it is a duplicate.
+    An image that two splits list was read, once; it is a duplicate.
     """
 
     name = "unreadable"

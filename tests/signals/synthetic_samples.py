@@ -1,4 +1,4 @@
-"""Synthetic samples: one direction a class, noise, photos of three boxes, tiles of background."""
+"""Synthetic samples: one direction per class, noise, images of three boxes, tiles of background."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def clusters(
     class_ids: Sequence[int] | None = None,
     wrong: Sequence[tuple[int, int]] = (),
 ) -> Samples:
-    """`classes` × `per_class` boxes, three a photo; `wrong` lists (row, class position) to falsify."""
+    """`classes` × `per_class` boxes, three per image; `wrong` lists (row, class position) to falsify."""
     rng = np.random.default_rng(seed)
     ids = np.array(range(classes) if class_ids is None else class_ids)
     code = np.arange(len(ids) * per_class) % len(ids)

@@ -91,7 +91,7 @@ def test_an_overlooked_box_says_where_it_is(data: Made, answers: dict[str, Score
     assert "where no box is" in missing.reason[best]
 
 
-def test_photos_without_predictions_are_passed_over_with_the_reason(tmp_path: Path) -> None:
+def test_images_without_predictions_are_passed_over_with_the_reason(tmp_path: Path) -> None:
     data = made(tmp_path / "p", without=50)
     for scores in asked(data.folder, data.samples):
         if scores.issue == "missing_box":
@@ -99,7 +99,7 @@ def test_photos_without_predictions_are_passed_over_with_the_reason(tmp_path: Pa
             continue
         early = data.samples.boxes.image_id < 50
         assert np.isnan(scores.score[early]).all()
-        assert set(scores.abstain[early]) == {"no prediction file has the name of this photo"}
+        assert set(scores.abstain[early]) == {"no prediction file has the name of this image"}
         assert (~np.isnan(scores.score[~early])).mean() > 0.8
 
 
@@ -130,20 +130,20 @@ def test_labels_made_by_the_detector_itself_are_not_judged(tmp_path: Path) -> No
     samples = Samples.of(
         [0, 1, 2, 3] * 10, np.ones((40, 2)), xywhn=boxes, image_id=np.repeat(np.arange(10), 4)
     )
-    for photo in range(10):
+    for image in range(10):
         lines = [f"{i} {' '.join(map(str, boxes[i]))} 0.9\n" for i in range(4)]
-        (tmp_path / f"{photo:06d}.txt").write_text("".join(lines), encoding="utf-8")
+        (tmp_path / f"{image:06d}.txt").write_text("".join(lines), encoding="utf-8")
     for scores in asked(tmp_path, samples):
         assert np.isnan(scores.score).all() and "which it cannot judge" in scores.abstain[0]
 
 
 def test_too_few_matches_teach_nothing(tmp_path: Path) -> None:
-    data = made(tmp_path / "p", photos=2)
+    data = made(tmp_path / "p", images=2)
     for scores in asked(data.folder, data.samples):
         assert np.isnan(scores.score).all() and "match a prediction" in scores.abstain[0]
 
 
-def test_a_broken_prediction_line_keeps_its_photo_from_being_called_spurious(
+def test_a_broken_prediction_line_keeps_its_image_from_being_called_spurious(
     data: Made, tmp_path: Path
 ) -> None:
     for file in data.folder.iterdir():
@@ -195,13 +195,13 @@ def test_one_finding_for_a_box_that_two_signals_doubt(tmp_path: Path) -> None:
     samples = clusters(classes=4, per_class=30, wrong=[(0, 1), (5, 2)])
     truth = np.arange(120) % 4
     rng = np.random.default_rng(0)
-    for photo in range(40):
+    for image in range(40):
         lines = [
             f"{truth[row]} {' '.join(f'{v:.6f}' for v in box * (1 + rng.normal(0, 0.01, 4)))} 0.9\n"
             for row, box in enumerate(samples.boxes.xywhn)
-            if row // 3 == photo
+            if row // 3 == image
         ]
-        (tmp_path / f"{photo:06d}.txt").write_text("".join(lines), encoding="utf-8")
+        (tmp_path / f"{image:06d}.txt").write_text("".join(lines), encoding="utf-8")
     scores, runs = run_signals(samples, [Label(), Agreement(str(tmp_path))])
     assert runs["error"].to_pylist() == [None, None]
     rows = [r for r in find(scores).to_pylist() if r["issue"] == "mislabel"]
@@ -245,7 +245,7 @@ def test_predictions_that_cannot_be_used_are_bad_input(tmp_path: Path, data: Mad
     with pytest.raises(InputError, match=r"holds no \.txt file"):
         Agreement(str(tmp_path))
     (tmp_path / "other.txt").write_text("0 0.5 0.5 0.1 0.1 0.5\n", encoding="utf-8")
-    with pytest.raises(InputError, match=r"other\.txt for example, and the photo images/000000\.jpg"):
+    with pytest.raises(InputError, match=r"other\.txt for example, and the image images/000000\.jpg"):
         asked(tmp_path, data.samples)
     (tmp_path / "000000.txt").write_text("0 0.5 0.5 0.1 0.1\n", encoding="utf-8")
     with pytest.raises(InputError, match="save_conf=True"):

@@ -21,20 +21,20 @@ from healtheat.sources.yolo.line import BadLine, parse_line
 ROOT = Path("predictions")
 
 
-# --- which file belongs to which photo ---
+# --- which file belongs to which image ---
 
 
-def joined(files: list[str], photos: list[str]) -> dict[str, str]:
-    found = join(ROOT, [ROOT / file for file in files], photos)
+def joined(files: list[str], images: list[str]) -> dict[str, str]:
+    found = join(ROOT, [ROOT / file for file in files], images)
     return {
-        photo: file.relative_to(ROOT).as_posix()
-        for photo, file in zip(photos, found.file, strict=True)
+        image: file.relative_to(ROOT).as_posix()
+        for image, file in zip(images, found.file, strict=True)
         if file is not None
     }
 
 
 @pytest.mark.parametrize(
-    ("files", "photos", "pairs"),
+    ("files", "images", "pairs"),
     [
         (["a.txt", "b.txt"], ["images/a.jpg", "c.jpg"], {"images/a.jpg": "a.txt"}),
         (["val/a.txt"], ["train/a.jpg"], {"train/a.jpg": "val/a.txt"}),  # one of that name on either side
@@ -50,17 +50,17 @@ def joined(files: list[str], photos: list[str]) -> dict[str, str]:
         (["a.b.txt"], ["a.b.jpg", "a.jpg"], {"a.b.jpg": "a.b.txt"}),
     ],
 )
-def test_joining(files: list[str], photos: list[str], pairs: dict[str, str]) -> None:
-    assert joined(files, photos) == pairs
+def test_joining(files: list[str], images: list[str], pairs: dict[str, str]) -> None:
+    assert joined(files, images) == pairs
 
 
 def test_a_name_that_is_not_unique_is_said(tmp_path: Path) -> None:
     found = join(ROOT, [ROOT / "a.txt", ROOT / "b.txt"], ["x/a.jpg", "y/a.jpg", "b.jpg", "c.jpg"])
     assert (
-        found.why[0] == "cannot tell which prediction file is of this photo: 2 photos and 1 file are called a"
+        found.why[0] == "cannot tell which prediction file is of this image: 2 images and 1 file are called a"
     )
-    assert found.why[2:] == ("", "no prediction file has the name of this photo")
-    assert (found.photos, found.files, found.left) == (1, 2, 1)
+    assert found.why[2:] == ("", "no prediction file has the name of this image")
+    assert (found.images, found.files, found.left) == (1, 2, 1)
     with pytest.raises(InputError, match="several share their names"):
         join(ROOT, [ROOT / "a.txt"], ["x/a.jpg", "y/a.jpg"])
     with pytest.raises(InputError, match="no name is the same"):
@@ -73,8 +73,8 @@ _PATHS = st.lists(
 )
 
 
-def slow_pairs(files: list[str], photos: list[str]) -> dict[str, str]:
-    """Every photo with every file."""
+def slow_pairs(files: list[str], images: list[str]) -> dict[str, str]:
+    """Every image with every file."""
 
     def key(path: str) -> tuple[str, ...]:
         parts = PurePosixPath(path).with_suffix("").parts
@@ -85,35 +85,35 @@ def slow_pairs(files: list[str], photos: list[str]) -> dict[str, str]:
 
     out = {}
     wants: dict[str, list[str]] = {}
-    for photo in photos:
-        same = [f for f in files if key(f)[-1] == key(photo)[-1]]
-        twins = [p for p in photos if key(p)[-1] == key(photo)[-1]]
+    for image in images:
+        same = [f for f in files if key(f)[-1] == key(image)[-1]]
+        twins = [p for p in images if key(p)[-1] == key(image)[-1]]
         if len(same) == len(twins) == 1:
-            out[photo] = same[0]
+            out[image] = same[0]
             continue
-        wants[photo] = [f for f in same if ends(key(f), key(photo)) or ends(key(photo), key(f))]
-        equal = [f for f in same if key(f) == key(photo)]
-        if len(equal) == 1 and [key(p) for p in photos].count(key(photo)) == 1:
-            out[photo] = equal[0]
-    for photo, wanted in wants.items():
+        wants[image] = [f for f in same if ends(key(f), key(image)) or ends(key(image), key(f))]
+        equal = [f for f in same if key(f) == key(image)]
+        if len(equal) == 1 and [key(p) for p in images].count(key(image)) == 1:
+            out[image] = equal[0]
+    for image, wanted in wants.items():
         claims = sum(wanted[0] in other for other in wants.values()) if wanted else 0
-        if photo not in out and len(wanted) == claims == 1:
-            out[photo] = wanted[0]
+        if image not in out and len(wanted) == claims == 1:
+            out[image] = wanted[0]
     return out
 
 
 @given(_PATHS, _PATHS)
-def test_joining_against_every_pair(files: list[str], photos: list[str]) -> None:
-    files, photos = [f"{f}.txt" for f in files], [f"{p}.jpg" for p in photos]
-    expected = slow_pairs(files, photos)
+def test_joining_against_every_pair(files: list[str], images: list[str]) -> None:
+    files, images = [f"{f}.txt" for f in files], [f"{p}.jpg" for p in images]
+    expected = slow_pairs(files, images)
     if not files:
         return
-    if photos and not expected:
+    if images and not expected:
         with pytest.raises(InputError):
-            joined(files, photos)
+            joined(files, images)
     else:
-        assert joined(files, photos) == expected
-        assert len(set(expected.values())) == len(expected)  # no file speaks of two photos
+        assert joined(files, images) == expected
+        assert len(set(expected.values())) == len(expected)  # no file speaks of two images
 
 
 # --- reading ---

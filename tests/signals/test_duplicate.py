@@ -1,4 +1,4 @@
-"""The same thing twice: boxes, crops, photos."""
+"""The same thing twice: boxes, crops, images."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_same_pill_boxed_twice() -> None:
 
 
 def crops(**more: object) -> Samples:
-    """Boxes 0 and 1 show the same crop on two photos, 2 and 3 others."""
+    """Boxes 0 and 1 show the same crop on two images, 2 and 3 others."""
     vectors = unit(np.random.default_rng(0).standard_normal((4, 16)))
     vectors[1] = vectors[0]
     measures = np.zeros(4, MEASURES)
@@ -65,26 +65,26 @@ def test_equal_vectors_with_other_hashes_are_two_crops() -> None:
     assert score_of(samples) == [0, 0, 0, 0]
 
 
-def test_the_same_photo_twice() -> None:
+def test_the_same_image_twice() -> None:
     samples = crops(split=["train", "val", "train", "train"])
     sha = samples.images.sha256.copy()
     sha[:] = ["x", "x", "y", ""]
     samples = replace(samples, images=replace(samples.images, sha256=sha))
-    _, photos = Duplicate().measure(samples, samples)
-    assert photos.image_id.tolist() == [1] and photos.box_id.tolist() == [-1]
-    assert "is the same file as images/000000.jpg, in split train" in photos.reason[0]
+    _, images = Duplicate().measure(samples, samples)
+    assert images.image_id.tolist() == [1] and images.box_id.tolist() == [-1]
+    assert "is the same file as images/000000.jpg, in split train" in images.reason[0]
 
 
-def test_photos_that_look_the_same() -> None:
+def test_images_that_look_the_same() -> None:
     base = 0xF0F0F0F0F0F0F0F0
     dhash = np.array([base, base ^ 1, 0, 0, 0x123456789ABCDEF], np.uint64)  # empty hashes say nothing
     samples = Samples.of(range(5), np.eye(5), image_dhash=dhash)
-    _, photos = Duplicate().measure(samples, samples)
-    assert photos.image_id.tolist() == [1]
-    assert "looks the same as images/000000.jpg" in photos.reason[0]
+    _, images = Duplicate().measure(samples, samples)
+    assert images.image_id.tolist() == [1]
+    assert "looks the same as images/000000.jpg" in images.reason[0]
 
 
-def test_a_photo_in_two_splits_is_a_duplicate_and_not_unreadable() -> None:
+def test_an_image_in_two_splits_is_a_duplicate_and_not_unreadable() -> None:
     problems = [
         Problem(ProblemCode.LEAK, "images/a.jpg", None, "image is in split train too"),
         Problem(ProblemCode.BAD_LINE, "labels/b.txt", 3, "expected 5 numbers, found 4"),

@@ -12,7 +12,7 @@ from healtheat.signals.geometry import Geometry, image_scale
 
 
 def measured(*odd: tuple[float, float, float, float], n: int = 60) -> tuple[np.ndarray, list[str]]:
-    """Scores and reasons of the odd boxes among n ordinary ones, two a photo."""
+    """Scores and reasons of the odd boxes among n ordinary ones, two per image."""
     rng = np.random.default_rng(0)
     usual = np.column_stack([rng.uniform(0.3, 0.7, (n, 2)), rng.uniform(0.09, 0.11, (n, 2))])
     boxes = np.vstack([usual, odd])
@@ -54,17 +54,17 @@ def test_frequent_errors_are_still_found() -> None:
     assert (answer.score[:45] > 0.9).all() and answer.score[45:].max() < 0.5
 
 
-def test_a_set_of_whole_photos_is_no_error() -> None:
+def test_a_set_of_whole_images_is_no_error() -> None:
     boxes = np.tile([0.5, 0.5, 1.0, 1.0], (50, 1))
     (answer,) = by_itself(Geometry(), Samples.of([0] * 50, np.eye(50), xywhn=boxes))
     assert answer.score.max() < 0.6
 
 
-def test_a_photo_from_nearer_explains_larger_boxes() -> None:
+def test_an_image_from_nearer_explains_larger_boxes() -> None:
     rng = np.random.default_rng(0)
     side = 0.1 * np.exp(rng.normal(0, 0.03, 120))
-    side[:4] *= 2.6  # all of photo 0
-    side[60] *= 2.6  # one of photo 15
+    side[:4] *= 2.6  # all of image 0
+    side[60] *= 2.6  # one of image 15
     boxes = np.column_stack([np.tile([0.2, 0.4, 0.6, 0.8], 30), np.full(120, 0.5), side, side])
     (answer,) = by_itself(
         Geometry(),

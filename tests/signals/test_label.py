@@ -1,4 +1,4 @@
-"""The label signal: planted labels, look-alikes, photos that hold each class once, when to keep quiet."""
+"""The label signal: planted labels, look-alikes, images that hold each class once, when to keep quiet."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ def test_planted_labels_come_first_with_the_right_suggestion() -> None:
     assert neighbours and (samples.boxes.class_id[neighbours] == answer.suggestion[top[0]]).all()
 
 
-def trays(photos: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each photo holds classes 0 to 4 once; 3 and 4 look almost the same."""
+def trays(images: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each image holds classes 0 to 4 once; 3 and 4 look almost the same."""
     rng = np.random.default_rng(seed)
-    code = np.tile(np.arange(5), photos)
+    code = np.tile(np.arange(5), images)
     centres = np.eye(5, 12)
     centres[4] = centres[3]
     centres[4, 5] = 0.35
     vectors = unit(centres[code] + 0.18 * rng.standard_normal((len(code), 12)))
-    return code, vectors, np.repeat(np.arange(photos), 5)
+    return code, vectors, np.repeat(np.arange(images), 5)
 
 
-def test_the_photo_tells_look_alikes_apart() -> None:
-    code, vectors, photo = trays()
+def test_the_image_tells_look_alikes_apart() -> None:
+    code, vectors, image = trays()
     given = code.copy()
-    given[[3, 53, 104]] = [4, 4, 3]  # photos 0, 10 and 20 now hold one of the two twice
-    (answer,) = by_itself(Label(), Samples.of(given, vectors, image_id=photo))
-    (alone,) = by_itself(Label(), Samples.of(given, vectors))  # every box on a photo of its own
+    given[[3, 53, 104]] = [4, 4, 3]  # images 0, 10 and 20 now hold one of the two twice
+    (answer,) = by_itself(Label(), Samples.of(given, vectors, image_id=image))
+    (alone,) = by_itself(Label(), Samples.of(given, vectors))  # every box on an image of its own
 
     def rank(a: object) -> list[int]:
         return [int((a.score > a.score[row]).sum()) for row in (3, 53, 104)]  # type: ignore[attr-defined]
@@ -58,34 +58,34 @@ def test_the_photo_tells_look_alikes_apart() -> None:
 
 
 def test_context_is_learned_and_worth_nothing_where_classes_mix_freely() -> None:
-    code, vectors, photo = trays()
-    ordered = beliefs_of(Samples.of(code, vectors, image_id=photo)).weights
+    code, vectors, image = trays()
+    ordered = beliefs_of(Samples.of(code, vectors, image_id=image)).weights
     rng = np.random.default_rng(1)
-    mixed = beliefs_of(Samples.of(code, vectors, image_id=rng.permutation(photo))).weights
+    mixed = beliefs_of(Samples.of(code, vectors, image_id=rng.permutation(image))).weights
     assert ordered["missing"] + ordered["repetition"] > 0.2
-    freely = Samples.of(code, vectors, image_id=rng.permutation(photo))
+    freely = Samples.of(code, vectors, image_id=rng.permutation(image))
     assert mixed["missing"] < 0.1
     belief = np.eye(5)[code]
     evidence = repetition(belief, freely.image_row, len(freely.images))
     told = np.ptp(evidence, axis=1)  # how much it can tell the classes of a box apart
-    in_order = repetition(belief, Samples.of(code, vectors, image_id=photo).image_row, 40)
+    in_order = repetition(belief, Samples.of(code, vectors, image_id=image).image_row, 40)
     assert told.mean() < 0.2 * np.ptp(in_order, axis=1).mean()
 
 
 def test_missing_class_against_a_loop() -> None:
-    code, _, photo = trays(photos=6)
+    code, _, image = trays(images=6)
     belief = np.eye(5)[code]
-    group = photo.astype(np.int32)
-    found = missing_class(belief, photo, group, 6)
+    group = image.astype(np.int32)
+    found = missing_class(belief, image, group, 6)
     base = belief.sum(axis=0) + 0.5
     base /= base.sum()
     for row in range(len(code)):
-        rest = belief[photo == photo[row]].sum(axis=0) - belief[row]
+        rest = belief[image == image[row]].sum(axis=0) - belief[row]
         share = np.zeros(5)
         for other in range(6):
-            if other == photo[row]:
+            if other == image[row]:
                 continue
-            holds = belief[photo == other].sum(axis=0)
+            holds = belief[image == other].sum(axis=0)
             cosine = rest @ holds / np.linalg.norm(rest) / np.linalg.norm(holds)
             left = np.maximum(holds - rest, 0)
             share += np.exp((cosine - 1) / 0.15) * left / max(left.sum(), 0.5)
@@ -95,8 +95,8 @@ def test_missing_class_against_a_loop() -> None:
 
 
 def test_repetition_is_unlikely_where_nothing_repeats() -> None:
-    code, _, photo = trays()
-    found = repetition(np.eye(5)[code], photo, 40)
+    code, _, image = trays()
+    found = repetition(np.eye(5)[code], image, 40)
     assert (found[np.arange(len(code)), code] > found.min(axis=1)).all()
 
 
@@ -123,20 +123,20 @@ def test_classes_that_look_the_same_are_withheld() -> None:
     assert all(why is None for why in answer.withheld[~doubtful])
 
 
-def test_flags_are_withheld_where_only_the_photo_tells_classes_apart() -> None:
-    """What decides is the crop alone: the photos of this data say which twin it is, the encoder cannot."""
+def test_flags_are_withheld_where_only_the_image_tells_classes_apart() -> None:
+    """What decides is the crop alone: the images of this data say which twin it is, the encoder cannot."""
     rng = np.random.default_rng(2)
-    code = np.tile([0, 1, 0, 2], 40)  # product 0 is on every photo, the twins 1 and 2 on every other one
-    photo = np.repeat(np.arange(80), 2)
+    code = np.tile([0, 1, 0, 2], 40)  # product 0 is on every image, the twins 1 and 2 on every other one
+    image = np.repeat(np.arange(80), 2)
     centres = np.eye(3, 12)
     centres[2] = centres[1]
-    companion = np.repeat(np.arange(80) % 2, 2)  # photos with twin 2 hold another kind of product 0
+    companion = np.repeat(np.arange(80) % 2, 2)  # images with twin 2 hold another kind of product 0
     code = np.where((code == 0) & (companion == 1), 3, code)
     vectors = unit(np.vstack([centres, np.eye(4, 12)[3]])[code] + 0.1 * rng.standard_normal((160, 12)))
     given = code.copy()
     wrong = [1, 43, 85]
     given[wrong] = np.where(code[wrong] == 1, 2, 1)
-    samples = Samples.of(given, vectors, image_id=photo)
+    samples = Samples.of(given, vectors, image_id=image)
     (answer,) = Label().measure(samples, samples)
     p = np.exp(beliefs_of(samples).log_p)
     twins = np.isin(code, (1, 2))

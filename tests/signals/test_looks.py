@@ -74,7 +74,7 @@ def test_silent_without_words_and_abstaining_without_others() -> None:
     assert [a is not None for a in answer.abstain] == [True, True, False, False, False]
 
 
-def test_a_copy_of_the_photo_does_not_vouch() -> None:
+def test_a_copy_of_the_image_does_not_vouch() -> None:
     samples = Samples.of(
         [0] * 6, EYE[[0, 0, 0, 1, 1, 1]], group_key=["a", "b", "c", "d", "d", "d"], texts=WORDS
     )

@@ -1,4 +1,4 @@
-"""Labelled boxes beside a detector's predictions on all photos: facts only, nothing learned from them yet."""
+"""Labelled boxes beside a detector's predictions on all images: facts only, nothing learned from them yet."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Seen:
     sure: Floats  # (n,) how sure the detector is of that class
     confidence: Floats  # (n,) of that prediction
     best: Floats  # (n,) highest confidence of any prediction that touches the box
-    predictions: list[Boxes] = field(default_factory=list)  # kept ones of each photo, numbered by photo
+    predictions: list[Boxes] = field(default_factory=list)  # kept ones of each image, numbered by image
     touched: list[NDArray[np.bool_]] = field(default_factory=list)
-    whole: list[NDArray[np.bool_]] = field(default_factory=list)  # all label lines of the photo were read
+    whole: list[NDArray[np.bool_]] = field(default_factory=list)  # all label lines of the image were read
 
 
 def compare(samples: Samples, folder: Path, joined: Joined) -> Seen:
-    """Every labelled box beside the predictions on its photo, read from the files that `joined` names.
+    """Every labelled box beside the predictions on its image, read from the files that `joined` names.
 
     InputError if there are predictions and none can be used.
     """
@@ -51,15 +51,15 @@ def compare(samples: Samples, folder: Path, joined: Joined) -> Seen:
         confidence=np.zeros(n),
         best=np.zeros(n),
     )
-    rows_of_photo = rows_of(samples.image_row, len(images))
+    rows_of_image = rows_of(samples.image_row, len(images))
     corners = boxes.xyxyn
     unusable = ""
     for place, file in enumerate(joined.file):
-        rows = rows_of_photo[place]
+        rows = rows_of_image[place]
         status = images.status[place]
         if file is None or status in ("unreadable", "unlabelled"):
             for row in rows:
-                seen.why[row] = joined.why[place] or f"the photo is {status}"
+                seen.why[row] = joined.why[place] or f"the image is {status}"
             continue
         said = read(file, folder, samples.names or None)
         there = said.boxes

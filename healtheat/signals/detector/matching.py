@@ -1,4 +1,4 @@
-"""Labelled boxes of one photo beside predictions on it: which is which, one to one."""
+"""Labelled boxes of one image beside predictions on it: which is which, one to one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SAME_IOU = 0.7  # two predictions of one thing: what detectors take in non-maxim
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """n labelled boxes and m predictions of one photo.
+    """n labelled boxes and m predictions of one image.
 
     `of` (n,) is the prediction matched to a box, -1 if none; `iou` (n,) with it, NaN if none. `best` (n,) is
     the highest confidence of a prediction that touches the box, 0 if none. `touched` (m,) are predictions
@@ -39,7 +39,7 @@ def overlap(a: Floats, b: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """IoU (n, m) of boxes `a` (n, 4) and `b` (m, 4), xyxy, and whether they touch.
 
     They touch if IoU is at least 0.1, or half of the smaller box lies in the larger one (a box around the
-    whole photo holds the pill all the same).
+    whole image holds the pill all the same).
     """
     shared, inside = overlaps(a, b)
     return shared, np.asarray((shared >= LEAST_IOU) | (inside >= LEAST_INSIDE))

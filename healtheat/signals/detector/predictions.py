@@ -1,7 +1,7 @@
-"""A detector's predictions beside the labels: found by the photo's name, read as strictly as labels are.
+"""A detector's predictions beside the labels: found by the image's name, read as strictly as labels are.
 
-A file that could belong to two photos, or a photo that two files could belong to, is never joined: the
-photo is judged as if it had none, and the reason says so.
+A file that could belong to two images, or an image that two files could belong to, is never joined: the
+image is judged as if it had none, and the reason says so.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from healtheat.sources.files import walk
 from healtheat.sources.yolo.labels import read_labels
 
 MAX_FILES = 5_000_000
-MAX_PREDICTIONS = 3000  # a photo; detectors stop at 300
-MAKE_THEM = "`yolo predict save_txt=True save_conf=True` writes one .txt a photo"
+MAX_PREDICTIONS = 3000  # per image; detectors stop at 300
+MAKE_THEM = "`yolo predict save_txt=True save_conf=True` writes one .txt file per image"
 _NO_NEWS = {"images", "labels"}  # folders that YOLO exchanges for each other
 
 Key = tuple[str, ...]
@@ -31,9 +31,9 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """`file[i]` is the prediction file of photo i, or None and `why[i]` says why there is none.
+    """`file[i]` is the prediction file of image i, or None and `why[i]` says why there is none.
 
-    `files` is how many there are, and `left` how many of them belong to no photo.
+    `files` is how many there are, and `left` how many of them belong to no image.
     """
 
     file: tuple[Path | None, ...]
@@ -42,8 +42,8 @@ class Joined:
     left: int
 
     @property
-    def photos(self) -> int:
-        """How many photos have a prediction file."""
+    def images(self) -> int:
+        """How many images have a prediction file."""
         return sum(file is not None for file in self.file)
 
 
@@ -60,7 +60,7 @@ def prediction_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"--predictions {folder}: no such folder; {MAKE_THEM}")
     found: list[Path] = []
-    for path in walk(folder, lambda path, reason: None):  # a name no list could hold belongs to no photo
+    for path in walk(folder, lambda path, reason: None):  # a name no list could hold belongs to no image
         if path.suffix.lower() == ".txt":
             found.append(path)
             if len(found) > MAX_FILES:
@@ -72,25 +72,25 @@ def prediction_files(folder: Path) -> list[Path]:
     return found
 
 
-def join(folder: Path, files: Sequence[Path], photos: Sequence[str]) -> Joined:
-    """Which of `files` (below `folder`) belongs to which of `photos` (paths in the data set).
+def join(folder: Path, files: Sequence[Path], images: Sequence[str]) -> Joined:
+    """Which of `files` (below `folder`) belongs to which of `images` (paths in the data set).
 
-    By the name without its suffix. Where several photos or files share that, by the folders too (`images` and
-    `labels` left out): equal, or else one the end of the other in just one way. InputError if no photo has
+    By the name without its suffix. Where several images or files share that, by the folders too (`images` and
+    `labels` left out): equal, or else one the end of the other in just one way. InputError if no image has
     a file.
     """
-    photo_keys = [_key(PurePosixPath(path)) for path in photos]
+    image_keys = [_key(PurePosixPath(path)) for path in images]
     file_keys = [_key(PurePosixPath(relative(file, folder))) for file in files]
-    photos_of, files_of = _by_stem(photo_keys), _by_stem(file_keys)
-    chosen: list[Path | None] = [None] * len(photos)
-    why = ["no prediction file has the name of this photo"] * len(photos)
+    images_of, files_of = _by_stem(image_keys), _by_stem(file_keys)
+    chosen: list[Path | None] = [None] * len(images)
+    why = ["no prediction file has the name of this image"] * len(images)
     used: set[int] = set()
-    for stem, rows in photos_of.items():
+    for stem, rows in images_of.items():
         numbers = files_of.get(stem, [])
         if len(rows) == len(numbers) == 1:
             pairs = {rows[0]: numbers[0]}
         else:
-            pairs = _by_folder([photo_keys[r] for r in rows], [file_keys[n] for n in numbers], rows, numbers)
+            pairs = _by_folder([image_keys[r] for r in rows], [file_keys[n] for n in numbers], rows, numbers)
         for row in rows:
             if row in pairs:
                 chosen[row] = files[pairs[row]]
@@ -98,15 +98,15 @@ def join(folder: Path, files: Sequence[Path], photos: Sequence[str]) -> Joined:
                 why[row] = ""
             elif numbers:
                 why[row] = (
-                    f"cannot tell which prediction file is of this photo: {len(rows)} "
-                    f"photo{'s' if len(rows) != 1 else ''} and {len(numbers)} file"
+                    f"cannot tell which prediction file is of this image: {len(rows)} "
+                    f"image{'s' if len(rows) != 1 else ''} and {len(numbers)} file"
                     f"{'s' if len(numbers) != 1 else ''} are called {shown(stem)}"
                 )
-    if photos and not used:
-        hint = "several share their names" if any(s in files_of for s in photos_of) else "no name is the same"
+    if images and not used:
+        hint = "several share their names" if any(s in files_of for s in images_of) else "no name is the same"
         raise InputError(
-            f"--predictions {folder}: no file belongs to a photo ({hint}); there is "
-            f"{shown(relative(files[0], folder))} for example, and the photo {shown(photos[0])}; {MAKE_THEM}"
+            f"--predictions {folder}: no file belongs to an image ({hint}); there is "
+            f"{shown(relative(files[0], folder))} for example, and the image {shown(images[0])}; {MAKE_THEM}"
         )
     return Joined(tuple(chosen), tuple(why), len(files), len(files) - len(used))
 
@@ -143,20 +143,20 @@ def _by_stem(keys: Sequence[Key]) -> dict[str, list[int]]:
 
 
 def _by_folder(
-    photos: Sequence[Key], files: Sequence[Key], rows: Sequence[int], numbers: Sequence[int]
+    images: Sequence[Key], files: Sequence[Key], rows: Sequence[int], numbers: Sequence[int]
 ) -> dict[int, int]:
-    """Photo row → file number, for photos and files of one name; only what can be meant in one way."""
+    """Image row → file number, for images and files of one name; only what can be meant in one way."""
     endings: defaultdict[Key, list[int]] = defaultdict(list)  # every ending of a file's key → files
     whole: defaultdict[Key, list[int]] = defaultdict(list)
     for number, key in zip(numbers, files, strict=True):
         whole[key].append(number)
         for start in range(len(key)):
             endings[key[start:]].append(number)
-    twins = Counter(photos)
+    twins = Counter(images)
     out: dict[int, int] = {}
     wants: dict[int, set[int]] = {}
     wanted: Counter[int] = Counter()
-    for row, key in zip(rows, photos, strict=True):
+    for row, key in zip(rows, images, strict=True):
         wants[row] = {n for start in range(len(key)) for n in whole.get(key[start:], ())} | {
             *endings.get(key, ())
         }

@@ -111,7 +111,7 @@ def placing(iou: Floats, confidence: Floats, class_code: Codes, rounds: int = 30
     """Which boxes overlap the prediction less than is usual for their class and confidence.
 
     logit(IoU) of well placed boxes follows Student's t (4 degrees) around a line in logit(confidence), with
-    an offset a class that is drawn towards none; IoU of badly placed ones is anything. Expectation
+    an offset per class that is drawn towards none; IoU of badly placed ones is anything. Expectation
     maximisation finds line, spread and share. The chance never falls as a box gets further below what is
     usual for it.
     """
@@ -150,9 +150,9 @@ def unfound(best: Floats, class_code: Codes, least: float) -> tuple[Floats, Floa
     """Chance (n,) that a box no prediction touches holds nothing, and the share found (n,) of its class.
 
     `best` (n,) is the highest confidence of a prediction on the box, 0 if none; only those of at least
-    `least` (above 0) count. The detector's own misses are told by those it nearly missed: as many real boxes
-    are taken to lie below `least` as in the band as wide above it (and a standard error more), and, in a
-    class that goes unfound more often than by chance, that excess too.
+    `least` (above 0) count. The detector's own misses are estimated from those it nearly missed: as many
+    real boxes are taken to lie below `least` as in the band as wide above it (and a standard error more),
+    and, in a class that goes unfound more often than by chance, that excess too.
     """
     n = len(best)
     if not n:

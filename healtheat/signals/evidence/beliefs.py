@@ -1,6 +1,6 @@
-"""Which class does each box have, given its crop, its photo and its label? All boxes judged together.
+"""Which class does each box have, given its crop, its image and its label? All boxes judged together.
 
-A wrong label spoils what its photo seems to hold and what its neighbours are told, so beliefs are improved in
+A wrong label spoils what its image seems to hold and what its neighbours are told, so beliefs are improved in
 rounds (mean field with damping): evidence from beliefs, weights from evidence, new beliefs from both.
 """
 
@@ -50,15 +50,15 @@ def class_beliefs(pool: Pool, visual: Sequence[Floats] | None = None, *, wrong: 
     visual = visual_evidence(pool) if visual is None else visual
     if not visual:
         return Beliefs(np.full((n, c), -np.log(max(c, 1))), {})
-    code, photo, photos = s.class_code, s.image_row, len(s.images)
+    code, image, images = s.class_code, s.image_row, len(s.images)
     names = [*("discriminant", "logistic")[: len(visual)], "neighbours", "missing", "repetition"]
     belief = one_hot(code, c)
     for _ in range(ROUNDS):
         parts = [
             *visual,
             votes(pool.neighbours, belief),
-            missing_class(belief, photo, s.group, photos, teaches),
-            repetition(belief, photo, photos, teaches),
+            missing_class(belief, image, s.group, images, teaches),
+            repetition(belief, image, images, teaches),
         ]
         stacked = fit_weights(parts, code, wrong, teaches)
         belief = _DAMPING * believe(stacked.log_p, code, wrong) + (1 - _DAMPING) * belief

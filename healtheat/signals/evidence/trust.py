@@ -1,7 +1,7 @@
 """Can this encoder tell the classes of this data apart? Per class and per pair of classes, with uncertainty.
 
 The measure is out-of-sample agreement: does a model that never saw a source put its boxes into the class they
-are labelled with? Copies of one photo tell the same story several times, so every source counts once per
+are labelled with? Copies of one image tell the same story several times, so every source counts once per
 class, whatever number of boxes it has. Wrong labels lower the agreement as well; a few do not matter here.
 """
 
@@ -120,7 +120,7 @@ class Trust:
 
     @cached_property
     def classes(self) -> tuple[ClassTrust, ...]:
-        """One row a class, in the order of `class_ids`."""
+        """One row per class, in the order of `class_ids`."""
         low, high = jeffreys(self.hits, self.sources.astype(np.float64))
         rows = []
         for i, class_id in enumerate(self.class_ids.tolist()):
