@@ -70,9 +70,9 @@ def build(
     from healtheat.building.build import build as run
     from healtheat.building.open_data import open_data
     from healtheat.embedding import load_encoder, parse_views
-    from healtheat.findings.choose import choose_signals, finding_settings
+    from healtheat.findings.choose import choose_inputs, finding_settings
 
-    signals = choose_signals(contents_rule, _path(classes), predictions)
+    inputs = choose_inputs(contents_rule, _path(classes), predictions)
     flagging = finding_settings(fdr=fdr, budget=budget)
     source, folder = open_data(
         Path(data), index=_path(index), images=_path(images), weights=_path(weights), conf=conf
@@ -88,7 +88,7 @@ def build(
         encoder=encoder,
         crop_policy=policy,
         group_rule=group_by,
-        signals=signals,
+        inputs=inputs,
         findings=flagging,
         strict=strict,
         threads=threads,

@@ -5,6 +5,8 @@ import io
 import json
 import random
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,10 @@ from hypothesis import strategies as st
 from healtheat.core.boxes import NO_CLASS, Boxes, Problem, ProblemCode
 from healtheat.core.errors import InputError
 from healtheat.core.table import write_csv
+from healtheat.findings.inputs import Inputs
 from healtheat.listing import (
     AIHUB,
+    ChosenRule,
     ClassMap,
     PatternRule,
     TableRule,
@@ -29,10 +33,10 @@ from healtheat.listing import (
     read_classes,
 )
 from healtheat.listing.rule import MAX_PATH_CHARS
+from healtheat.signals.base import Scores
 from healtheat.signals.contents import Contents
 from healtheat.signals.samples import Samples
 from healtheat.sources.label_set import broken_classes, label_set, read_label_set
-from tests.signals.synthetic_samples import by_itself
 
 SETUP = "_0_2_0_2_70_000_200"
 
@@ -335,11 +339,17 @@ def photos_of(
     )
 
 
+def asked(samples: Samples, rule: ChosenRule | None = None) -> Sequence[Scores]:
+    """What the signal says of the samples, with what their names list by `rule`."""
+    joined = Inputs(rule or ChosenRule()).joined(Contents(), samples)
+    return Contents().measure(joined, joined)
+
+
 def test_the_signal_agrees_with_the_label_files() -> None:
     paths = [f"K-{a:06d}-{b:06d}{SETUP}.png" for a, b in ((1, 2), (2, 3), (3, 3))]
     names = {0: "a", 1: "b", 2: "c"}
     samples = photos_of(paths, [(0, 0), (0, 2), (1, 1), (2, 2)], names)
-    unexpected, missing = Contents().measure(samples, samples)
+    unexpected, missing = asked(samples)
     assert unexpected.issue == "unexpected_class" and unexpected.score.tolist() == [0.0, 1.0, 0.0, 0.0]
     assert unexpected.suggestion.tolist() == [NO_CLASS, 1, NO_CLASS, NO_CLASS]
     assert missing.issue == "missing_box"
@@ -348,13 +358,15 @@ def test_the_signal_agrees_with_the_label_files() -> None:
 
 
 def test_the_signal_is_silent_where_no_rule_fits() -> None:
-    assert list(by_itself(Contents(), photos_of(["a.jpg"], [(0, 0)], {0: "a"}))) == []
-    assert list(by_itself(Contents(), photos_of([f"K-001900{SETUP}.png"], [(0, 0)], {0: "a"}))) == []
+    assert list(asked(photos_of(["a.jpg"], [(0, 0)], {0: "a"}))) == []
+    assert list(asked(photos_of([f"K-001900{SETUP}.png"], [(0, 0)], {0: "a"}))) == []
+    never_joined = photos_of([f"K-000001{SETUP}.png"], [(0, 0)], {0: "a"})
+    assert list(Contents().measure(never_joined, never_joined)) == [] != list(asked(never_joined))
 
 
 def test_the_signal_abstains_where_a_name_says_nothing() -> None:
     paths = [f"K-000001{SETUP}.png"] * 39 + ["odd.png"]
-    unexpected, missing = by_itself(Contents(), photos_of(paths, [(i, 0) for i in range(40)], {0: "a"}))
+    unexpected, missing = asked(photos_of(paths, [(i, 0) for i in range(40)], {0: "a"}))
     assert unexpected.abstain[39] is not None and np.isnan(unexpected.score[39])
     assert (unexpected.score[:39] == 0).all() and len(missing.score) == 0
 
@@ -363,17 +375,22 @@ def test_the_signal_does_not_miss_boxes_of_lines_it_cannot_read() -> None:
     path = f"K-000001-000002{SETUP}.png"
     problem = Problem(ProblemCode.BAD_LINE, "labels/x.txt", 1, "x 7 lies outside 0 to 1", path)
     samples = photos_of([path], [(0, 0)], {0: "a", 1: "b"}, problems=[problem])
-    assert len(Contents().measure(samples, samples)[1].score) == 0
+    assert len(asked(samples)[1].score) == 0
 
 
 def test_the_signal_takes_a_rule_and_a_class_map(tmp_path: Path) -> None:
     (tmp_path / "classes.csv").write_text("class_id,drug_code\n7,001900\n", encoding="utf-8")
-    signal = Contents("aihub", str(tmp_path / "classes.csv"))
-    assert signal.settings() == {"classes": str(tmp_path / "classes.csv"), "rule": "aihub"}
-    _, missing = by_itself(signal, photos_of([f"K-001900{SETUP}.png"], [(0, 3)], {3: "x", 7: "y"}))
+    rule = ChosenRule("aihub", tmp_path / "classes.csv")
+    assert Inputs(rule).settings(Contents()) == {"classes": str(tmp_path / "classes.csv"), "rule": "aihub"}
+    samples = photos_of([f"K-001900{SETUP}.png"], [(0, 3)], {3: "x", 7: "y"})
+    _, missing = asked(samples, rule)
     assert missing.class_id[0] == 7
+    joined = Inputs(rule).joined(Contents(), samples)
+    assert Inputs().joined(Contents(), joined) is joined  # what is joined already stays
+    with pytest.raises(ValueError, match=r"Samples\.listing: 1 images, expected 2"):
+        replace(photos_of(["a.png", "b.png"], [(0, 3)], {3: "x"}), listing=joined.listing)
     with pytest.raises(InputError):
-        Contents("(")
+        ChosenRule("(")
 
 
 # --- real data ---

@@ -32,6 +32,7 @@ from healtheat.core.version import __version__
 from healtheat.crops import CropPolicy
 from healtheat.embedding import QUESTIONS, Encoder
 from healtheat.findings.flag import FindingSettings
+from healtheat.findings.inputs import Inputs
 from healtheat.findings.outcome import Failure, Flags
 from healtheat.findings.score import ScoreReport, add_tables, score, summary
 from healtheat.index import FORMAT_VERSION, Index
@@ -80,6 +81,7 @@ def build(
     crop_policy: CropPolicy | None = None,
     group_rule: str = "auto",
     signals: Sequence[Signal] = SIGNALS,
+    inputs: Inputs | None = None,
     findings: FindingSettings | None = None,
     background_per_image: int = 2,
     strict: bool = False,
@@ -90,11 +92,14 @@ def build(
 
     Only crops that the index (or an unfinished build) does not know are embedded. `crop_policy` is the
     encoder's own unless given; `group_rule` says which images share a source (see groups.py); `threads` read
-    and decode images (default: half the cores). With `strict`, any problem is fatal and nothing is committed.
+    and decode images (default: half the cores). `signals` are joined by the agreement with predictions where
+    `inputs` (see findings/inputs.py) give some. With `strict`, any problem is fatal and nothing is committed.
     An index of format version 1 is built over; its verdicts are kept. Raises InputError, IndexBusy, BadIndex
     (an index of an unknown version is there) or EncoderError.
     """
     clock = _Clock()
+    inputs = inputs or Inputs()
+    signals = inputs.signals(signals)
     policy = crop_policy or encoder.spec.crop_policy()
     mark = fingerprint(encoder.spec.fingerprint, policy)
     plan = CropPlan(policy, encoder.spec.resolution_px, mark, background_per_image)
@@ -130,7 +135,7 @@ def build(
         clock.lap("write")
         manifest = _manifest(source, encoder, plan, settings, intake, shards, clock.started_at)
         with Index(staging, manifest) as index:
-            tables = score(index, signals, findings, progress)
+            tables = score(index, signals, findings, progress, inputs=inputs)
         clock.lap("score")
         _write_scores(staging, tables, clock, settings)
         scored = summary(tables, clock.seconds["score"], index_dir)

@@ -9,26 +9,26 @@ from pathlib import Path
 from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
 from healtheat.findings.flag import THRESHOLDS, FindingSettings
+from healtheat.findings.inputs import Inputs, contents_of, predictions_of
 from healtheat.findings.score import PredictionsUsed, ScoreReport, rescore
 from healtheat.index import Index
-from healtheat.signals import SIGNALS, Signal
-from healtheat.signals.agreement import Agreement, predictions_of, with_predictions
-from healtheat.signals.contents import contents_of, with_contents
+from healtheat.listing import ChosenRule
+from healtheat.signals.detector.predictions import PredictionFolder
 
 Threshold = Mapping[str, float] | Iterable[str] | None  # {"mislabel": 0.8}, or texts such as "mislabel=0.8"
 
 
-def choose_signals(
+def choose_inputs(
     contents_rule: str | None = "auto",
     classes: Path | None = None,
     predictions: str | os.PathLike[str] | None = None,
-) -> tuple[Signal, ...]:
-    """All signals, set up with these rules for image names and these predictions of a detector.
+) -> Inputs:
+    """This rule for image names and these predictions of a detector, for the signals that look at them.
 
     Raises InputError where a rule, a class file or the predictions cannot be used.
     """
-    signals = with_contents(SIGNALS, contents_rule or "auto", classes)
-    return with_predictions(signals, _folder(predictions))
+    contents = ChosenRule(contents_rule or "auto", classes)
+    return Inputs(contents, _predictions(_folder(predictions)))
 
 
 def score_again(
@@ -47,13 +47,13 @@ def score_again(
     with Index.open(index_dir) as index:
         flagging = FindingSettings.model_validate(index.manifest.settings["findings"])
         if contents_rule is None and classes is None:
-            signals = with_contents(SIGNALS, *contents_of(index))
+            contents = ChosenRule(*contents_of(index))
         else:
-            signals = with_contents(SIGNALS, contents_rule or "auto", classes)
+            contents = ChosenRule(contents_rule or "auto", classes)
         folder = predictions_of(index) if predictions is None else _folder(predictions)
-        signals = with_predictions(signals, folder)
-        used = _used(signals, index)
-    return rescore(index_dir, signals=signals, findings=flagging, predictions=used, progress=progress)
+        inputs = Inputs(contents, _predictions(folder))
+        used = _used(inputs.predictions, index)
+    return rescore(index_dir, inputs=inputs, findings=flagging, predictions=used, progress=progress)
 
 
 def finding_settings(
@@ -104,10 +104,12 @@ def _folder(predictions: str | os.PathLike[str] | None) -> Path | None:
     return Path(predictions)
 
 
-def _used(signals: Iterable[Signal], index: Index) -> PredictionsUsed | None:
-    for signal in signals:
-        if isinstance(signal, Agreement):
-            images = [str(path) for path in index.images().path]
-            matched = signal.joined(images).images
-            return PredictionsUsed(Path(signal.predictions), matched, len(images))
-    return None
+def _predictions(folder: Path | None) -> PredictionFolder | None:
+    return None if folder is None else PredictionFolder(folder)
+
+
+def _used(predictions: PredictionFolder | None, index: Index) -> PredictionsUsed | None:
+    if predictions is None:
+        return None
+    images = [str(path) for path in index.images().path]
+    return PredictionsUsed(predictions.folder, predictions.join(images).images, len(images))

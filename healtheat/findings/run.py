@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
+from healtheat.findings.inputs import Inputs
 from healtheat.index.tables import schema
 from healtheat.signals.base import Scores, Signal
 from healtheat.signals.samples import Samples
@@ -29,17 +30,19 @@ def run_signals(
     progress: Progress = silent,
     *,
     store: Samples | None = None,
+    inputs: Inputs | None = None,
     first_run_id: int = 1,
 ) -> tuple[pa.Table, pa.Table]:
     """Tables in SCORES_SCHEMA and RUNS_SCHEMA; runs are numbered from `first_run_id`, one per signal.
 
-    `queries` are judged by `store`; the set against itself where that is not given.
+    `queries` are judged by `store`; the set against itself where that is not given. What `inputs` give (by
+    default: AI Hub's rule for image names, where it fits) is joined to the queries before a signal measures.
 
     `status` is "ok" or "crashed"; `error` then holds the exception in one line, and `fault` is "input" where
     the signal refused what it was given (InputError), else "crash". Score rows of a signal that crashed are
     absent.
     """
-    store = queries if store is None else store
+    inputs = inputs or Inputs()
     parts: list[pa.Table] = []
     runs: list[dict[str, object]] = []
     for number, signal in enumerate(signals):
@@ -49,7 +52,9 @@ def run_signals(
         error: str | None = None
         fault: str | None = None
         try:
-            parts.extend(_table(run, scores) for scores in signal.measure(queries, store))
+            joined = inputs.joined(signal, queries)
+            answers = signal.measure(joined, joined if store is None or store is queries else store)
+            parts.extend(_table(run, scores) for scores in answers)
         except Exception as crash:  # recorded in `runs`; the caller makes the exit code non-zero
             error = f"{type(crash).__name__}: {crash}".splitlines()[0]
             fault = "input" if isinstance(crash, InputError) else "crash"
@@ -63,7 +68,12 @@ def run_signals(
                 "status": "ok" if error is None else "crashed",
                 "fault": fault,
                 "error": error,
-                "settings": json.dumps(signal.settings(), ensure_ascii=False, default=str),
+                "settings": json.dumps(
+                    {**signal.settings(), **inputs.settings(signal)},
+                    ensure_ascii=False,
+                    default=str,
+                    sort_keys=True,
+                ),
             }
         )
     progress("signals", len(signals), len(signals))

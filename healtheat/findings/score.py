@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from healtheat.core.progress import Progress, silent
 from healtheat.findings.flag import FindingSettings, find
+from healtheat.findings.inputs import Inputs
 from healtheat.findings.outcome import Failure, Flags, failures_of
 from healtheat.findings.run import run_signals
 from healtheat.index import Index
@@ -53,10 +54,12 @@ def score(
     signals: Sequence[Signal] = SIGNALS,
     settings: FindingSettings | None = None,
     progress: Progress = silent,
+    *,
+    inputs: Inputs | None = None,
 ) -> dict[str, pa.Table]:
     """Tables `scores`, `runs` and `findings` for the boxes of `index`. Needs memory for all vectors."""
     samples = samples_from(index)
-    scores, runs = run_signals(samples, signals, progress)
+    scores, runs = run_signals(samples, signals, progress, inputs=inputs)
     return {"scores": scores, "runs": runs, "findings": find(scores, settings)}
 
 
@@ -64,17 +67,21 @@ def rescore(
     index_dir: Path,
     *,
     signals: Sequence[Signal] = SIGNALS,
+    inputs: Inputs | None = None,
     findings: FindingSettings | None = None,
     predictions: PredictionsUsed | None = None,
     progress: Progress = silent,
 ) -> ScoreReport:
     """Run the signals again over a built index. Vectors, boxes and verdicts stay as they are.
 
-    `predictions` goes into the report.
+    `signals` are joined by the agreement with predictions where `inputs` give some. `predictions` goes into
+    the report.
     """
+    inputs = inputs or Inputs()
+    signals = inputs.signals(signals)
 
     def tables(index: Index) -> dict[str, pa.Table]:
-        return score(index, signals, findings, progress)
+        return score(index, signals, findings, progress, inputs=inputs)
 
     report = _replace(index_dir, tables, {**_settings(findings), "signals": [s.name for s in signals]})
     return replace(report, predictions=predictions)

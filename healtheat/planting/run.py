@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
 from healtheat.findings.flag import FindingSettings, find
+from healtheat.findings.inputs import Inputs
 from healtheat.findings.outcome import failures_of
 from healtheat.findings.run import run_signals
 from healtheat.index.search import EXACT_ROWS
@@ -196,8 +197,10 @@ def _missing(
     failures: tuple[str, ...],
 ) -> _Outcome | None:
     """Rows are (image, class) places: those planted, and those newly found beside them."""
+    inputs = Inputs()
+    joined = [(signal, inputs.joined(signal, before)) for signal in signals]
     if not any(
-        scores.issue == "missing_box" for signal in signals for scores in signal.measure(before, before)
+        scores.issue == "missing_box" for signal, own in joined for scores in signal.measure(own, own)
     ):
         return None
     scores, _ = run_signals(before, signals)

@@ -7,22 +7,15 @@ it repeats their errors. What its word is worth is learned on this data: see rat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.core.boxes import NO_CLASS, Boxes
-from healtheat.index.runs import last_settings
 from healtheat.signals.base import Scores, Signal
 from healtheat.signals.detector.detected import Seen, compare
-from healtheat.signals.detector.predictions import Joined, join, prediction_files
 from healtheat.signals.detector.rates import Plateau, placing, plateau, unfound
 from healtheat.signals.samples import Samples
-
-if TYPE_CHECKING:
-    from healtheat.index import Index
 
 MISSING, BAD, SWAPPED, SPURIOUS = "missing_box", "bad_box", "mislabel", "background"
 COPY_IOU = 0.999
@@ -31,36 +24,27 @@ Floats = NDArray[np.float64]
 
 
 class Agreement(Signal):
-    """Predictions as YOLO text files (`class x y w h confidence`) in the folder `predictions`.
-
-    InputError at once if there are none, and from `measure` if no file has the name of an image.
-    """
+    """Compares the boxes of every image with `predicted`, joined to the samples; without it, says nothing."""
 
     name = "agreement"
     issues = (MISSING, BAD, SWAPPED, SPURIOUS)
 
     def __init__(
         self,
-        predictions: str,
         *,
         least_pairs: int = 20,
         least_agreement: float = 0.5,
         least_found: float = 0.5,
     ) -> None:
-        self.predictions = predictions
         self.least_pairs = least_pairs  # matched boxes from which agreement can be learned
         self.least_agreement = least_agreement  # share of boxes whose class it names; below, it knows others
         self.least_found = least_found  # share of a class it finds; below, not finding says nothing
-        self._files = prediction_files(Path(predictions))
-
-    def joined(self, images: Sequence[str]) -> Joined:
-        """Which file belongs to which image. InputError where none does."""
-        return join(Path(self.predictions), self._files, images)
 
     def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
         """Scores of boxes for three issues, and rows about images for boxes that were overlooked."""
-        folder = Path(self.predictions)
-        seen = compare(queries, folder, self.joined([str(path) for path in queries.images.path]))
+        if queries.predicted is None:
+            return ()
+        seen = compare(queries, queries.predicted)
         predicted = Boxes.join(seen.predictions) if seen.predictions else Boxes.of([], [], [])
         matched = ~np.isnan(seen.iou)
         pairs = int(matched.sum())
@@ -233,18 +217,3 @@ def _least_confidence(found: Plateau, confidence: Floats, touched: NDArray[np.bo
 
 def _codes(class_id: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.asarray(np.unique(class_id, return_inverse=True)[1], np.int64).reshape(-1)
-
-
-def with_predictions(signals: Sequence[Signal], folder: Path | None) -> tuple[Signal, ...]:
-    """`signals` and the agreement with the predictions in `folder`; without it where that is None.
-
-    InputError where there are no predictions.
-    """
-    others = tuple(signal for signal in signals if not isinstance(signal, Agreement))
-    return others if folder is None else (*others, Agreement(str(folder.absolute())))
-
-
-def predictions_of(index: Index) -> Path | None:
-    """The folder of predictions of the last scoring of `index`, as `with_predictions` takes it."""
-    folder = last_settings(index, Agreement.name).get("predictions")
-    return Path(folder) if folder else None

@@ -3,51 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from healtheat.core.boxes import NO_CLASS, rows_of
-from healtheat.index.runs import last_settings
-from healtheat.listing import Listing, compare, detect, listing, open_rule, read_classes, reason
-from healtheat.listing.rule import AIHUB
+from healtheat.listing import Listing, compare, reason
 from healtheat.signals.base import Scores, Signal
 from healtheat.signals.samples import Samples
 from healtheat.sources.label_set import broken_classes
-
-if TYPE_CHECKING:
-    from healtheat.index import Index
 
 MISSING, UNEXPECTED = "missing_box", "unexpected_class"
 
 
 class Contents(Signal):
-    """The rule read from `rule`: `aihub`, a CSV file, a regular expression, or `auto`.
-
-    `auto` takes AI Hub's rule where at least 95 % of the names follow it and its codes lead to class ids, by
-    `classes` (a CSV with class_id and drug_code) or because class ids are AI Hub's category ids. Otherwise
-    the signal has nothing to say. InputError at once where `rule` or `classes` cannot be used.
-    """
+    """Compares the boxes of every image with `listing`, joined to the samples; without it, says nothing."""
 
     name = "contents"
     issues = (MISSING, UNEXPECTED)
 
-    def __init__(self, rule: str = "auto", classes: str = "") -> None:
-        self.rule = rule
-        self.classes = classes
-        self._rule = None if rule == "auto" else open_rule(rule)
-        self._classes = read_classes(Path(classes), self._rule or AIHUB) if classes else None
-
     def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
         """Scores of missing boxes (rows about images) and of unexpected classes (rows about boxes)."""
-        paths = [str(path) for path in queries.images.path]
-        what = (
-            detect(paths, queries.names, self._classes)
-            if self._rule is None
-            else listing(paths, queries.names, self._rule, self._classes)
-        )
-        return () if what is None else self._scores(queries, what)
+        return () if queries.listing is None else self._scores(queries, queries.listing)
 
     def _scores(self, samples: Samples, what: Listing) -> Sequence[Scores]:
         n = len(samples)
@@ -106,21 +83,3 @@ class Contents(Signal):
                 evidence=[m[4] for m in missing],
             ),
         ]
-
-
-def with_contents(
-    signals: Sequence[Signal], rule: str = "auto", classes: Path | None = None
-) -> tuple[Signal, ...]:
-    """`signals` with the contents signal set up so; InputError where `rule` or `classes` cannot be used."""
-    if rule.lower().endswith(".csv"):
-        rule = str(Path(rule).absolute())  # the settings are read again at the next scoring, from anywhere
-    contents = Contents(rule, "" if classes is None else str(classes.absolute()))
-    kept = tuple(contents if isinstance(signal, Contents) else signal for signal in signals)
-    return kept if contents in kept else (*kept, contents)
-
-
-def contents_of(index: Index) -> tuple[str, Path | None]:
-    """Rule and class map of the last scoring of `index`, as `with_contents` takes them."""
-    settings = last_settings(index, Contents.name)
-    classes = settings.get("classes")
-    return settings.get("rule") or "auto", Path(classes) if classes else None

@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from healtheat.core.boxes import Boxes, Images, Problem
 from healtheat.index.search import Neighbours, neighbours
+from healtheat.listing import Listing
+from healtheat.signals.detector.predictions import Predictions
 from healtheat.sources.groups import group_codes
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ class Samples:
     image_dhash: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))  # (p,) or empty
     texts: Mapping[str, Mapping[str, NDArray[np.float32]]] = field(default_factory=dict)
     # question → answer → (d,), times a vector its logit; {} where the encoder knows no text
+    listing: Listing | None = None  # of the p images: what their names list, where a rule is known
+    predicted: Predictions | None = None  # of the p images: what a detector sees on them, where one is given
 
     def __post_init__(self) -> None:
         n, d = len(self.boxes), self.vectors.shape[-1]
@@ -46,6 +50,11 @@ class Samples:
             raise ValueError(f"Samples.background: expected (m, {d}), found {self.background.shape}")
         if not np.isin(self.boxes.image_id, self.images.image_id).all():
             raise ValueError("Samples.boxes: an image_id is not among the images")
+        p = len(self.images)
+        if self.listing is not None and len(self.listing.listed) != p:
+            raise ValueError(f"Samples.listing: {len(self.listing.listed)} images, expected {p}")
+        if self.predicted is not None and len(self.predicted.of) != p:
+            raise ValueError(f"Samples.predicted: {len(self.predicted.of)} images, expected {p}")
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -179,7 +188,8 @@ class Pool:
 
         Box ids stay as they are, image ids of the queries are numbered behind those of the store. Images of
         one source share a group across the two. Background tiles, words and names are the store's; a class
-        that only queries have keeps their name. Raises ValueError for vectors of different dimensions.
+        that only queries have keeps their name. `listing` and `predicted` are not joined: look at those of
+        `queries`. Raises ValueError for vectors of different dimensions.
         """
         if queries is store:
             return cls(store, np.ones(len(store), bool), np.arange(len(store), dtype=np.int64))

@@ -9,10 +9,10 @@ from PIL import Image
 
 from healtheat.building.build import build
 from healtheat.core.errors import InputError
+from healtheat.findings.inputs import Inputs, contents_of
 from healtheat.findings.score import rescore
 from healtheat.index import Index
-from healtheat.signals import SIGNALS
-from healtheat.signals.contents import contents_of, with_contents
+from healtheat.listing import ChosenRule
 from healtheat.sources import open_source
 from tests.index.small_set import FakeEncoder
 
@@ -69,14 +69,14 @@ def test_the_rule_finds_what_is_missing_and_stays_with_the_index(
 ) -> None:
     index = aihub / "index"
     monkeypatch.chdir(aihub)
-    signals = with_contents(SIGNALS, "aihub", Path("classes.csv"))
-    build(open_source(aihub / "set" / "data.yaml"), index, encoder=FakeEncoder(), signals=signals)
+    inputs = Inputs(ChosenRule("aihub", Path("classes.csv")))
+    build(open_source(aihub / "set" / "data.yaml"), index, encoder=FakeEncoder(), inputs=inputs)
     assert found(index) == EXPECTED
     monkeypatch.chdir(aihub / "set")  # the class map is found from anywhere
     with Index.open(index) as opened:
         assert contents_of(opened) == ("aihub", aihub / "classes.csv")
-        again = with_contents(SIGNALS, *contents_of(opened))
-    rescore(index, signals=again)
+        again = Inputs(ChosenRule(*contents_of(opened)))
+    rescore(index, inputs=again)
     assert found(index) == EXPECTED
 
 
@@ -92,4 +92,4 @@ def test_without_a_class_map_nothing_is_guessed(aihub: Path) -> None:
 
 def test_a_class_map_that_is_not_there_is_bad_input(aihub: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
-        with_contents(SIGNALS, "aihub", aihub / "typo.csv")
+        ChosenRule("aihub", aihub / "typo.csv")

@@ -6,9 +6,9 @@ import pytest
 
 from healtheat.building.build import build
 from healtheat.cli import run
+from healtheat.findings.choose import choose_inputs
+from healtheat.findings.inputs import predictions_of
 from healtheat.index import Index
-from healtheat.signals import SIGNALS
-from healtheat.signals.agreement import predictions_of, with_predictions
 from healtheat.sources import open_source
 from tests.index.small_set import FakeEncoder, write_set
 
@@ -71,15 +71,15 @@ def test_predictions_are_given_remembered_and_taken_away(
 
 
 def test_a_build_takes_predictions_as_scoring_does(data: Path, tmp_path: Path) -> None:
-    signals = with_predictions(SIGNALS, tmp_path / "predictions")
-    report = build(open_source(data), tmp_path / "a", encoder=FakeEncoder(), signals=signals)
+    inputs = choose_inputs(predictions=tmp_path / "predictions")
+    report = build(open_source(data), tmp_path / "a", encoder=FakeEncoder(), inputs=inputs)
     assert report.failures == ()
     build(open_source(data), tmp_path / "b", encoder=FakeEncoder())
     assert run(["score", "--index", str(tmp_path / "b"), "--predictions", str(tmp_path / "predictions")]) == 0
     assert findings(tmp_path / "a") == findings(tmp_path / "b")
 
 
-def test_predictions_of_other_photos_are_bad_input(
+def test_predictions_of_other_images_are_bad_input(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     index = tmp_path / "index"

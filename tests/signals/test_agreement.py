@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,12 @@ from synthetic_samples import clusters
 from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.core.errors import InputError
 from healtheat.findings.flag import find
+from healtheat.findings.inputs import Inputs
 from healtheat.findings.run import run_signals
 from healtheat.signals import SIGNALS, Samples, Scores
-from healtheat.signals.agreement import Agreement, with_predictions
+from healtheat.signals.agreement import Agreement
+from healtheat.signals.detector.predictions import PredictionFolder
+from healtheat.signals.geometry import Geometry
 from healtheat.signals.label import Label
 
 KINDS = {"flip": "mislabel", "shift": "bad_box", "drop": "missing_box", "spurious": "background"}
@@ -28,7 +33,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 def asked(folder: Path, samples: Samples) -> Sequence[Scores]:
     """What the signal says of the samples, judged by themselves."""
-    return Agreement(str(folder)).measure(samples, samples)
+    joined = given(folder).joined(Agreement(), samples)
+    return Agreement().measure(joined, joined)
+
+
+def given(folder: Path) -> Inputs:
+    return Inputs(predictions=PredictionFolder(folder))
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +47,7 @@ def answers(data: Made) -> dict[str, Scores]:
 
 
 def found(data: Made, issue: str) -> list[dict[str, object]]:
-    scores, runs = run_signals(data.samples, [Agreement(str(data.folder))])
+    scores, runs = run_signals(data.samples, [Agreement()], inputs=given(data.folder))
     assert runs["error"].to_pylist() == [None]
     rows = [row for row in find(scores).to_pylist() if row["issue"] == issue]
     return sorted(rows, key=lambda row: -row["score"])
@@ -73,7 +83,7 @@ def test_planted_errors_are_flagged_at_their_line(
 
 def test_nothing_is_flagged_where_nothing_is_wrong(tmp_path: Path) -> None:
     data = made(tmp_path / "p", rate=0.0, seed=5)
-    scores, _ = run_signals(data.samples, [Agreement(str(data.folder))])
+    scores, _ = run_signals(data.samples, [Agreement()], inputs=given(data.folder))
     rows = find(scores).to_pylist()
     assert sum(row["flagged"] for row in rows) <= 0.004 * len(data.samples)
 
@@ -184,11 +194,11 @@ def test_scores_are_in_range_and_the_same_again(data: Made, answers: dict[str, S
 
 def test_class_ids_and_prediction_files_stay_as_they_are(data: Made) -> None:
     before = {file: file.read_bytes() for file in data.folder.iterdir()}
-    given = data.samples.boxes.class_id.copy()
+    labelled = data.samples.boxes.class_id.copy()
     rows = found(data, "mislabel")
     assert {file: file.read_bytes() for file in data.folder.iterdir()} == before
-    np.testing.assert_array_equal(data.samples.boxes.class_id, given)
-    assert all(row["class_id"] == given[row["box_id"]] for row in rows)  # type: ignore[index]
+    np.testing.assert_array_equal(data.samples.boxes.class_id, labelled)
+    assert all(row["class_id"] == labelled[row["box_id"]] for row in rows)  # type: ignore[index]
 
 
 def test_one_finding_for_a_box_that_two_signals_doubt(tmp_path: Path) -> None:
@@ -202,7 +212,7 @@ def test_one_finding_for_a_box_that_two_signals_doubt(tmp_path: Path) -> None:
             if row // 3 == image
         ]
         (tmp_path / f"{image:06d}.txt").write_text("".join(lines), encoding="utf-8")
-    scores, runs = run_signals(samples, [Label(), Agreement(str(tmp_path))])
+    scores, runs = run_signals(samples, [Label(), Agreement()], inputs=given(tmp_path))
     assert runs["error"].to_pylist() == [None, None]
     rows = [r for r in find(scores).to_pylist() if r["issue"] == "mislabel"]
     assert [r["box_id"] for r in rows] == list(range(120))
@@ -215,11 +225,11 @@ def test_one_finding_for_a_box_that_two_signals_doubt(tmp_path: Path) -> None:
 
 def test_without_predictions_nothing_changes(data: Made) -> None:
     assert not [signal for signal in SIGNALS if signal.name == "agreement"]
-    assert with_predictions(SIGNALS, None) == SIGNALS
-    with_it = with_predictions(SIGNALS, data.folder)
+    assert Inputs().signals() == SIGNALS
+    assert Agreement().measure(data.samples, data.samples) == ()
+    with_it = given(data.folder).signals()
     assert with_it[:-1] == SIGNALS and with_it[-1].name == "agreement"
-    assert with_predictions(with_it, None) == SIGNALS
-    assert len(with_predictions(with_it, data.folder)) == len(with_it)
+    assert given(data.folder).signals(with_it) == with_it
 
 
 @pytest.mark.filterwarnings("error")
@@ -236,17 +246,45 @@ def test_degenerate_samples(tmp_path: Path) -> None:
     many = "".join(f"0 0.5 0.5 0.2 0.{200 + i} 0.9\n" for i in range(40))
     (tmp_path / "000000.txt").write_text(many, encoding="utf-8")
     one_place = Samples.of([0] * 40, np.ones((40, 2)), image_id=[0] * 40)
-    assert Agreement(str(tmp_path)).measure(one_place, one_place)
+    assert asked(tmp_path, one_place)
 
 
 def test_predictions_that_cannot_be_used_are_bad_input(tmp_path: Path, data: Made) -> None:
     with pytest.raises(InputError, match="no such folder"):
-        Agreement(str(tmp_path / "nowhere"))
+        PredictionFolder(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"holds no \.txt file"):
-        Agreement(str(tmp_path))
+        PredictionFolder(tmp_path)
     (tmp_path / "other.txt").write_text("0 0.5 0.5 0.1 0.1 0.5\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"other\.txt for example, and the image images/000000\.jpg"):
         asked(tmp_path, data.samples)
     (tmp_path / "000000.txt").write_text("0 0.5 0.5 0.1 0.1\n", encoding="utf-8")
     with pytest.raises(InputError, match="save_conf=True"):
         asked(tmp_path, data.samples)
+
+
+def test_an_image_without_label_file_is_not_compared_and_its_predictions_are_not_read(
+    data: Made, tmp_path: Path
+) -> None:
+    status = data.samples.images.status.copy()
+    status[0] = "unlabelled"
+    samples = replace(data.samples, images=replace(data.samples.images, status=status))
+    read = given(data.folder).joined(Agreement(), samples).predicted
+    assert read is not None and (read.of[0], read.why[0]) == (None, "the image is unlabelled")
+    assert read.of[1] is not None and read.why[1] == ""
+    with pytest.raises(ValueError, match=r"Samples\.predicted: 2 images, expected 250"):
+        replace(samples, predicted=replace(read, of=read.of[:2]))
+
+
+def test_where_the_predictions_came_from_is_recorded(data: Made, tmp_path: Path) -> None:
+    _, runs = run_signals(data.samples, [Agreement(least_pairs=7)], inputs=given(data.folder))
+    settings = json.loads(runs["settings"][0].as_py())
+    assert settings == {
+        "least_agreement": 0.5,
+        "least_found": 0.5,
+        "least_pairs": 7,
+        "predictions": str(data.folder.absolute()),
+    }
+    (tmp_path / "other.txt").write_text("0 0.5 0.5 0.1 0.1 0.5\n", encoding="utf-8")
+    scores, runs = run_signals(data.samples, [Agreement(), Geometry()], inputs=given(tmp_path))
+    assert runs["fault"].to_pylist() == ["input", None] and set(scores["signal"].to_pylist()) == {"geometry"}
+    assert "no file belongs to an image" in runs["error"][0].as_py()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.core.boxes import NO_CLASS, Boxes, rows_of
-from healtheat.core.errors import InputError
 from healtheat.signals.detector.matching import match
-from healtheat.signals.detector.predictions import Joined, read
+from healtheat.signals.detector.predictions import Predictions
 from healtheat.signals.samples import Samples
 from healtheat.sources.label_set import broken_classes
 
@@ -35,11 +33,8 @@ class Seen:
     whole: list[NDArray[np.bool_]] = field(default_factory=list)  # all label lines of the image were read
 
 
-def compare(samples: Samples, folder: Path, joined: Joined) -> Seen:
-    """Every labelled box beside the predictions on its image, read from the files that `joined` names.
-
-    InputError if there are predictions and none can be used.
-    """
+def compare(samples: Samples, predicted: Predictions) -> Seen:
+    """Every labelled box beside the predictions on its image; `predicted` is about the samples' images."""
     n, boxes, images = len(samples), samples.boxes, samples.images
     seen = Seen(
         why=[None] * n,
@@ -53,18 +48,14 @@ def compare(samples: Samples, folder: Path, joined: Joined) -> Seen:
     )
     rows_of_image = rows_of(samples.image_row, len(images))
     corners = boxes.xyxyn
-    unusable = ""
-    for place, file in enumerate(joined.file):
+    for place, said in enumerate(predicted.of):
         rows = rows_of_image[place]
-        status = images.status[place]
-        if file is None or status in ("unreadable", "unlabelled"):
+        if said is None:
             for row in rows:
-                seen.why[row] = joined.why[place] or f"the image is {status}"
+                seen.why[row] = predicted.why[place]
             continue
-        said = read(file, folder, samples.names or None)
         there = said.boxes
         if said.flaw and not len(there):
-            unusable = unusable or said.flaw
             for row in rows:
                 seen.why[row] = said.flaw
             continue
@@ -87,6 +78,4 @@ def compare(samples: Samples, folder: Path, joined: Joined) -> Seen:
         seen.touched.append(found.touched[found.kept])
         whole = not broken_classes(samples.problems_of[images.path[place]])
         seen.whole.append(np.full(int(found.kept.sum()), whole))
-    if unusable and not sum(map(len, seen.predictions)):
-        raise InputError(f"--predictions {folder}: no line of any file can be used; {unusable}")
     return seen

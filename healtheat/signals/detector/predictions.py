@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from healtheat.core.boxes import Boxes
+from healtheat.core.boxes import Boxes, Images
 from healtheat.core.errors import InputError
 from healtheat.core.paths import relative
 from healtheat.core.text import shown
@@ -48,11 +48,53 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
-class Predictions:
+class FilePredictions:
     """What one file says: `boxes` with confidences, and why it is not the whole truth ("" if it is)."""
 
     boxes: Boxes
     flaw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What a detector says of p images: `of[i]` of image i, or None and `why[i]` says why nothing."""
+
+    of: tuple[FilePredictions | None, ...]
+    why: tuple[str, ...]
+
+
+class PredictionFolder:
+    """Predictions as YOLO text files (`class x y w h confidence`) below `folder`.
+
+    The files are listed here, once; InputError if there are none.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()  # listed again at the next scoring, from anywhere
+        self._files = prediction_files(self.folder)
+
+    def join(self, images: Sequence[str]) -> Joined:
+        """Which file belongs to which of `images` (paths in the data set). InputError where none does."""
+        return join(self.folder, self._files, images)
+
+    def read(self, images: Images, names: Collection[int]) -> Predictions:
+        """The predictions on `images`, but for those that are unreadable or not labelled.
+
+        `names` are the known class ids, none known if empty. InputError if no file belongs to an image, or
+        no line of any file can be used.
+        """
+        joined = self.join([str(path) for path in images.path])
+        found: list[FilePredictions | None] = []
+        why = list(joined.why)
+        for place, (file, status) in enumerate(zip(joined.file, images.status, strict=True)):
+            judged = status not in ("unreadable", "unlabelled")
+            if file is not None and not judged:
+                why[place] = f"the image is {status}"
+            found.append(read(file, self.folder, names or None) if file is not None and judged else None)
+        flaws = [said.flaw for said in found if said is not None and said.flaw]
+        if flaws and not any(said is not None and len(said.boxes) for said in found):
+            raise InputError(f"--predictions {self.folder}: no line of any file can be used; {flaws[0]}")
+        return Predictions(tuple(found), tuple(why))
 
 
 def prediction_files(folder: Path) -> list[Path]:
@@ -111,7 +153,7 @@ def join(folder: Path, files: Sequence[Path], images: Sequence[str]) -> Joined:
     return Joined(tuple(chosen), tuple(why), len(files), len(files) - len(used))
 
 
-def read(file: Path, folder: Path, names: Container[int] | None) -> Predictions:
+def read(file: Path, folder: Path, names: Container[int] | None) -> FilePredictions:
     """The predictions in `file`. Lines that are none, or without confidence, are left out and counted."""
     name = relative(file, folder)
     boxes, problems = read_labels(file, names, file=name)
@@ -124,9 +166,9 @@ def read(file: Path, folder: Path, names: Container[int] | None) -> Predictions:
         flaws.append(f"{name}: only the {MAX_PREDICTIONS} most confident of {len(boxes)} are read")
         boxes = boxes[strongest]
     if not flaws:
-        return Predictions(boxes)
+        return FilePredictions(boxes)
     more = f" and {len(flaws) - 1} more" if len(flaws) > 1 else ""
-    return Predictions(boxes, f"its predictions are not complete: {shown(flaws[0], 200)}{more}")
+    return FilePredictions(boxes, f"its predictions are not complete: {shown(flaws[0], 200)}{more}")
 
 
 def _key(path: PurePosixPath) -> Key:

@@ -1,0 +1,64 @@
+"""What signals look at beside the index: read from the files a user gives, joined to the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from healtheat.index import Index
+from healtheat.index.runs import last_settings
+from healtheat.listing import ChosenRule
+from healtheat.signals import SIGNALS, Samples, Signal
+from healtheat.signals.agreement import Agreement
+from healtheat.signals.contents import Contents
+from healtheat.signals.detector.predictions import PredictionFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """`contents`: how names of images list what is on them. `predictions`: those of a detector, if any."""
+
+    contents: ChosenRule = field(default_factory=ChosenRule)
+    predictions: PredictionFolder | None = None
+
+    def signals(self, signals: Sequence[Signal] = SIGNALS) -> tuple[Signal, ...]:
+        """`signals`, and the agreement with the predictions where there are any."""
+        if self.predictions is None or any(signal.name == Agreement.name for signal in signals):
+            return tuple(signals)
+        return (*signals, Agreement())
+
+    def joined(self, signal: Signal, samples: Samples) -> Samples:
+        """`samples` with what `signal` needs of these; the same object where it needs nothing.
+
+        What is joined already stays. InputError where the rule or the predictions do not fit the images.
+        """
+        if signal.name == Contents.name and samples.listing is None:
+            paths = [str(path) for path in samples.images.path]
+            return replace(samples, listing=self.contents.listing(paths, samples.names))
+        if signal.name == Agreement.name and samples.predicted is None and self.predictions is not None:
+            return replace(samples, predicted=self.predictions.read(samples.images, samples.names))
+        return samples
+
+    def settings(self, signal: Signal) -> dict[str, Any]:
+        """Where the data joined for `signal` came from, for the record in `runs`."""
+        if signal.name == Contents.name:
+            classes = self.contents.classes
+            return {"classes": "" if classes is None else str(classes), "rule": self.contents.rule}
+        if signal.name == Agreement.name and self.predictions is not None:
+            return {"predictions": str(self.predictions.folder)}
+        return {}
+
+
+def contents_of(index: Index) -> tuple[str, Path | None]:
+    """Rule and class map of the last scoring of `index`, as `ChosenRule` takes them."""
+    settings = last_settings(index, Contents.name)
+    classes = settings.get("classes")
+    return settings.get("rule") or "auto", Path(classes) if classes else None
+
+
+def predictions_of(index: Index) -> Path | None:
+    """The folder of predictions of the last scoring of `index`; None where there were none."""
+    folder = last_settings(index, Agreement.name).get("predictions")
+    return Path(folder) if folder else None
