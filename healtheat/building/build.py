@@ -103,12 +103,7 @@ def build(
     policy = crop_policy or encoder.spec.crop_policy()
     mark = fingerprint(encoder.spec.fingerprint, policy)
     plan = CropPlan(policy, encoder.spec.resolution_px, mark, background_per_image)
-    settings: dict[str, JsonValue] = {
-        "group_rule": group_rule,
-        "background_per_image": background_per_image,
-        "findings": (findings or FindingSettings()).model_dump(mode="json"),
-        "signals": [signal.name for signal in signals],
-    }
+    settings = _settings(group_rule, background_per_image, findings, signals)
     with building(index_dir) as staging:
         old, note = old_index(index_dir)
         pool = VectorPool(index_dir / CACHE_FOLDER, fingerprint=mark, dim=encoder.spec.dim)
@@ -157,6 +152,20 @@ def build(
         seconds={**clock.seconds, "encoder": batcher.seconds, "total": clock.total()},
         note=note,
     )
+
+
+def _settings(
+    group_rule: str,
+    background_per_image: int,
+    findings: FindingSettings | None,
+    signals: Sequence[Signal],
+) -> dict[str, JsonValue]:
+    return {
+        "group_rule": group_rule,
+        "background_per_image": background_per_image,
+        "findings": (findings or FindingSettings()).model_dump(mode="json"),
+        "signals": [signal.name for signal in signals],
+    }
 
 
 def _manifest(
