@@ -114,6 +114,68 @@ def test_no_module_imports_itself_by_way_of_others(package: str) -> None:
         raise AssertionError(f"a circle: {' → '.join(error.args[1])}") from None
 
 
+TESTS = ROOT / "tests"
+# Tests of no single part: the way in, the documents, and the project itself.
+OF_THE_WHOLE = {
+    "test_api.py",
+    "test_cli.py",
+    "test_cli_pushin.py",
+    "test_contributing.py",
+    "test_docs.py",
+    "test_project.py",
+}
+
+
+def test_tests_mirror_the_package() -> None:
+    """Who looks for the tests of `healtheat/listing` finds them in `tests/listing`."""
+    files = sorted(TESTS.rglob("*.py"))
+    for folder in {file.parent.relative_to(TESTS).as_posix() for file in files} - {"."}:
+        mirrored = (PACKAGE / folder, ROOT / folder)
+        assert any(path.is_dir() for path in mirrored), f"tests/{folder}: what does it test?"
+    loose = {file.name for file in TESTS.glob("test_*.py")}
+    assert not loose - OF_THE_WHOLE, "to the folder of what they test"
+
+
+def import_faults(tree: ast.AST, helpers: set[str]) -> Iterator[ast.AST]:
+    """Where a test does not import by the full name (`from tests.made_index import …`), or edits sys.path."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            if {alias.name.split(".")[0] for alias in node.names} & helpers:
+                yield node
+        elif isinstance(node, ast.ImportFrom):
+            if node.level or str(node.module).split(".")[0] in helpers:
+                yield node
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in (
+            "sys.path.append",
+            "sys.path.insert",
+            "sys.path.extend",
+        ):
+            yield node
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("from made_index import MadeIndex", True),
+        ("import made_index", True),
+        ("from .made_index import MadeIndex", True),
+        ("sys.path.insert(0, 'tests')", True),
+        ("from tests.made_index import MadeIndex", False),
+        ("import json", False),
+    ],
+)
+def test_import_faults_are_seen(code: str, found: bool) -> None:
+    assert bool(list(import_faults(ast.parse(code), {"made_index"}))) is found
+
+
+def test_tests_import_by_full_names() -> None:
+    files = sorted(TESTS.rglob("*.py"))
+    helpers = {file.stem for file in files}
+    for file in files:
+        for node in import_faults(parsed(file), helpers):
+            raise AssertionError(f"{file.relative_to(ROOT)}: {ast.unparse(node)}")
+
+
 def test_every_file_says_what_it_is_for() -> None:
     for file in MODULES:
         if file.name != "__main__.py":

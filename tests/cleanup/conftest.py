@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from made_index import MadeIndex
 
 from tests.cleanup.small_yolo import decide_some, make_index
+from tests.made_index import MadeIndex
 
 
 @pytest.fixture

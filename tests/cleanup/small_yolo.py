@@ -3,9 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from made_index import MadeIndex
-
 from healtheat.index import NewVerdict
+from tests.made_index import MadeIndex
 
 NAMES = {3: "타이레놀", 7: "<script>", 40: "advil: gel"}
 LABELS = {

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from made_index import MadeIndex
 from PIL import Image
 
 from healtheat.building.build import build
@@ -20,6 +19,7 @@ from healtheat.sources import open_source
 from healtheat.sources.base import LabelledImage
 from tests.cleanup.small_yolo import LABELS, NAMES, RAW, tree
 from tests.index.small_set import FakeEncoder
+from tests.made_index import MadeIndex
 
 
 def photos_of(data: Path) -> dict[str, LabelledImage]:

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from made_index import MadeIndex
 
 from healtheat.cleanup import Plan, apply, inplace, pending, plan_labels, plan_training, write_training
 from healtheat.core.errors import InputError
 from healtheat.findings.filters import Filters
 from healtheat.index import NewVerdict
 from tests.cleanup.small_yolo import tree
+from tests.made_index import MadeIndex
 
 
 def lines_out(plan: Plan) -> dict[str, set[int]]:

@@ -6,7 +6,6 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import pytest
-from made_index import MadeIndex
 
 from healtheat.cleanup import Plan, apply_in_place, finish, pending, plan_labels, rollback, write_copy
 from healtheat.cleanup.run import HOME
@@ -16,6 +15,7 @@ from healtheat.sources import open_source
 from healtheat.sources.base import LabelledImage
 from tests.cleanup.killed import run as run_killed
 from tests.cleanup.small_yolo import LABELS, decide_some, make_index, tree
+from tests.made_index import MadeIndex
 
 KILLS = 21  # a scenario, spread evenly over its steps
 

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_index import MadeIndex
 
 from healtheat.cleanup import Plan, plan_labels
 from healtheat.core.errors import InputError
 from healtheat.findings.filters import Filters
 from healtheat.index import NewVerdict
 from tests.cleanup.small_yolo import tree
+from tests.made_index import MadeIndex
 
 
 def lines_of(plan: Plan) -> dict[str, tuple[int, ...]]:

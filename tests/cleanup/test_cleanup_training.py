@@ -10,7 +10,6 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_index import MadeIndex
 
 from healtheat.cleanup import Drop, Plan, plan_training, write_training
 from healtheat.cleanup.decide import listable
@@ -19,6 +18,7 @@ from healtheat.core.errors import InputError
 from healtheat.core.paths import yolo_label_path
 from healtheat.findings.filters import Filters
 from healtheat.index import NewVerdict
+from tests.made_index import MadeIndex
 
 NAMES = {3: "타이레놀", 7: "advil", 40: "advil: gel"}
 BOX = "0.5 0.5 0.25 0.125"

@@ -4,7 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hostile_images import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFile
+
+from healtheat.core.errors import ImageError
+from healtheat.crops import MAX_IMAGE_PX, open_image
+from tests.crops.hostile_images import (
     HEIGHT,
     WIDTH,
     animated,
@@ -15,12 +21,6 @@ from hostile_images import (
     saved,
     with_orientation,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from PIL import Image, ImageFile
-
-from healtheat.core.errors import ImageError
-from healtheat.crops import MAX_IMAGE_PX, open_image
 
 RGB = np.asarray(picture()).astype(int)
 

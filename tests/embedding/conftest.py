@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_clip import TINY, write_model
+
+from tests.embedding.tiny_clip import TINY, write_model
 
 
 @pytest.fixture(scope="session")

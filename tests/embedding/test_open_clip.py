@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_clip import TINY, write_model
 
 from healtheat.core.errors import EncoderError
 from healtheat.embedding import list_encoders, load_encoder
+from tests.embedding.tiny_clip import TINY, write_model
 
 open_clip = pytest.importorskip("open_clip")
 torch = pytest.importorskip("torch")

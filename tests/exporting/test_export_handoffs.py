@@ -15,13 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from made_index import MadeIndex
 
 from healtheat.exporting.formats import FORMATS, format_of
 from healtheat.exporting.handoff import HandOff, gather, unique_labels
 from healtheat.exporting.labelstudio import LOCAL_FILES
 from healtheat.findings.filters import LISTED, Filters
 from healtheat.index import NewVerdict
+from tests.made_index import MadeIndex
 
 # sparse ids, 0 among them; a name used twice, an empty one, and one that would be markup
 NAMES = {0: "타이레놀정 500mg", 3: "<script>alert('x')</script>", 7: "advil", 40: "advil", 41: ""}

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from made_index import MadeIndex
 
 from healtheat.cleanup import training
 from healtheat.core.errors import InputError
@@ -22,6 +21,7 @@ from healtheat.exporting import formats
 from healtheat.exporting.formats import FORMATS, Format, format_of
 from healtheat.exporting.run import Exported, export
 from healtheat.findings.filters import Filters
+from tests.made_index import MadeIndex
 
 NAMES = {0: "타이레놀정 500mg", 3: "advil", 40: "<b>게보린</b>"}
 LABELS = {

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_index import MadeIndex
 
 from healtheat.core.errors import InputError
 from healtheat.core.issues import ISSUES
@@ -19,6 +18,7 @@ from healtheat.core.table import write_csv
 from healtheat.findings.filters import STATUSES, Filters, class_ids
 from healtheat.findings.query import COLUMNS, SORTS, count, query
 from healtheat.index import NewVerdict
+from tests.made_index import MadeIndex
 
 NAMES = {3: "타이레놀", 7: "advil", 40: "advil gel"}
 IMAGES = ["images/train/가나.jpg", "images/train/b.jpg", "images/val/b.jpg"]

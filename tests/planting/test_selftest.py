@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from synthetic_samples import clusters, unit
 
 from healtheat.core.errors import InputError
 from healtheat.planting import KINDS, selftest
@@ -15,6 +14,7 @@ from healtheat.signals import Samples, Scores, Signal
 from healtheat.signals.evidence.trust import trust
 from healtheat.signals.geometry import Geometry
 from healtheat.signals.samples import MEASURES
+from tests.signals.synthetic_samples import clusters, unit
 
 SETUP = "_0_2_0_2_70_000_200"
 NAMES = [kind.name for kind in KINDS]

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from detections import CLASS_IDS, Made, made
-from synthetic_samples import clusters
 
 from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.core.errors import InputError
@@ -22,6 +20,8 @@ from healtheat.signals.agreement import Agreement
 from healtheat.signals.detector.predictions import PredictionFolder
 from healtheat.signals.geometry import Geometry
 from healtheat.signals.label import Label
+from tests.signals.detections import CLASS_IDS, Made, made
+from tests.signals.synthetic_samples import clusters
 
 KINDS = {"flip": "mislabel", "shift": "bad_box", "drop": "missing_box", "spurious": "background"}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from synthetic_samples import by_itself, clusters, unit
 
 from healtheat.signals import Samples
 from healtheat.signals.background import Background, nearest, tile_share, word_odds
+from tests.signals.synthetic_samples import by_itself, clusters, unit
 
 
 def test_nearest_against_a_loop() -> None:

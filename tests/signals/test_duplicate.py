@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic_samples import unit
 
 from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.signals import Samples
 from healtheat.signals.duplicate import Duplicate, hamming
 from healtheat.signals.samples import MEASURES
 from healtheat.signals.unreadable import ReadProblems
+from tests.signals.synthetic_samples import unit
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic_samples import by_itself, unit
 
 from healtheat.signals import Samples
 from healtheat.signals.evidence.robust import robust_z
 from healtheat.signals.geometry import Geometry, image_scale
+from tests.signals.synthetic_samples import by_itself, unit
 
 
 def measured(*odd: tuple[float, float, float, float], n: int = 60) -> tuple[np.ndarray, list[str]]:

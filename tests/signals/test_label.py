@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from synthetic_samples import by_itself, clusters, unit
 
 from healtheat.signals import Samples
 from healtheat.signals.evidence.beliefs import Beliefs, class_beliefs
 from healtheat.signals.evidence.context import missing_class, repetition
 from healtheat.signals.label import Label, foreign_share, sharpen
 from healtheat.signals.samples import Pool
+from tests.signals.synthetic_samples import by_itself, clusters, unit
 
 
 def beliefs_of(samples: Samples) -> Beliefs:

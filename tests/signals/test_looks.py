@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic_samples import by_itself, clusters
 
 from healtheat.building.build import build
 from healtheat.embedding import load_encoder
@@ -18,6 +17,7 @@ from healtheat.signals import Samples, samples_from
 from healtheat.signals.looks import Looks, answers, class_answers, mismatch
 from healtheat.sources import open_source
 from tests.index.small_set import FakeEncoder, write_set
+from tests.signals.synthetic_samples import by_itself, clusters
 
 EYE = np.eye(16, dtype=np.float32)
 WORDS = {"colour": {name: 12 * EYE[at] for at, name in enumerate(("red", "green", "blue", "white"))}}

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic_samples import by_itself, clusters
 
 from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.core.issues import ISSUES
@@ -17,6 +16,7 @@ from healtheat.findings.run import run_signals
 from healtheat.signals import SIGNALS, Samples, Signal
 from healtheat.signals.geometry import Geometry
 from healtheat.signals.samples import MEASURES
+from tests.signals.synthetic_samples import by_itself, clusters
 
 IDS = [signal.name for signal in SIGNALS]
 

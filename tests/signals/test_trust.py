@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic_samples import clusters, unit
 
 from healtheat.signals import Samples
 from healtheat.signals.evidence.trust import APART, FEWEST_SOURCES, Trust, jeffreys, mean_interval, trust
+from tests.signals.synthetic_samples import clusters, unit
 
 
 def look_alikes(*, sources: int = 30, seed: int = 0) -> Samples:
