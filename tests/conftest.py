@@ -33,7 +33,13 @@ MARKED_FILES = {
         "reviewing/test_review_layout.py",
     ),
 }
-MARKED_FIXTURES = {"tiny_model": "torch", "browser": "browser", "pushin_index": "slow", "processes": "slow"}
+MARKED_FIXTURES = {
+    "tiny_model": "torch",
+    "browser": "browser",
+    "pushin_index": "slow",
+    "processes": "slow",
+    "beside_pills": "slow",
+}
 
 
 def marker_of(file: Path) -> str | None:

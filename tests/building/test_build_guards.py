@@ -93,6 +93,7 @@ def test_a_second_build_of_one_index_is_told_so_at_once(
         assert index.verify() == []
 
 
+@pytest.mark.slow
 def test_the_lock_of_a_killed_build_does_not_stay(build_small: Build, index_path: Path) -> None:
     holder = (
         "import sys, time; from pathlib import Path; from healtheat.index.lock import builder_lock\n"
@@ -146,6 +147,7 @@ def test_an_index_open_for_reading_keeps_its_content_while_it_is_built_again(
         assert len(index.boxes()) == BOXES - 2
 
 
+@pytest.mark.slow
 def test_a_reader_never_meets_an_index_that_is_half_replaced(
     build_small: Build, index_path: Path, data: Path
 ) -> None:

@@ -30,6 +30,7 @@ def digest(root: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
     code = (
         "import sys; from healtheat.drawing import make, make_demo\n"

@@ -111,6 +111,7 @@ def test_text_weights_give_logits(encoder: Encoder) -> None:
         np.testing.assert_allclose(weights[answer] / scale, vector, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_colour_beside_the_tower_changes_no_logit() -> None:
     plain, coloured = (load_encoder("pill", threads=1, colour_weight=w) for w in (0, 0.3))
     crops = crops_for(plain, 3)

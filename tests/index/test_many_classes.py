@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no limit of open files per process to set")
 def test_1500_classes_under_256_open_files(tmp_path: Path) -> None:
     done = subprocess.run(

@@ -193,6 +193,7 @@ def test_a_perfect_signal_gets_one_and_a_blind_one_chance() -> None:
     assert blind.abstained == 1 and blind.flagged == 0 and np.isnan(blind.flag_precision)
 
 
+@pytest.mark.slow
 def test_the_real_signals_find_what_can_be_found() -> None:
     samples = clusters(per_class=60)
     report = selftest(samples, FakeCrops(), plantings=2, rate=0.08)
@@ -205,6 +206,7 @@ def test_the_real_signals_find_what_can_be_found() -> None:
     assert report.skipped == {"missing": "no signal can judge it on this data"}
 
 
+@pytest.mark.slow
 def test_missing_boxes_are_found_where_names_tell() -> None:
     # AI Hub's category ids: drug code - 1; every photo lists the classes of its three boxes
     samples = clusters(class_ids=[0, 1, 2, 3])
@@ -226,6 +228,7 @@ def test_missing_boxes_are_found_where_names_tell() -> None:
     assert result.average_precision.value == 1 and result.flag_recall == 1 and result.flag_precision == 1
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_report() -> None:
     samples = clusters(per_class=15)
     first = selftest(

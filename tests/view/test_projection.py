@@ -23,6 +23,7 @@ def kept(places: NDArray[np.float32], code: NDArray[np.int64]) -> float:
     return float((code[distance.argmin(axis=1)] == code).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("landmarks", [500, 60])
 def test_clusters_stay_together(landmarks: int) -> None:
     vectors, code = clusters(240)
