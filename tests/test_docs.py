@@ -23,6 +23,7 @@ from healtheat.findings.query import COLUMNS
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
     ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").glob("*.md")),
     ROOT / "data/README.md",
     ROOT / "index/README.md",
