@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def build(
     inputs = choose_inputs(contents_rule, _path(classes), predictions)
     flagging = finding_settings(fdr=fdr, budget=budget)
     source, folder = open_data(
-        Path(data), index=_path(index), images=_path(images), weights=_path(weights), conf=conf
+        _needed("data", data), index=_path(index), images=_path(images), weights=_path(weights), conf=conf
     )
     if isinstance(encoder, str):
         encoder = load_encoder(encoder, views=parse_views(views), device=device)
@@ -332,7 +333,7 @@ def similar(
     from healtheat.view.similar import similar as run
 
     with opened(index) as own:
-        return run(own, Path(image), box=box, line=line, classes=class_, limit=limit)
+        return run(own, _needed("image", image), box=box, line=line, classes=class_, limit=limit)
 
 
 def problems(index: IndexLike = None) -> pa.Table:
@@ -398,7 +399,7 @@ def contents(data: PathLike, *, rule: str = "aihub", classes: PathLike | None = 
     """
     from healtheat.listing import contents as run
 
-    return run(Path(data), rule=rule, classes=_path(classes))
+    return run(_needed("data", data), rule=rule, classes=_path(classes))
 
 
 def guard(
@@ -414,7 +415,7 @@ def guard(
     """
     from healtheat.guarding import guard as run
 
-    return run(Path(proposed), _path(against), rule=rule, classes=_path(classes))
+    return run(_needed("proposed", proposed), _path(against), rule=rule, classes=_path(classes))
 
 
 def trust(index: IndexLike = None) -> TrustReport:
@@ -514,4 +515,11 @@ def demo(
 
 
 def _path(given: PathLike | None) -> Path | None:
-    return None if given is None else Path(given)
+    return None if given is None else _needed("path", given)
+
+
+def _needed(what: str, given: PathLike) -> Path:
+    """`given` as a path. Raises InputError for a value of another type."""
+    if not isinstance(given, str | os.PathLike):
+        raise InputError(f"{what}: expected a path, found {type(given).__name__}")
+    return Path(given)

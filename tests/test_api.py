@@ -314,3 +314,23 @@ def test_demo_returns_what_it_made(tmp_path: Path) -> None:
     assert report.build.boxes > 0 and report.made.truth
     assert all(path.exists() for path in report.written)
     assert (tmp_path / "lists/suspicious.csv") in report.written
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda folder: healtheat.query(3), "index: expected a path or an opened Index, found int"),
+        (lambda folder: healtheat.build(3), "data: expected a path, found int"),
+        (lambda folder: healtheat.similar(3, folder), "image: expected a path, found int"),
+        (lambda folder: healtheat.apply(folder, drop="foo"), "drop 'foo': choose from boxes, images"),
+    ],
+)
+def test_values_of_another_kind_are_refused(
+    call: Callable[[Path], object], message: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("kinds")
+    healtheat.build(write_set(folder / "set"), index=folder / "index", encoder=FakeEncoder())
+    with healtheat.Index.open(str(folder / "index")) as opened:
+        assert len(opened.boxes())
+    with pytest.raises(InputError, match=message):
+        call(folder / "index")

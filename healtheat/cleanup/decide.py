@@ -21,9 +21,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from healtheat.cleanup.rows import Drop, Goal, HeldBack, LeftOut, PlannedImage, Relabel
+from healtheat.core.errors import InputError
 from healtheat.findings.filters import Filters, Findings
 from healtheat.findings.query import query
 
@@ -102,6 +103,8 @@ class Facts:
 
 def decide(facts: Facts, findings: Sequence[Row], *, goal: Goal, drop: Drop) -> Decisions:
     """Apply the rules above to `findings` (rows of `asked_for` or `deciding`)."""
+    if drop not in get_args(Drop):
+        raise InputError(f"drop {drop!r}: choose from {', '.join(get_args(Drop))}")
     sorting = _Sorting(facts, goal, drop)
     for row in sorted(findings, key=lambda row: row["status"] != "confirmed"):  # people first
         if row["image"] is not None:  # a label file without an image is a problem, not a sample

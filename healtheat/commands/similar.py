@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def similar(
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image file, of the data set or not.")],
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", help="An image file, or its name as `query` lists it.")
+    ],
     index: options.IndexOption = None,
     box: Annotated[
         str | None,
@@ -41,8 +43,8 @@ def similar(
     """Show the crops of an index that are most similar to a crop of any image.
 
     Without --box and --line, the whole image is the crop. Where the index holds this very file, boxes of the
-    same source are left out. The crop is embedded with the index's own encoder. The list shows what a class
-    means here; it does not decide which class the crop is of.
+    same source are left out. Lines are counted from 0, as in CSV and JSON. The crop is embedded with the
+    index's own encoder. The list shows what a class means here; it does not decide the class of the crop.
 
     \b
     Examples:
@@ -87,6 +89,6 @@ def _print_table(rows: pa.Table) -> None:
     table.add_column("image", overflow="fold")
     for row in rows.to_pylist():
         named = f"{row['class_id']} {row['class_name'] or ''}".strip()
-        cells = (row["rank"], f"{row['similarity']:.3f}", named, row["line"] + 1, row["image"])
+        cells = (row["rank"], f"{row['similarity']:.3f}", named, row["line"], row["image"])
         table.add_row(*(Text(one_line(str(cell))) for cell in cells))
     console().print(table)

@@ -38,6 +38,8 @@ def index_folder(index: IndexLike = None) -> Path:
                 f"no index under {INDEX_ROOT}; run `healtheat build DATA` first, or name one with --index"
             )
         return built[-1]
+    if not isinstance(index, str | os.PathLike):
+        raise InputError(f"index: expected a path or an opened Index, found {type(index).__name__}")
     folder = Path(index)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; run `healtheat build DATA --index {folder}` first")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -42,12 +43,13 @@ class Index:
         )
 
     @classmethod
-    def open(cls, path: Path, *, verify: bool = True) -> Index:
+    def open(cls, path: str | os.PathLike[str], *, verify: bool = True) -> Index:
         """Open the index at `path`. With `verify`, every file's hash is compared with the manifest.
 
         Raises BadIndex, which names the file, what was expected and what was found. A build that was
         killed while it moved its files into place is finished first.
         """
+        path = Path(path)
         for attempt in range(_ATTEMPTS):
             roll_forward_when_free(path)
             before = _stamp(path)

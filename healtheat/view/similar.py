@@ -91,6 +91,7 @@ def similar(
 
 def _asked(index: Index, image: Path, box: Xywhn | None, line: int | None, encoder: Encoder | None) -> Asked:
     place = None if box is None else _checked(box)
+    image = _found(index, image)
     content = _read(image)
     known = _known(index, image, content.sha256)
     group = None if known is None else IndexStore(index).group_of_image(known)
@@ -116,16 +117,31 @@ def _asked(index: Index, image: Path, box: Xywhn | None, line: int | None, encod
 
 def _checked(box: Xywhn) -> tuple[float, ...]:
     """Four shares of the image, as in a label file. Raises InputError for anything else."""
-    values = tuple(float(value) for value in box)
-    if len(values) != 4 or not all(map(math.isfinite, values)):
+    try:
+        values = tuple(float(value) for value in box)
+    except (TypeError, ValueError):
+        raise InputError(f"--box: expected four numbers cx,cy,w,h, found {str(box)[:60]!r}") from None
+    if len(values) != 4:
         raise InputError(f"--box: expected four numbers cx,cy,w,h, found {len(values)}")
+    if not all(map(math.isfinite, values)):
+        raise InputError("--box: expected four numbers cx,cy,w,h, found one that is not finite")
     cx, cy, w, h = values
+    if w == 0 or h == 0:
+        raise InputError("--box: a box without width or height holds no pixels; give w and h above 0")
     if not (0 <= cx <= 1 and 0 <= cy <= 1 and 0 < w <= 1 and 0 < h <= 1):
         raise InputError(
             f"--box {','.join(f'{value:g}' for value in values)}: shares of the image lie between 0 and 1; "
             "divide pixels by the image's width and height"
         )
     return values
+
+
+def _found(index: Index, image: Path) -> Path:
+    """The file `image`, or where no such file is here, the image of that name in the index's data set."""
+    if is_file(image):
+        return image
+    rows = index.sql("SELECT image_id FROM images WHERE path = ?", [image.as_posix()])
+    return index.image_file(int(rows["image_id"][0].as_py())) if len(rows) else image
 
 
 def _read(image: Path) -> Content:

@@ -81,6 +81,12 @@ def test_an_unknown_image_is_embedded_as_the_index_was(index: Index, tmp_path: P
     assert len(whole) == 3 and not whole.equals(found)
 
 
+def test_the_name_that_query_lists_is_enough(index: Index) -> None:
+    name = str(index.images().path[0])
+    assert not Path(name).is_file()
+    assert similar(index, Path(name), line=0).equals(similar(index, index.image_file(0), line=0))
+
+
 def test_a_copy_of_a_known_file_counts_as_the_file(index: Index, tmp_path: Path) -> None:
     known = index.image_file(0)
     shutil.copy(known, tmp_path / "copy.png")
@@ -92,9 +98,10 @@ def test_a_copy_of_a_known_file_counts_as_the_file(index: Index, tmp_path: Path)
     [
         ({"box": (0.5, 0.5, 0.1, 0.1), "line": 1}, "give one of the two"),
         ({"box": (0.5, 0.5, 0.1)}, "expected four numbers"),
-        ({"box": (0.5, 0.5, float("nan"), 0.1)}, "expected four numbers"),
+        ({"box": (0.5, 0.5, float("nan"), 0.1)}, "one that is not finite"),
+        ({"box": ".1,.1,.1,.1"}, "expected four numbers"),
         ({"box": (120, 80, 30, 30)}, "divide pixels"),
-        ({"box": (0.5, 0.5, 0, 0.1)}, "between 0 and 1"),
+        ({"box": (0.5, 0.5, 0, 0.1)}, "without width or height"),
         ({"line": 99}, "no box on line 99; lines with a box: 0, 1, 2"),
         ({"limit": 0}, "at least 1"),
     ],
