@@ -96,7 +96,7 @@ def main() -> None:
         f"`python -m benchmarks.scale --boxes {' '.join(map(str, args.boxes))}`, "
         f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {machine()}.",
         "",
-        f"Made vectors: {args.classes} classes, {args.dim} numbers, four boxes a photo, a tile of",
+        f"Synthetic vectors: {args.classes} classes, {args.dim} numbers, four boxes a photo, a tile of",
         "background for three boxes. Seconds from vectors in memory to findings, without embedding;",
         "GB is the peak of the process.",
         "",

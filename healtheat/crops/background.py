@@ -1,4 +1,4 @@
-"""Tiles of a photo where nothing is labelled: what 'no pill' looks like on these very photos."""
+"""Tiles of an image where nothing is labelled: what 'no pill' looks like on these very images."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ TRIES_A_TILE = 64
 def background_xywhn(
     xywhn: NDArray[Any], size: tuple[int, int], count: int, seed: int
 ) -> NDArray[np.float64]:
-    """(m, 4) tiles, m <= `count`, each of the size of one of the photo's boxes and touching none of them.
+    """(m, 4) tiles, m <= `count`, each of the size of one of the image's boxes and touching none of them.
 
     `size` is (width, height) in pixels. The same arguments give the same tiles. Tiles may overlap one
-    another. Fewer than `count` come back where there is no room, none for a photo without boxes (it has no
+    another. Fewer than `count` come back where there is no room, none for an image without boxes (it has no
     size to go by).
     """
     boxes = np.asarray(xywhn, np.float64).reshape(-1, 4)

@@ -12,10 +12,10 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from healtheat.core.errors import ImageError
 
 # Real raster formats only. Pillow also knows formats that start other programs (EPS) or are documents (PDF).
-# MPO (two photos in one, as some phones save) opens through JPEG.
+# MPO (two images in one, as some phones save) opens through JPEG.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
-# Width × height. Below Pillow's own warning limit (89 million), above every phone photo as stored;
+# Width × height. Below Pillow's own warning limit (89 million), above every image of a phone as stored;
 # an RGB image of this size takes 320 MB.
 MAX_IMAGE_PX = 80_000_000
 

@@ -69,7 +69,7 @@ def dhash(grey: NDArray[np.uint8]) -> int:
 
 
 def image_dhash(image: Image.Image) -> int:
-    """The same hash of a whole photo."""
+    """The same hash of a whole image."""
     return dhash(np.asarray(image.convert("L").resize((72, 64), Image.Resampling.BOX)))
 
 

@@ -63,12 +63,12 @@ def hub_file(repo: str, filenames: Sequence[str]) -> Path:
 def _check_reachable(repo: str) -> None:
     from huggingface_hub import constants
 
-    mend = (
+    fix = (
         f"not in the local cache ({constants.HF_HUB_CACHE}). Download it on a connected machine with "
         f"`hf download {repo} --local-dir DIR` and use --encoder local-dir:DIR, or use an embedded encoder"
     )
     if constants.HF_HUB_OFFLINE:
-        raise EncoderError(f"hf-hub:{repo}: HF_HUB_OFFLINE is set and the weights are {mend}")
+        raise EncoderError(f"hf-hub:{repo}: HF_HUB_OFFLINE is set and the weights are {fix}")
     try:
         urllib.request.urlopen(
             urllib.request.Request(constants.ENDPOINT, method="HEAD"), timeout=REACH_TIMEOUT_S
@@ -77,7 +77,7 @@ def _check_reachable(repo: str) -> None:
         pass  # it answered
     except (OSError, ValueError):
         raise EncoderError(
-            f"hf-hub:{repo}: no network to {constants.ENDPOINT}, and the weights are {mend}"
+            f"hf-hub:{repo}: no network to {constants.ENDPOINT}, and the weights are {fix}"
         ) from None
 
 

@@ -17,8 +17,8 @@ VERDICT_LOCK_NAME = "verdicts.lock"
 @contextmanager
 def builder_lock(index_path: Path, *, wait_s: float = 0.0) -> Iterator[None]:
     """Hold the index for writing. Raises IndexBusy after `wait_s` seconds if another process holds it."""
-    mend = "wait until it is done, or build into another folder with --index"
-    with _held(index_path, LOCK_NAME, wait_s, f"{index_path} is being built by another process; {mend}"):
+    fix = "wait until it is done, or build into another folder with --index"
+    with _held(index_path, LOCK_NAME, wait_s, f"{index_path} is being built by another process; {fix}"):
         yield
 
 
