@@ -180,7 +180,7 @@ def test_the_grid_by_keyboard(browser: Any, server: Server) -> None:
     page.keyboard.press("ArrowRight")
     first = page.evaluate("document.activeElement.closest('.finding').dataset.finding")
     # a key decides nothing about a picture that is not there yet, and a busy machine takes its time to cut it
-    page.wait_for_function("document.activeElement.closest('.finding').querySelector('img').complete")
+    page.locator(f'.finding[data-finding="{first}"] img').evaluate("picture => picture.decode()")
     page.keyboard.press("d")
     expect(page.locator("#status")).to_have_text("saved: drop")
     card = page.locator(f'.finding[data-finding="{first}"]')
