@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 EXACT_ROWS = 30_000
 PROBES = 8  # class shards searched for each row, its own among them
+_ROUND = 8  # answers asked for are a multiple of it
 _BLOCK_VALUES = 4_000_000  # answers of FAISS held at once: 48 MB of ids and similarities
 
 Ids = NDArray[np.int64]
@@ -157,10 +158,35 @@ def search(
     vector of that id (-1: all may answer). `asked` (n, p): for each query the only shards to search.
     Raises ValueError for vectors of another dimension, KeyError for a class without a shard.
     """
+    want = _Want.of(len(queries), k, group, own_ids)
+    _scan(queries, store, [want], classes, asked)
+    return want.best
+
+
+@dataclass(frozen=True, slots=True)
+class _Want:
+    """One answer that a scan fills: what must be left out of it, and the best so far."""
+
+    group: NDArray[np.int32] | None
+    own_ids: Ids | None
+    best: Found
+
+    @classmethod
+    def of(cls, n: int, k: int, group: NDArray[np.int32] | None, own_ids: Ids | None) -> _Want:
+        return cls(group, own_ids, Found(np.full((n, k), -1, np.int64), np.full((n, k), -1, np.float32)))
+
+
+def _scan(
+    queries: Vectors,
+    store: Store,
+    wants: Sequence[_Want],
+    classes: Sequence[int] | None = None,
+    asked: NDArray[np.int64] | None = None,
+) -> None:
+    """Fill all `wants` in one pass over the shards."""
     n = len(queries)
-    best = Found(np.full((n, k), -1, np.int64), np.full((n, k), -1, np.float32))
-    if n == 0 or k < 1:
-        return best
+    if n == 0 or not any(want.best.ids.shape[1] for want in wants):
+        return
     if queries.ndim != 2 or queries.shape[1] != store.dim:
         raise ValueError(f"expected queries (n, {store.dim}), found {queries.shape}")
     queries = np.ascontiguousarray(queries, np.float32)
@@ -168,43 +194,36 @@ def search(
         rows = np.arange(n) if asked is None else np.flatnonzero((asked == class_id).any(axis=1))
         if len(rows):
             with store.open(class_id) as shard:
-                _take(shard, store, queries, rows, group, own_ids, best)
-    return best
+                _take(shard, store, queries, rows, wants)
 
 
-def _take(
-    shard: Any,
-    store: Store,
-    queries: Vectors,
-    rows: Ids,
-    group: NDArray[np.int32] | None,
-    own_ids: Ids | None,
-    best: Found,
-) -> None:
-    """Merge the shard's answers into `best[rows]`: so many more are asked for as may have to be left out."""
-    k, size = best.ids.shape[1], int(shard.ntotal)
-    spare = np.full(len(rows), 0 if own_ids is None else 1, np.int64)
-    if group is not None:
-        groups, often = np.unique(store.groups(faiss.vector_to_array(shard.id_map)), return_counts=True)
-        at = np.minimum(np.searchsorted(groups, group[rows]), max(len(groups) - 1, 0))
-        spare += np.where(groups[at] == group[rows], often[at], 0)
+def _take(shard: Any, store: Store, queries: Vectors, rows: Ids, wants: Sequence[_Want]) -> None:
+    """Merge the shard's answers for `rows`: so many more are asked for as may have to be left out."""
+    size = int(shard.ntotal)
+    needed = np.zeros(len(rows), np.int64)
+    for want in wants:
+        spare = np.full(len(rows), want.best.ids.shape[1] + (want.own_ids is not None), np.int64)
+        if want.group is not None:
+            groups, often = np.unique(store.groups(faiss.vector_to_array(shard.id_map)), return_counts=True)
+            at = np.minimum(np.searchsorted(groups, want.group[rows]), max(len(groups) - 1, 0))
+            spare += np.where(groups[at] == want.group[rows], often[at], 0)
+        needed = np.maximum(needed, spare)
     # A few sizes only: FAISS is asked once for all queries that need about as many answers.
-    wanted = np.minimum(2 ** np.ceil(np.log2(k + spare)).astype(np.int64), size)
-    wanted = np.minimum(np.maximum(wanted, min(k, size)), size)
-    for count in np.unique(wanted).tolist():
-        mine = rows[wanted == count]
-        step = max(1, _BLOCK_VALUES // count)
+    needed = np.minimum(-(-needed // _ROUND) * _ROUND, size)
+    for count in np.unique(needed).tolist():
+        mine = rows[needed == count]
+        step = max(1, _BLOCK_VALUES // max(count, 1))
         for start in range(0, len(mine), step):
             block = mine[start : start + step]
             similarity, ids = shard.search(queries[block], count)
-            out = ids < 0
-            if own_ids is not None:
-                out |= ids == own_ids[block][:, None]
-            if group is not None:
-                known = np.where(ids < 0, 0, ids).reshape(-1)
-                shares = store.groups(known).reshape(ids.shape) == group[block][:, None]
-                out |= shares & (ids >= 0)
-            _merge(np.where(out, -1, ids), np.where(out, -1, similarity), block, best)
+            for want in wants:
+                out = ids < 0
+                if want.own_ids is not None:
+                    out |= ids == want.own_ids[block][:, None]
+                if want.group is not None:
+                    known = store.groups(np.where(ids < 0, 0, ids).reshape(-1)).reshape(ids.shape)
+                    out |= (known == want.group[block][:, None]) & (ids >= 0)
+                _merge(np.where(out, -1, ids), np.where(out, -1, similarity), block, want.best)
 
 
 def _merge(ids: Ids, similarity: Vectors, block: Ids, best: Found) -> None:
@@ -252,12 +271,15 @@ def neighbours(
         store = ArrayStore(vectors, group, class_code)
         asked = _nearest_shards(vectors, store, class_code, min(probes, len(codes)))
     own = np.arange(n, dtype=np.int64)
-    teachers = store
-    if stored is not None:
+    other = _Want.of(n, k, group, own)
+    near = _Want.of(n, k_near, None, own)
+    if stored is None:
+        _scan(vectors, store, [other, near], asked=asked)
+    else:
         teachers = ArrayStore(vectors, group, None if asked is None else class_code, rows=stored)
-    other = search(vectors, teachers, k=k, group=group, own_ids=own, asked=asked)
-    near = search(vectors, store, k=k_near, own_ids=own, asked=asked)
-    return Neighbours(other.ids, other.similarity, near.ids, near.similarity)
+        _scan(vectors, teachers, [other], asked=asked)
+        _scan(vectors, store, [near], asked=asked)
+    return Neighbours(other.best.ids, other.best.similarity, near.best.ids, near.best.similarity)
 
 
 def _nearest_shards(
