@@ -108,7 +108,7 @@ class Background(Signal):
             raw += said / (1 + m / self.words_worth_tiles)
             for facts, value in zip(evidence, said[judged], strict=True):
                 facts["word_log_odds"] = round(float(value), 3)
-        score = error_probability(raw[:n], raw[n:], np.where(raw[:n] > 0, 0.95, 0.0))
+        score = error_probability(raw[:n], raw[n:], np.where(raw[:n] > 0, 0.95, 0.0), pool.teaches)
         reason = [
             f"{round(s * self.k) or 'none'} of its {self.k} nearest neighbours are background tiles"
             for s in share[judged]

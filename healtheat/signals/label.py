@@ -67,20 +67,31 @@ def sharpen(p: Floats, power: float) -> Floats:
     return np.asarray(out / out.sum(axis=1, keepdims=True))
 
 
-def wrong_probability(p: Floats, code: NDArray[np.int64], doubt: float, rounds: int = 10) -> Floats:
+def wrong_probability(
+    p: Floats,
+    code: NDArray[np.int64],
+    doubt: float,
+    rounds: int = 10,
+    teaches: NDArray[np.bool_] | None = None,
+) -> Floats:
     """(n,) probability of a wrong label; how many there are is found by expectation-maximisation.
+
+    That, and which classes are exchanged, is learned from the rows that `teaches` (n,) marks, all by default.
 
     `doubt` is the chance that the class model knows nothing about a box: its probabilities are mixed with
     that much of a flat guess.
     """
     at, c = np.arange(len(p)), p.shape[1]
     mixed = (1 - doubt) * p + doubt / c
-    exchanged = (mixed * likely_exchanges(p, code)[:, code].T).sum(axis=1)
+    known = slice(None) if teaches is None or teaches.all() else teaches
+    if not len(code[known]):
+        return np.zeros(len(p))
+    exchanged = (mixed * likely_exchanges(p[known], code[known])[:, code].T).sum(axis=1)
     kept = mixed[at, code]
     share = 0.05
     for _ in range(rounds):
         wrong = share * exchanged / (share * exchanged + (1 - share) * kept)
-        share = float(np.clip(wrong.mean(), 0.005, 0.4))
+        share = float(np.clip(wrong[known].mean(), 0.005, 0.4))
     return np.asarray(wrong)
 
 
@@ -123,7 +134,9 @@ class Label(Signal):
         raw, score = np.zeros(n), np.zeros(n)
         if c > 1:
             raw = odds(p, code, self.floor) + self.foreign * foreign_share(pool.neighbours.other, code)
-            score = smooth_probability(raw, wrong_probability(sharpen(p, self.sharpness), code, self.doubt))
+            sharp = sharpen(p, self.sharpness)
+            wrong = wrong_probability(sharp, code, self.doubt, teaches=pool.teaches)
+            score = smooth_probability(raw, wrong, pool.teaches)
         mixed_up = _mixed_up(pool, visual, best)
         reason, evidence = self._explain(pool, p, best, raw)
         return [

@@ -91,6 +91,25 @@ def test_new_boxes_teach_nothing(halves) -> None:
     np.testing.assert_allclose(all_of_them.raw[: len(alone)], by_itself.raw, atol=0.1)
 
 
+@by_signal
+@pytest.mark.parametrize("noise", (0.25, 0.45))
+def test_no_score_depends_on_the_other_queries(signal: Signal, noise: float) -> None:
+    """Not on how many are asked about, nor on how wrong their labels are; boxes of one image aside."""
+    whole = clusters(per_class=60, noise=noise)
+    store, queries = part(whole, np.arange(0, 40)), part(whole, np.arange(40, 80))
+    alone = part(queries, queries.images.image_id[:1])
+    class_id = queries.boxes.class_id.copy()
+    class_id[len(alone) :] = (class_id[len(alone) :] + 1) % 4
+    wrong = replace(queries, boxes=replace(queries.boxes, class_id=class_id))
+    expected = {scores.issue: scores for scores in signal.measure(alone, store)}
+    for others in (queries, wrong):
+        for scores in signal.measure(others, store):
+            if scores.box_id[0] >= 0:
+                found = scores.score[: len(alone)], scores.raw[: len(alone)]
+                one = expected[scores.issue]
+                np.testing.assert_allclose(found, (one.score, one.raw), atol=1e-5)
+
+
 def test_odd_boxes_and_crops_are_odd_beside_the_store(halves) -> None:
     queries, store = halves
     xywhn = queries.boxes.xywhn.copy()

@@ -56,7 +56,7 @@ def class_beliefs(pool: Pool, visual: Sequence[Floats] | None = None, *, wrong: 
     for _ in range(ROUNDS):
         parts = [
             *visual,
-            votes(pool.neighbours, belief),
+            votes(pool.neighbours, belief, teaches=teaches),
             missing_class(belief, image, s.group, images, teaches),
             repetition(belief, image, images, teaches),
         ]

@@ -35,33 +35,41 @@ def logistic_curve(values: Floats, target: Floats, weight: Floats) -> tuple[floa
     return float(found.x[0]), float(found.x[1])
 
 
-def smooth_probability(measure: Floats, p: Floats) -> Floats:
+def smooth_probability(measure: Floats, p: Floats, teaches: NDArray[np.bool_] | None = None) -> Floats:
     """(n,) the probabilities `p` as a strictly rising function of `measure`; both (n,) and finite.
 
     Steps (isotonic regression) say how high, a fiftieth of a logistic curve keeps the order within a step.
+    It is learned from the rows that `teaches` (n,) marks, all by default; zeros where there are none.
     """
-    n = len(measure)
+    known = slice(None) if teaches is None or teaches.all() else teaches
+    n = len(measure[known])
     if not n:
-        return np.zeros(0)
-    x = _standard(measure, measure)
-    steps = IsotonicRegression(out_of_bounds="clip").fit(x, p).predict(x)  # it merges values close by
-    slope, intercept = logistic_curve(np.r_[x, x], np.r_[np.zeros(n), np.ones(n)], np.r_[1 - p, p] + 1e-9)
+        return np.zeros(len(measure))
+    x, q = _standard(measure, measure[known]), p[known]
+    t = x[known]
+    steps = IsotonicRegression(out_of_bounds="clip").fit(t, q).predict(x)  # it merges values close by
+    slope, intercept = logistic_curve(np.r_[t, t], np.r_[np.zeros(n), np.ones(n)], np.r_[1 - q, q] + 1e-9)
     return np.asarray(0.98 * steps + 0.02 * _curve(x, slope, intercept))
 
 
-def error_probability(measure: Floats, simulated: Floats, start: Floats) -> Floats:
+def error_probability(
+    measure: Floats, simulated: Floats, start: Floats, teaches: NDArray[np.bool_] | None = None
+) -> Floats:
     """(n,) probability that each box is an error, strictly rising with `measure` (n,).
 
     `simulated` (m,) is the measure on made errors, `start` (n,) a first idea of the result; all finite,
-    m >= 1. Only the share of errors and what right boxes look like is taken from `start`.
+    m >= 1. Only the share of errors and what right boxes look like is taken from `start`, of the rows that
+    `teaches` (n,) marks, all by default; zeros where there are none.
     """
-    n, m = len(measure), len(simulated)
+    known = slice(None) if teaches is None or teaches.all() else teaches
+    n, m = len(measure[known]), len(simulated)
     if not n:
-        return np.zeros(0)
-    x, s = _standard(measure, np.r_[measure, simulated]), _standard(simulated, np.r_[measure, simulated])
-    share = float(np.clip(start.mean(), _LEAST, _MOST))
-    weight = np.r_[1 - start, np.full(m, share * n / m)]
-    slope, intercept = logistic_curve(np.r_[x, s], np.r_[np.zeros(n), np.ones(m)], weight)
+        return np.zeros(len(measure))
+    together = np.r_[measure[known], simulated]
+    x, s = _standard(measure, together), _standard(simulated, together)
+    share = float(np.clip(start[known].mean(), _LEAST, _MOST))
+    weight = np.r_[1 - start[known], np.full(m, share * n / m)]
+    slope, intercept = logistic_curve(np.r_[x[known], s], np.r_[np.zeros(n), np.ones(m)], weight)
     return _curve(x, slope, intercept)
 
 

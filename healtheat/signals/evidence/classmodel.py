@@ -92,17 +92,19 @@ def discriminant(
     return out
 
 
-def votes(neighbours: Neighbours, belief: Floats, k: int = 20) -> Floats:
+def votes(
+    neighbours: Neighbours, belief: Floats, k: int = 20, teaches: NDArray[np.bool_] | None = None
+) -> Floats:
     """(n, c) log shares of the k nearest crops of other sources, nearer ones counting more.
 
-    `belief` (n, c) says which classes each box may have: doubtful labels vote less.
+    `belief` (n, c) says which classes each box may have: doubtful labels vote less. How fast a vote fades is
+    learned from the rows that `teaches` (n,) marks, all by default.
     """
     rows, similarity = neighbours.other[:, :k], neighbours.other_similarity[:, :k]
     known = rows >= 0
-    spread = float(
-        np.median((similarity.max(axis=1) - np.where(known, similarity, 1).min(axis=1))[known.any(1)])
-    )
-    scale = max(0.5 * spread, 1e-4)
+    fall = similarity.max(axis=1) - np.where(known, similarity, 1).min(axis=1)
+    learned = fall[known.any(axis=1) if teaches is None else known.any(axis=1) & teaches]
+    scale = max(0.5 * float(np.median(learned)) if len(learned) else 0.0, 1e-4)
     weight = np.exp((similarity - similarity[:, :1]) / scale) * known
     total = np.zeros_like(belief)
     for place in range(rows.shape[1]):
@@ -148,5 +150,5 @@ def class_log_probabilities(pool: Pool, visual: Sequence[Floats] | None = None) 
     if not parts:
         return np.full((n, c), -np.log(max(c, 1)))
     belief = one_hot(s.class_code, c)
-    parts.append(votes(pool.neighbours, belief))
+    parts.append(votes(pool.neighbours, belief, teaches=pool.teaches))
     return fit_weights(parts, s.class_code, teaches=pool.teaches).log_p
