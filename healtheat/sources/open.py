@@ -16,7 +16,11 @@ from healtheat.sources.files import first_files
 from healtheat.sources.yolo.source import YOLO
 
 # Every format there is; one that needs no option is recognised in this order.
-FORMATS = (YOLO, COCO, DETECTOR)
+FORMATS = (
+    YOLO,
+    COCO,
+    DETECTOR,
+)
 
 
 def open_source(

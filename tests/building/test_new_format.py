@@ -24,7 +24,7 @@ from tests.index.small_set import FakeEncoder
 class CsvSource:
     """`image,class,x,y,w,h`, one line per box, in one file beside the images."""
 
-    kind = "csv"
+    kind = "boxes"
     edits: Edits = "none"
 
     def __init__(self, data: Path) -> None:
@@ -49,9 +49,9 @@ class CsvSource:
 
 
 CSV = LabelFormat(
-    kind="csv",
-    given="a .csv with one line per box",
-    recognises=lambda data: data.suffix == ".csv",
+    kind="boxes",
+    given="a .boxes file with one line per box",
+    recognises=lambda data: data.suffix == ".boxes",
     open=lambda data, options: CsvSource(data),
 )
 
@@ -62,7 +62,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "set").mkdir()
     for name in ("a.png", "b.png"):
         Image.new("RGB", (40, 30), "red").save(tmp_path / "set" / name)
-    file = tmp_path / "set" / "labels.csv"
+    file = tmp_path / "set" / "labels.boxes"
     file.write_text(
         "b.png,7,.5,.5,.2,.2\na.png,9,.5,.5,.2,.2\nbroken\na.png,7,.2,.2,.2,.2\n", encoding="utf-8"
     )
@@ -71,25 +71,25 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_it_is_built_like_any_other(data: Path, tmp_path: Path) -> None:
     source = open_source(data)
-    assert source.kind == "csv" and open_source(data, kind="csv").kind == "csv"
+    assert source.kind == "boxes" and open_source(data, kind="boxes").kind == "boxes"
     build(source, tmp_path / "index", encoder=FakeEncoder())
     with Index.open(tmp_path / "index") as index:
         assert index.verify() == []
         assert index.boxes().class_id.tolist() == [9, 7, 7] and index.boxes().line.tolist() == [1, 3, 0]
         assert [(p.code, p.line) for p in index.problems()] == [("bad_line", 2)]
-        assert (index.manifest.source.kind, index.manifest.source.edits) == ("csv", "none")
+        assert (index.manifest.source.kind, index.manifest.source.edits) == ("boxes", "none")
         assert index.changed_label_files() == []
         places = Places.of(index)
-        for taken in (data, data.parent / "new.csv"):
+        for taken in (data, data.parent / "new.boxes"):
             with pytest.raises(InputError, match="data set"):
                 places.check_file(taken, overwrite=True)
-        places.check_file(tmp_path / "new.csv")
+        places.check_file(tmp_path / "new.boxes")
 
 
 def test_it_is_among_what_can_be_given(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="or a \\.csv with one line per box"):
+    with pytest.raises(InputError, match="or a \\.boxes file with one line per box"):
         open_source(tmp_path / "none.txt")
-    with pytest.raises(InputError, match="choose one of auto, yolo, coco, detector, csv"):
+    with pytest.raises(InputError, match="choose one of auto, yolo, coco, detector, boxes"):
         open_source(data, kind="voc")
-    with pytest.raises(InputError, match="images are only for the kind coco, not for csv"):
+    with pytest.raises(InputError, match="images are only for the kind coco, not for boxes"):
         open_source(data, images=tmp_path)
