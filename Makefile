@@ -16,7 +16,7 @@ INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constrain
 help:
 	@echo "make demo              install into .venv and run the main job on a generated set"
 	@echo "make test              install everything, then ruff, mypy and pytest"
-	@echo "make test-fast         the tests that take no PyTorch, no browser and no patience: a minute or two"
+	@echo "make test-fast         the tests that take no PyTorch, no browser and no patience"
 	@echo "make lint              ruff and strict mypy"
 	@echo "make docs              write docs/cli.md anew from --help"
 	@echo "make bench             throughput of build beside the bare encoder"
