@@ -1,4 +1,4 @@
-"""What padding, filter, ground, views and colour do to ImageNet features, on photos they never saw.
+"""What padding, filter, ground, views and colour do to ImageNet features, on images they never saw.
 
     python -m benchmarks.crop_policy [--out FILE.md]
 
@@ -49,16 +49,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "crop_policy.md")
     asked = parser.parse_args()
     data = SHARED / "data" / "pushin-pill" / "data.yaml"
-    photos = [item for item in open_source(data).read() if isinstance(item, LabelledImage)]
-    class_id = np.concatenate([photo.boxes.class_id for photo in photos])
-    keys = np.repeat([group_key(photo.path) for photo in photos], [len(photo.boxes) for photo in photos])
+    labelled = [item for item in open_source(data).read() if isinstance(item, LabelledImage)]
+    class_id = np.concatenate([one.boxes.class_id for one in labelled])
+    keys = np.repeat([group_key(one.path) for one in labelled], [len(one.boxes) for one in labelled])
     source = group_codes(keys)
     side = load_encoder("imagenet").spec.resolution_px
 
     def crops(policy: CropPolicy) -> Array:
-        images = (open_image(photo.file.read_bytes(), photo.path) for photo in photos)
-        parts = zip(images, photos, strict=True)
-        return np.concatenate([cut(image, photo.boxes.xywhn, policy, side) for image, photo in parts])
+        images = (open_image(one.file.read_bytes(), one.path) for one in labelled)
+        parts = zip(images, labelled, strict=True)
+        return np.concatenate([cut(image, one.boxes.xywhn, policy, side) for image, one in parts])
 
     def encode(policy: CropPolicy, degrees: float = 0.0) -> Array:
         return load_encoder("imagenet", views=(degrees,), colour_weight=0).encode(crops(policy))

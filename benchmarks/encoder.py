@@ -1,4 +1,4 @@
-"""The pill encoder beside ImageNet EfficientNet-Lite0 and open_clip ViT-B/32, on photos it never saw.
+"""The pill encoder beside ImageNet EfficientNet-Lite0 and open_clip ViT-B/32, on images it never saw.
 
 `python benchmarks/encoder.py --work DIR`: the work folder of `python -m training`. Without it, the
 questions that need the held-out TFDA pills are left out. Writes Markdown to standard output.

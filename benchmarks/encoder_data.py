@@ -1,4 +1,4 @@
-"""Photos the encoders never saw, as crops: pushin-pill with background tiles, and held-out TFDA products."""
+"""Images the encoders never saw, as crops: pushin-pill with background tiles, and held-out TFDA products."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from training.batches import Material
 from training.captions import Looks
 
 Array = NDArray[Any]
-TILES_A_PHOTO = 6
+TILES_AN_IMAGE = 6
 
 
 def shared() -> Path:
@@ -30,42 +30,42 @@ def shared() -> Path:
 
 @dataclass(frozen=True)
 class Boxes:
-    """Boxes of a YOLO set: photo paths, boxes a photo, class and source code a box in the same order."""
+    """Boxes of a YOLO set: image paths, boxes an image, class and source code a box in the same order."""
 
-    photos: list[Path]
+    images: list[Path]
     xywhn: list[Array]
     class_id: Array
     source: Array
 
     def crops(self, policy: CropPolicy, resolution_px: int) -> Array:
         """(n, R, R, 3) crops of all boxes."""
-        images = (open_image(p.read_bytes(), p.name) for p in self.photos)
+        images = (open_image(p.read_bytes(), p.name) for p in self.images)
         return np.concatenate(
             [cut(i, x, policy, resolution_px) for i, x in zip(images, self.xywhn, strict=True)]
         )
 
     def background(self, policy: CropPolicy, resolution_px: int) -> Array:
-        """(m, R, R, 3) tiles of the same photos that touch no box, of the sizes of the photo's boxes."""
+        """(m, R, R, 3) tiles of the same images that touch no box, of the sizes of the image's boxes."""
         tiles = []
-        for k, (path, boxes) in enumerate(zip(self.photos, self.xywhn, strict=True)):
+        for k, (path, boxes) in enumerate(zip(self.images, self.xywhn, strict=True)):
             image = open_image(path.read_bytes(), path.name)
-            empty = background_xywhn(boxes, image.size, TILES_A_PHOTO, seed=k)
+            empty = background_xywhn(boxes, image.size, TILES_AN_IMAGE, seed=k)
             tiles.append(cut(image, empty, policy, resolution_px))
         return np.concatenate(tiles)
 
 
 def pushin() -> Boxes:
-    """All boxes of pushin-pill, augmented copies included; the source is what copies of one photo share."""
-    photos, boxes, classes, counts = [], [], [], []
+    """All boxes of pushin-pill, augmented copies included; the source is what copies of one image share."""
+    images, boxes, classes, counts = [], [], [], []
     for path in sorted((shared() / "data" / "pushin-pill" / "images").glob("*/*")):
         label = path.parents[2] / "labels" / path.parent.name / f"{path.stem}.txt"
         rows = np.loadtxt(label, ndmin=2) if label.stat().st_size else np.empty((0, 5))
-        photos.append(path)
+        images.append(path)
         boxes.append(rows[:, 1:5])
         classes.append(rows[:, 0].astype(int))
         counts.append(len(rows))
-    source = np.repeat(group_codes([group_key(p.name) for p in photos]), counts)
-    return Boxes(photos, boxes, np.concatenate(classes), source)
+    source = np.repeat(group_codes([group_key(p.name) for p in images]), counts)
+    return Boxes(images, boxes, np.concatenate(classes), source)
 
 
 @dataclass(frozen=True)

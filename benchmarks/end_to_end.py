@@ -2,10 +2,10 @@
 
     python -m benchmarks.end_to_end [--seeds 0,1,2] [--arms dirty,flagged,random,clean] [--work FOLDER]
 
-Splits pushin-pill by source photo, plants mixed errors into the training labels alone and trains yolo11n
+Splits pushin-pill by source image, plants mixed errors into the training labels alone and trains yolo11n
 from scratch on each arm, with the same seed and settings: `dirty`; `flagged`, without the boxes that
 `healtheat apply --flagged` takes out; `random`, without as many others; `clean`, nothing planted. mAP comes
-from the last epoch's weights on the clean photos of the other sources. A finished run is kept in --work and
+from the last epoch's weights on the clean images of the other sources. A finished run is kept in --work and
 not run again; one that was killed starts again. Writes end_to_end.md after every run, with all that are
 finished.
 """
@@ -44,7 +44,7 @@ ARMS = ("dirty", "flagged", "random", "clean")
 # Where there is a choice it was made on seed 10, which is not reported.
 TRAIN: Mapping[str, Any] = {
     "optimizer": "AdamW",
-    "nbs": 8,  # an optimizer step a batch, not one for 64 images: there are few photos
+    "nbs": 8,  # an optimizer step a batch, not one for 64 images: there are few images
     "lr0": 0.002,
     "cos_lr": True,
     "warmup_epochs": 2.0,

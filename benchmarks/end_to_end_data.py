@@ -60,12 +60,12 @@ def write_split(pushin: Path, out: Path, share: float, seed: int) -> None:
 
 
 def counts(split: Path) -> dict[str, int]:
-    """Photos, sources and boxes of both parts."""
+    """Images, sources and boxes of both parts."""
     out = {}
     for part in ("train", "test"):
-        photos = [p.name for p in sorted((split / "images" / part).iterdir())]
-        out[f"{part}_photos"] = len(photos)
-        out[f"{part}_sources"] = len({group_key(name) for name in photos})
+        images = [p.name for p in sorted((split / "images" / part).iterdir())]
+        out[f"{part}_images"] = len(images)
+        out[f"{part}_sources"] = len({group_key(name) for name in images})
         out[f"{part}_boxes"] = len(all_lines(split, part))
     return out
 
@@ -105,7 +105,7 @@ def flagged(dirty: Path, index_dir: Path, encoder: str) -> dict[str, list[tuple[
 
 
 def all_lines(data: Path, part: str = "train") -> list[tuple[str, int]]:
-    """Every label line of the photos in images/`part`."""
+    """Every label line of the images in images/`part`."""
     images = [p.relative_to(data).as_posix() for p in sorted(data.glob(f"images/{part}/*"))]
     return [
         (image, line)
@@ -127,13 +127,13 @@ def write_arm(data: Path, out: Path, test: Path, drop: Iterable[tuple[str, int]]
         raise SystemExit(f"no such line: {sorted(missing)[0]}")
     shutil.rmtree(out, ignore_errors=True)
     digest = hashlib.sha256()
-    for photo in sorted(data.glob("images/train/*")):
-        image = photo.relative_to(data).as_posix()
+    for file in sorted(data.glob("images/train/*")):
+        image = file.relative_to(data).as_posix()
         text = (data / label_of(image)).read_text(encoding="utf-8").splitlines(keepends=True)
         kept = "".join(line for number, line in enumerate(text) if (image, number) not in gone)
         for path in (out / image, out / label_of(image)):
             path.parent.mkdir(parents=True, exist_ok=True)
-        link_or_copy(photo, out / image)
+        link_or_copy(file, out / image)
         (out / label_of(image)).write_text(kept, encoding="utf-8", newline="\n")
         digest.update(f"{image}\n{kept}\n".encode())
     spec = yaml.safe_load((test / "test.yaml").read_text(encoding="utf-8"))

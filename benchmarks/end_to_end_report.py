@@ -88,19 +88,19 @@ def _section(results: Sequence[Result]) -> list[str]:
 
 
 _DATA = """
-Photos: pushin-pill (CC BY 4.0, Roboflow Universe `jason136/pushin-pill`), all 17 classes, split by source
-once for all seeds: {train_photos} photos of {train_sources} sources to train on, {test_photos} photos of
+Images: pushin-pill (CC BY 4.0, Roboflow Universe `jason136/pushin-pill`), all 17 classes, split by source
+once for all seeds: {train_images} images of {train_sources} sources to train on, {test_images} images of
 {test_sources} others ({test_boxes} boxes, labels as published) to test on. Errors are planted in the
 training labels alone by the shared script: profile `mixed`, {rate:.0%} of the boxes (look-alike confusions,
-boxes moved or as large as the photo, missing boxes, boxes on background), in each of a source's copies on
+boxes moved or as large as the image, missing boxes, boxes on background), in each of a source's copies on
 its own. `flagged` is what `healtheat apply --flagged` leaves, with its defaults and the encoder `{encoder}`;
 it sees only the labels with errors. `random` loses as many lines, each as likely as any other.
 """
 _TRAINING = """
 All arms of a seed start from the same weights, none pretrained, and share every setting: `yolo11n.yaml`,
 {optimizer}, learning rate {lr0} (cosine), an optimizer step each batch, the rest as Ultralytics has it, with
-`--bf16` its layers in bfloat16 while training. Measured are the weights of the last epoch, on the photos of
-the other sources. Settings were chosen on seed 10, which is not reported, with the same test photos.
+`--bf16` its layers in bfloat16 while training. Measured are the weights of the last epoch, on the images of
+the other sources. Settings were chosen on seed 10, which is not reported, with the same test images.
 """
 _DROPPED = """
 Planted: wrong lines in the training labels; lines taken away cannot be dropped. A dropped line that was not

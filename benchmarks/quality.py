@@ -218,7 +218,7 @@ def report(rows: Sequence[dict[str, object]], args: argparse.Namespace) -> str:
         + ", ".join(f"{name} {version(name)}" for name in libraries)
         + ".",
         "",
-        "Photos: pushin-pill (CC BY 4.0, Roboflow Universe `jason136/pushin-pill`), one photo a source,",
+        "Images: pushin-pill (CC BY 4.0, Roboflow Universe `jason136/pushin-pill`), one image a source,",
         "errors in 8 % of the boxes. Flips and confuse are scored on the queue `mislabel`, boxes and",
         "spurious on `bad_box` and `background`, mixed on all queues. Figures are means over the seeds ±",
         "their standard deviation; s is the time for scores from vectors, without embedding.",

@@ -1,8 +1,8 @@
 """How fast the review page is: `python -m benchmarks.review [--findings 1000 100000] [--out FILE.md]`.
 
-Two kinds of index of drawn photos. `trays`: 60 photos of 976 × 1280 with four boxes each, whose catalog is
+Two kinds of index of drawn images. `trays`: 60 images of 976 × 1280 with four boxes each, whose catalog is
 filled with as many findings as asked for, several on one box: what grows is the list. `crowded`: as many
-boxes as asked for, 400 on a photo, a tenth of them flagged, for the map. A server of its own for
+boxes as asked for, 400 on an image, a tenth of them flagged, for the map. A server of its own for
 each, driven with Chromium. Every wait has a limit; progress goes to stderr. Writes benchmarks/review.md.
 """
 

@@ -1,4 +1,4 @@
-"""Indexes of drawn photos for the benchmark of the review page, with as many findings as asked for."""
+"""Indexes of drawn images for the benchmark of the review page, with as many findings as asked for."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from healtheat.building.build import build
 from healtheat.embedding import Encoder, load_encoder
 from healtheat.sources.yolo.source import YoloSource
 
-PHOTO_PX = (976, 1280)
+IMAGE_PX = (976, 1280)
 CLASSES = 12
-SIDE = 20  # boxes a side on a crowded photo
+SIDE = 20  # boxes a side on a crowded image
 
 
-def trays(folder: Path, *, photos: int = 60) -> Path:
-    """An index of photos with four boxes each, embedded with `imagenet`: photos as people have them."""
-    return _index(folder, photos, 2, 95, load_encoder("imagenet"))
+def trays(folder: Path, *, images: int = 60) -> Path:
+    """An index of images with four boxes each, embedded with `imagenet`: images as people have them."""
+    return _index(folder, images, 2, 95, load_encoder("imagenet"))
 
 
 def crowded(folder: Path, *, boxes: int) -> Path:
-    """An index of at least `boxes` boxes, 400 on a photo, embedded with `PixelEncoder`: for the map."""
+    """An index of at least `boxes` boxes, 400 on an image, embedded with `PixelEncoder`: for the map."""
     return _index(folder, -(-boxes // SIDE**2), SIDE, 20, PixelEncoder(dim=32, batch_size=256, centre=128))
 
 
@@ -43,12 +43,12 @@ def fill(index: Path, findings: int, *, each: int = 1) -> None:
         catalog.execute("CHECKPOINT")
 
 
-def _index(folder: Path, photos: int, side: int, radius_px: int, encoder: Encoder) -> Path:
+def _index(folder: Path, images: int, side: int, radius_px: int, encoder: Encoder) -> Path:
     random = np.random.default_rng(0)
     for name in ("images", "labels"):
         (folder / name).mkdir(parents=True)
-    width, height = PHOTO_PX
-    for number in range(photos):
+    width, height = IMAGE_PX
+    for number in range(images):
         image = Image.fromarray(random.integers(150, 170, (height, width, 3), dtype=np.uint8))
         draw, lines = ImageDraw.Draw(image), []
         for box in range(side * side):

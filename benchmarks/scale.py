@@ -2,7 +2,7 @@
 
     python -m benchmarks.scale [--boxes 20000 100000] [--classes 54] [--dim 512] [--out FILE.md]
 
-Vectors are clusters of classes (a mean a class, noise, four boxes a photo, 2 % wrong labels). Measured are
+Vectors are clusters of classes (a mean a class, noise, four boxes an image, 2 % wrong labels). Measured are
 time and memory, not quality. Each size runs in a process of its own. Writes benchmarks/scale.md.
 """
 
@@ -29,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def made(boxes: int, classes: int, dim: int, seed: int = 0) -> Samples:
-    """`boxes` samples, four a photo, with tiles of background."""
+    """`boxes` samples, four an image, with tiles of background."""
     rng = np.random.default_rng(seed)
     centres = rng.standard_normal((classes + 1, dim)).astype(np.float32)
     code = rng.integers(0, classes, boxes)
@@ -41,14 +41,14 @@ def made(boxes: int, classes: int, dim: int, seed: int = 0) -> Samples:
     vectors, tiles = cluster(code), cluster(np.full(max(boxes // 3, 20), classes))
     wrong = rng.random(boxes) < 0.02
     given = np.where(wrong, rng.integers(0, classes, boxes), code)
-    photo, place = np.arange(boxes) // 4, np.arange(boxes) % 4
+    image, place = np.arange(boxes) // 4, np.arange(boxes) % 4
     size = 0.1 + 0.02 * rng.random((2, boxes))
     measures = np.zeros(boxes, MEASURES)
     measures["dhash"] = rng.integers(1, 2**63, boxes, dtype=np.uint64)
     measures["sharpness"], measures["contrast"] = rng.uniform(90, 110, (2, boxes))
     measures["brightness"] = rng.uniform(0.4, 0.6, boxes)
     xywhn = np.column_stack([0.25 + 0.5 * (place % 2), 0.25 + 0.5 * (place // 2), *size])
-    return Samples.of(given, vectors, xywhn=xywhn, image_id=photo, background=tiles, measures=measures)
+    return Samples.of(given, vectors, xywhn=xywhn, image_id=image, background=tiles, measures=measures)
 
 
 def one(boxes: int, classes: int, dim: int) -> dict[str, float]:
@@ -96,7 +96,7 @@ def main() -> None:
         f"`python -m benchmarks.scale --boxes {' '.join(map(str, args.boxes))}`, "
         f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {machine()}.",
         "",
-        f"Synthetic vectors: {args.classes} classes, {args.dim} numbers, four boxes a photo, a tile of",
+        f"Synthetic vectors: {args.classes} classes, {args.dim} numbers, four boxes an image, a tile of",
         "background for three boxes. Seconds from vectors in memory to findings, without embedding;",
         "GB is the peak of the process.",
         "",

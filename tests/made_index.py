@@ -29,7 +29,7 @@ class MadeIndex(Index):
         unreadable: Sequence[str] = (),
         raw_labels: Mapping[str, bytes] | None = None,
     ) -> None:
-        """`labels`: image path → its label lines; writes them below `root` beside photos of a few bytes.
+        """`labels`: image path → its label lines; writes them below `root` beside images of a few bytes.
 
         `raw_labels` are the bytes to write where they must not be the lines with line feeds.
 
@@ -45,7 +45,7 @@ class MadeIndex(Index):
             box_ids: dict[tuple[str, int], tuple[int, int]] = {}
             image_ids: dict[str, int] = {}
             for image_id, (path, lines) in enumerate(labels.items()):
-                self._write_photo(path, lines, (raw_labels or {}).get(path))
+                self._write_image(path, lines, (raw_labels or {}).get(path))
                 image_ids[path] = image_id
                 label = self.label_of(path)
                 status = "unreadable" if path in unreadable else "labelled" if lines else "empty"
@@ -136,11 +136,11 @@ class MadeIndex(Index):
     def label_of(path: str) -> str:
         return Path(path.replace("images/", "labels/", 1)).with_suffix(".txt").as_posix()
 
-    def _write_photo(self, path: str, lines: Sequence[str], raw: bytes | None) -> None:
-        photo, label = self.root / path, self.root / self.label_of(path)
-        for file in (photo, label):
+    def _write_image(self, path: str, lines: Sequence[str], raw: bytes | None) -> None:
+        image, label = self.root / path, self.root / self.label_of(path)
+        for file in (image, label):
             file.parent.mkdir(parents=True, exist_ok=True)
-        photo.write_bytes(f"pixels of {path}".encode())
+        image.write_bytes(f"pixels of {path}".encode())
         label.write_bytes("".join(f"{line}\n" for line in lines).encode() if raw is None else raw)
         self.label_files[self.label_of(path)] = FileEntry(
             sha256=sha256_file(label), size=label.stat().st_size

@@ -351,8 +351,8 @@ def test_another_data_set_of_the_same_name(in_built: Path, tmp_path: Path, capsy
     other = tmp_path / "pills"
     for folder in ("images/train", "labels/train"):
         (other / folder).mkdir(parents=True)
-    photo = next((in_built / "pills/images/train").glob("*.jpg"))
-    (other / "images/train/a.jpg").write_bytes(photo.read_bytes())
+    image = next((in_built / "pills/images/train").glob("*.jpg"))
+    (other / "images/train/a.jpg").write_bytes(image.read_bytes())
     (other / "labels/train/a.txt").write_text("0 0.5 0.5 0.2 0.2\n", encoding="utf-8")
     (other / "data.yaml").write_text("train: images/train\nnames: [a]\n", encoding="utf-8")
     assert run(["build", str(other / "data.yaml")]) == 2

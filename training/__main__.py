@@ -1,4 +1,4 @@
-"""`python -m training --work DIR` makes the shipped encoder from the photos: cut, train, export. Resumes."""
+"""`python -m training --work DIR` makes the shipped encoder from the images: cut, train, export. Resumes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from training.prepare import photo_root, prepare
+from training.prepare import image_root, prepare
 from training.train import Settings, train
 
 AVERAGED = 5  # checkpoints at the end of the run whose mean is shipped
@@ -34,7 +34,7 @@ def main() -> int:
         print(line, flush=True)
 
     if not (given.work / "pills.jsonl").exists():
-        tell(str(prepare(given.work, photo_root(), given.threads)))
+        tell(str(prepare(given.work, image_root(), given.threads)))
     settings = Settings(**{f.name: getattr(given, f.name) for f in fields(Settings)})
     train(given.work, settings, tell)
     if settings.steps != Settings().steps and given.out is None and not given.no_export:

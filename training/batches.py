@@ -40,7 +40,7 @@ class Material:
 
 
 def _identities(rows: list[dict[str, Any]]) -> Array:
-    """One number a product; products sharing a photo, or imprint + shape + colour, are joined."""
+    """One number a product; products sharing an image, or imprint + shape + colour, are joined."""
     parent: dict[Any, Any] = {}
 
     def root(x: Any) -> Any:
@@ -52,7 +52,7 @@ def _identities(rows: list[dict[str, Any]]) -> Array:
 
     for row in rows:
         me = root(("product", row["product"]))
-        keys: list[Any] = [("photo", row["sha256"])]
+        keys: list[Any] = [("image", row["sha256"])]
         if row["mark1"] or row["mark2"]:
             marks = tuple(sorted(str(m).lower().replace(" ", "") for m in (row["mark1"], row["mark2"]) if m))
             keys.append((marks, tuple(sorted(set(row["shape"]))), tuple(sorted(set(row["colour"])))))

@@ -59,7 +59,7 @@ def averaged_model(checkpoints: Sequence[Path]) -> Any:
     """An open_clip model (batch norms folded) holding the mean of the averaged weights of all checkpoints.
 
     Weights along one run may be averaged (Izmailov et al. 2018, SWA). Later checkpoints know the training
-    products better, earlier ones carry over better to other photos; the mean keeps most of both.
+    products better, earlier ones carry over better to other images; the mean keeps most of both.
     """
     states = [torch.load(path, weights_only=True) for path in checkpoints]
     mean = {name: sum(s["average"][name] for s in states) / len(states) for name in states[0]["average"]}

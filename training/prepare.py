@@ -1,7 +1,7 @@
 """Cut the training material out of the official photos: single pills with outline, and tiles without one.
 
 Writes to a work folder outside the repository: `pills.npy` (n, 160, 160, 4) uint8 RGB + coverage,
-`pills.jsonl` one line a pill, `tiles.npy` (m, 160, 160, 3) uint8. The photos themselves are only read.
+`pills.jsonl` one line a pill, `tiles.npy` (m, 160, 160, 3) uint8. The images themselves are only read.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LOOSE = "顆粒劑"
 HELD_OUT_PERCENT = 15
 
 
-def photo_root() -> Path:
+def image_root() -> Path:
     """Folder of the appearance photos: `HEALTHEAT_SHARED` (default `../shared`) + `data/tfda-pills`."""
     return Path(os.environ.get("HEALTHEAT_SHARED", "../shared")) / "data" / "tfda-pills"
 
@@ -84,12 +84,12 @@ def _one(
 ) -> tuple[list[NDArray[Any]], list[dict[str, Any]], list[NDArray[Any]]]:
     root, item, index = job
     cv2.setNumThreads(1)
-    photo = item["imgs"][index]["file"]
-    bgr = cv2.imread(str(Path(root) / photo))
+    image = item["imgs"][index]["file"]
+    bgr = cv2.imread(str(Path(root) / image))
     if bgr is None:
         return [], [], []
     shapes, colours = item["shape"], item["color"]
-    rng = np.random.default_rng(zlib.crc32(photo.encode("utf-8")))
+    rng = np.random.default_rng(zlib.crc32(image.encode("utf-8")))
     if any(LIQUID in s for s in shapes):
         return [], [], empty_tiles(bgr, [], 2, rng)
     if not shapes or any(LOOSE in s for s in shapes):
@@ -97,14 +97,14 @@ def _one(
     blobs = find_pills(bgr, shapes[0], colours[0] if colours else None)
     rows = [
         {
-            "product": item["id"], "photo": photo, "sha256": item["imgs"][index]["sha256"], "side": k,
+            "product": item["id"], "image": image, "sha256": item["imgs"][index]["sha256"], "side": k,
             "held_out": is_held_out(item["id"]), "score": round(b.score, 3), "aspect": round(b.aspect, 3),
             "xywh": b.xywh, "shape": shapes, "colour": colours, "score_mark": item["score_mark"],
             "size_mm": item["size"], "mark1": item["mark1"], "mark2": item["mark2"],
         }
         for k, b in enumerate(blobs)
     ]  # fmt: skip
-    # Without a pill found, a tile might hold one: only photos that were understood give empty tiles.
+    # Without a pill found, a tile might hold one: only images that were understood give empty tiles.
     tiles = empty_tiles(bgr, blobs, 1, rng) if len(blobs) >= 2 and not rows[0]["held_out"] else []
     return [cut(bgr, b) for b in blobs], rows, tiles
 
@@ -117,7 +117,7 @@ def _jobs(root: Path) -> Iterator[tuple[str, dict[str, Any], int]]:
 
 
 def prepare(work: Path, root: Path, processes: int = 2) -> dict[str, int]:
-    """Cut all photos of `root` into `work`; returns the counts of photos, pills, products and tiles."""
+    """Cut all images of `root` into `work`; returns the counts of images, pills, products and tiles."""
     work.mkdir(parents=True, exist_ok=True)
     pills: list[NDArray[Any]] = []
     rows: list[dict[str, Any]] = []
@@ -134,7 +134,7 @@ def prepare(work: Path, root: Path, processes: int = 2) -> dict[str, int]:
     # Last and at once: the file says that all of them are done.
     write_file(work / "pills.jsonl", "".join(lines).encode())
     return {
-        "photos": len(jobs), "photos_with_pills": len({r["photo"] for r in rows}), "pills": len(rows),
+        "images": len(jobs), "images_with_pills": len({r["image"] for r in rows}), "pills": len(rows),
         "products": len({r["product"] for r in rows}),
         "held_out_pills": sum(r["held_out"] for r in rows), "tiles": len(tiles),
     }  # fmt: skip

@@ -1,8 +1,8 @@
 """Find the single pills on an official appearance photo (pills beside a ruler, plain ground).
 
-Many cheap segmentations of one photo are pooled (colour distance from the local ground, adaptive
+Many cheap segmentations of one image are pooled (colour distance from the local ground, adaptive
 thresholds, closed edges, MSER), every blob is scored as a pill, and the best pair of look-alike blobs wins:
-these photos nearly always show the front and the back of one product, side by side. What is known
+these images nearly always show the front and the back of one product, side by side. What is known
 about the product (shape, colour) is evidence, too. Merged pairs are cut at their two deepest concavities.
 """
 
@@ -18,7 +18,7 @@ Array = NDArray[np.generic]
 
 MIN_AREA_PX = 280
 MIN_SIDE_PX = 15
-# Score of a pair below which a photo is left out: chosen by eye on two contact sheets of 48 photos.
+# Score of a pair below which an image is left out: chosen by eye on two contact sheets of 48 images.
 MIN_PAIR_SCORE = 11.0
 MIN_SINGLE_SCORE = 4.6
 COLOURED = {"橘", "粉", "紅", "紫", "綠", "藍", "黃", "藍綠"}
@@ -27,7 +27,7 @@ MAY_BE_DARK = {"黑", "棕", "紅", "藍", "紫"}
 
 @dataclass(frozen=True)
 class Blob:
-    """One candidate: outline (n, 1, 2) in photo pixels, score (more is more pill-like), Lab mean, aspect."""
+    """One candidate: outline (n, 1, 2) in image pixels, score (more is more pill-like), Lab mean, aspect."""
 
     outline: Array
     score: float
@@ -47,7 +47,7 @@ def _outlines(mask: Array, mode: int, offset: tuple[int, int] = (0, 0)) -> list[
 
 
 def _ground(lab: Array) -> Array:
-    """The local ground colour: a wide median on the quarter-size photo, (h, w, 3) float32."""
+    """The local ground colour: a wide median on the quarter-size image, (h, w, 3) float32."""
     h, w = lab.shape[:2]
     small = cv2.resize(lab, (max(8, w // 4), max(8, h // 4)), interpolation=cv2.INTER_AREA)
     kernel = min(int(min(small.shape[:2]) * 0.45) | 1, 99)
@@ -56,7 +56,7 @@ def _ground(lab: Array) -> Array:
 
 
 def _masks(lab: Array) -> list[tuple[Array, int]]:
-    """Binary masks of one photo and the contour mode to read each with."""
+    """Binary masks of one image and the contour mode to read each with."""
     delta = lab.astype(np.float32) - _ground(lab)
     chroma = 1.6 * np.hypot(delta[..., 1], delta[..., 2])
     distance = np.hypot(0.6 * delta[..., 0], chroma)
@@ -233,7 +233,7 @@ def _best_pair(blobs: list[Blob]) -> tuple[float, Blob, Blob] | None:
 
 
 def find_pills(bgr: Array, shape: str | None = None, colour: str | None = None) -> list[Blob]:
-    """The single pills of a photo (h, w, 3 uint8 BGR), convex outlines; [] where none is sure enough."""
+    """The single pills of an image (h, w, 3 uint8 BGR), convex outlines; [] where none is sure enough."""
     lab = cv2.cvtColor(cv2.bilateralFilter(bgr, 5, 18, 3), cv2.COLOR_BGR2LAB)
     gradient = np.zeros(lab.shape[:2], np.float32)
     for c, gain in enumerate((1, 3, 3)):
@@ -256,7 +256,7 @@ def find_pills(bgr: Array, shape: str | None = None, colour: str | None = None) 
         found = [pair[1], pair[2]]
     else:
         found = [b for b in blobs if b.score > MIN_SINGLE_SCORE][:1]
-    for blob in blobs:  # more of the same, on photos with three to six
+    for blob in blobs:  # more of the same, on images with three to six
         if not found or len(found) >= 6:
             break
         alike = 0.75 < blob.area / found[0].area < 1.33 and abs(np.log(blob.aspect / found[0].aspect)) < 0.2

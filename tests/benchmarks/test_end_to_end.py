@@ -1,4 +1,4 @@
-"""The training sets of the end-to-end benchmark, on the real photos; nothing is trained here."""
+"""The training sets of the end-to-end benchmark, on the real images; nothing is trained here."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def labels(folder: Path, part: str = "train") -> dict[str, list[str]]:
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3)), unique=True), st.integers(0, 5))
-def test_no_source_is_on_both_sides(photos: list[tuple[int, int]], seed: int) -> None:
-    names = [f"images/train/IMG_{source}.rf.{copy}.jpg" for source, copy in photos]
+def test_no_source_is_on_both_sides(images: list[tuple[int, int]], seed: int) -> None:
+    names = [f"images/train/IMG_{source}.rf.{copy}.jpg" for source, copy in images]
     random.Random(seed).shuffle(names)
     train, test = split_sources(names, 0.25, seed)
     assert sorted(train + test) == sorted(names)
@@ -65,16 +65,16 @@ def test_no_source_is_on_both_sides(photos: list[tuple[int, int]], seed: int) ->
     assert (train, test) == split_sources(sorted(names), 0.25, seed)  # whatever order they come in
 
 
-def test_the_split_keeps_every_photo_and_label(shared: Path, split: Path) -> None:
+def test_the_split_keeps_every_image_and_label(shared: Path, split: Path) -> None:
     pushin = shared / "data" / "pushin-pill"
     published = {path.stem: path.read_bytes() for path in pushin.glob("labels/*/*.txt")}
     copied = {path.stem: path.read_bytes() for path in split.glob("labels/*/*.txt")}
     assert copied == published
     train, test = labels(split, "train"), labels(split, "test")
     assert not {name.split(".rf.")[0] for name in train} & {name.split(".rf.")[0] for name in test}
-    for side in (train, test):  # a class without photos would have no AP
+    for side in (train, test):  # a class without images would have no AP
         assert {line.split()[0] for lines in side.values() for line in lines} == {str(c) for c in range(17)}
-    assert counts(split)["test_photos"] == len(test) and counts(split)["train_photos"] == len(train)
+    assert counts(split)["test_images"] == len(test) and counts(split)["train_images"] == len(train)
 
 
 def test_errors_are_planted_in_training_labels_alone(split: Path, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_flagged_and_random_lose_equally_many(
 def made() -> dict[str, Any]:
     about = {"boxes": 100, "errors": 20, "missing": 3, "issues": {"mislabel": [10, 9]}}
     arms = {"flagged": {"dropped": 10, "dropped_errors": 9}, "random": {"dropped": 10, "dropped_errors": 1}}
-    split = dict.fromkeys(("train_photos", "train_sources", "test_photos", "test_sources", "test_boxes"), 7)
+    split = dict.fromkeys(("train_images", "train_sources", "test_images", "test_sources", "test_boxes"), 7)
     return {"split": split, "seeds": {seed: {**about, "arms": arms} for seed in (0, 1)}}
 
 
@@ -183,9 +183,9 @@ def test_bfloat16_changes_rounding_alone() -> None:
 
     torch.manual_seed(0)
     model = Bf16Model("yolo11n.yaml", nc=17, ch=3, verbose=False).train()
-    photos = torch.nn.functional.interpolate(torch.rand(4, 3, 8, 8), 160)
-    got = model(photos)
-    expected = super(Bf16Model, model).predict(photos)
+    images = torch.nn.functional.interpolate(torch.rand(4, 3, 8, 8), 160)
+    got = model(images)
+    expected = super(Bf16Model, model).predict(images)
     assert got.keys() == expected.keys()
     for name in ("boxes", "scores"):
         assert got[name].dtype == torch.float32  # the loss is computed in float32
@@ -195,5 +195,5 @@ def test_bfloat16_changes_rounding_alone() -> None:
     assert all(p.dtype == torch.float32 for p in model.parameters())
     model.eval()
     with torch.no_grad():
-        evaluated, plain = model(photos)[0], super(Bf16Model, model).predict(photos)[0]
+        evaluated, plain = model(images)[0], super(Bf16Model, model).predict(images)[0]
     assert torch.equal(evaluated, plain)

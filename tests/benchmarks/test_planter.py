@@ -35,7 +35,7 @@ def place(text: str) -> tuple[float, ...]:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_set(tmp_path_factory.mktemp("plain") / "set", photos=30)
+    return write_set(tmp_path_factory.mktemp("plain") / "set", images=30)
 
 
 @pytest.mark.parametrize("profile", PROFILES)

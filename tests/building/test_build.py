@@ -96,7 +96,7 @@ def test_building_again_embeds_only_what_changed(build_small: Build, index_path:
     label.write_bytes(lines[0].replace(b"0.225000", b"0.230000") + lines[1] + lines[2])
     moved = FakeEncoder()
     report = build_small(encoder=moved)
-    # One box moved: its own crop, and at most the tiles of its photo, which must stay clear of it.
+    # One box moved: its own crop, and at most the tiles of its image, which must stay clear of it.
     assert 1 <= moved.crops_seen == report.embedded <= 1 + 2
     after = tables(index_path)
     assert after["vectors"] != before["vectors"]
@@ -140,7 +140,7 @@ def test_the_content_does_not_depend_on_threads_or_batches(
     assert tables(index_path.parent / "b") == expected
 
 
-def test_a_photo_in_two_folders_is_embedded_once(build_small: Build, index_path: Path, data: Path) -> None:
+def test_an_image_in_two_folders_is_embedded_once(build_small: Build, index_path: Path, data: Path) -> None:
     for folder, suffix in (("images", "png"), ("labels", "txt")):
         shutil.copy(
             data.parent / "train" / folder / f"사진 01.{suffix}",
@@ -162,7 +162,7 @@ def test_changed_label_files_are_named(build_small: Build, index_path: Path, dat
         assert index.changed_label_files() == ["train/labels/사진 02.txt", "valid/labels/사진 00.txt"]
 
 
-def test_photos_that_cannot_be_read_are_problems_and_the_rest_goes_on(
+def test_images_that_cannot_be_read_are_problems_and_the_rest_goes_on(
     build_small: Build, index_path: Path, data: Path
 ) -> None:
     images = data.parent / "train" / "images"
@@ -215,7 +215,7 @@ def test_strict_makes_any_problem_fatal_and_commits_nothing(
 
 
 class _Claims:
-    """A source whose labels claim the size of the photos."""
+    """A source whose labels claim the size of the images."""
 
     kind = "coco"
     edits = "annotations"
@@ -226,13 +226,13 @@ class _Claims:
         self._sizes = sizes
 
     def read(self) -> Iterator[LabelledImage | Problem]:
-        yield Problem(ProblemCode.BAD_ENTRY, "labels.json", None, "said before any photo", "b.png")
+        yield Problem(ProblemCode.BAD_ENTRY, "labels.json", None, "said before any image", "b.png")
         for name, size in zip(("a.png", "b.png"), self._sizes, strict=True):
             boxes = Boxes.of([0], [5], [[0.5, 0.5, 0.2, 0.2]], [0.75])
             yield LabelledImage(name, self.root / name, "train", "labelled", "labels.json", boxes, size)
 
 
-def test_a_photo_of_another_size_than_the_labels_claim_is_a_problem(tmp_path: Path) -> None:
+def test_an_image_of_another_size_than_the_labels_claim_is_a_problem(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         Image.new("RGB", (40, 30), "red").save(tmp_path / name)
     report = build(
@@ -246,7 +246,7 @@ def test_a_photo_of_another_size_than_the_labels_claim_is_a_problem(tmp_path: Pa
         assert index.problems()[1].code is ProblemCode.SIZE_CONFLICT
 
 
-def test_a_photo_with_very_many_boxes_is_cut_slice_by_slice(tmp_path: Path) -> None:
+def test_an_image_with_very_many_boxes_is_cut_slice_by_slice(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     Image.fromarray(random.integers(0, 255, (200, 300, 3), dtype=np.uint8)).save(tmp_path / "a.png")
     xywhn = np.concatenate([random.uniform(0.2, 0.8, (500, 2)), np.full((500, 2), 0.05)], axis=1)
@@ -271,7 +271,7 @@ def test_no_box_at_all_is_an_error_that_names_a_problem(build_small: Build, data
         build_small()
 
 
-def test_memory_is_bounded_by_the_batch_while_photos_are_taken_in(
+def test_memory_is_bounded_by_the_batch_while_images_are_taken_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache, "CHUNK_CROPS", 8)
@@ -286,9 +286,9 @@ def test_memory_is_bounded_by_the_batch_while_photos_are_taken_in(
 
     monkeypatch.setattr(Intake, "run", measured)
     crop_bytes = 128 * 128 * 3
-    for photos in (10, 60):
-        data = write_set(tmp_path / str(photos), photos=photos)
+    for images in (10, 60):
+        data = write_set(tmp_path / str(images), images=images)
         encoder = FakeEncoder(resolution_px=128)
-        build(YoloSource(data), tmp_path / f"index {photos}", encoder=encoder, signals=())
+        build(YoloSource(data), tmp_path / f"index {images}", encoder=encoder, signals=())
     few, many = peaks
     assert many < few + 40 * crop_bytes  # where 50 × 5 crops more went through

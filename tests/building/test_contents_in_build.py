@@ -17,7 +17,7 @@ from healtheat.sources import open_source
 from tests.index.small_set import FakeEncoder
 
 SETUP = "_0_2_0_2_70_000_200"
-PHOTOS = {
+IMAGES = {
     "K-001900-010224": [0, 1],
     "K-010224-016551": [1],
     "K-001900-016551": [0, 1],
@@ -27,11 +27,11 @@ PHOTOS = {
 
 @pytest.fixture
 def aihub(tmp_path: Path) -> Path:
-    """AI Hub names: a photo that lacks a box, one with a wrong class, one that lists an unknown code."""
+    """AI Hub names: an image that lacks a box, one with a wrong class, one that lists an unknown code."""
     random = np.random.default_rng(0)
     for folder in ("images", "labels"):
         (tmp_path / "set" / folder).mkdir(parents=True)
-    for name, classes in PHOTOS.items():
+    for name, classes in IMAGES.items():
         pixels = random.integers(0, 255, (64, 64, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "set" / "images" / f"{name}{SETUP}.png")
         lines = [f"{c} {0.25 + 0.5 * i} 0.5 0.3 0.3\n" for i, c in enumerate(classes)]

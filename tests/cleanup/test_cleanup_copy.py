@@ -22,7 +22,7 @@ from tests.index.small_set import FakeEncoder
 from tests.made_index import MadeIndex
 
 
-def photos_of(data: Path) -> dict[str, LabelledImage]:
+def images_of(data: Path) -> dict[str, LabelledImage]:
     return {r.path: r for r in open_source(data).read() if isinstance(r, LabelledImage)}
 
 
@@ -36,13 +36,13 @@ def test_copy(decided: MadeIndex, tmp_path: Path) -> None:
     to = tmp_path / "정리"
     write_copy(plan_labels(decided), to)
     assert tree(decided.root) == before
-    found = photos_of(to / "data.yaml")
+    found = images_of(to / "data.yaml")
     assert found.keys() == LABELS.keys() - {"images/val/a.jpg"}
-    assert {path: photo.split for path, photo in found.items()} == {
+    assert {path: image.split for path, image in found.items()} == {
         path: path.split("/")[1] for path in found
     }
     copied = tree(to)
-    for path in found:  # what lost nothing is as it was, photos and labels
+    for path in found:  # what lost nothing is as it was, images and labels
         label = Path(path.replace("images/", "labels/", 1)).with_suffix(".txt").as_posix()
         assert copied[path] == before[path]
         if label in ("labels/train/empty.txt", "labels/val/b.txt"):
@@ -90,7 +90,7 @@ def test_where_a_copy_may_go(decided: MadeIndex, tmp_path: Path) -> None:
 
 def test_a_file_that_changes_between_plan_and_copy(decided: MadeIndex, tmp_path: Path) -> None:
     plan = plan_labels(decided)
-    (decided.root / "images/val/b.jpg").write_bytes(b"another photo")
+    (decided.root / "images/val/b.jpg").write_bytes(b"another image")
     with pytest.raises(InputError, match=r"images/val/b\.jpg: the image changed"):
         write_copy(plan, tmp_path / "copy")
     assert {f.name for f in tmp_path.iterdir()} == {"data", "index"}

@@ -55,12 +55,12 @@ def test_in_place_and_back(decided: MadeIndex) -> None:
 
 def test_what_is_left_is_a_data_set(decided: MadeIndex) -> None:
     apply_in_place(plan_labels(decided))
-    photos = {
+    images = {
         r.path: r for r in open_source(decided.root / "data.yaml").read() if isinstance(r, LabelledImage)
     }
-    assert photos.keys() == LABELS.keys() - {"images/val/a.jpg"}
-    assert photos["images/train/a.jpg"].boxes.class_id.tolist() == [3, 40]
-    assert photos["images/train/a.jpg"].boxes.line.tolist() == [0, 1]
+    assert images.keys() == LABELS.keys() - {"images/val/a.jpg"}
+    assert images["images/train/a.jpg"].boxes.class_id.tolist() == [3, 40]
+    assert images["images/train/a.jpg"].boxes.line.tolist() == [0, 1]
 
 
 def test_two_cleanups_are_undone_one_by_one(index: MadeIndex, tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_linked_folders_are_not_changed_in_place(decided: MadeIndex, tmp_path: P
         apply_in_place(plan)
 
 
-def test_lists_of_images_lose_the_photos_that_go(decided: MadeIndex) -> None:
+def test_lists_of_images_lose_the_images_that_go(decided: MadeIndex) -> None:
     root = decided.root
     lines = ["./images/val/b.jpg\r\n", "images/val/a.jpg\n", "./images/val/a.jpg"]
     (root / "val.txt").write_bytes("".join(lines).encode())

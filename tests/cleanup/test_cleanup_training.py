@@ -183,7 +183,7 @@ def test_verdicts_decide(index: MadeIndex) -> None:
     assert [row["issue"] for row in only_confirmed.findings.to_pylist()] == ["outlier"]
 
 
-def test_changed_labels_stop_it_and_force_leaves_their_photos_out(index: MadeIndex, tmp_path: Path) -> None:
+def test_changed_labels_stop_it_and_force_leaves_their_images_out(index: MadeIndex, tmp_path: Path) -> None:
     label = index.root / "labels/val/clean.txt"
     label.write_text("7 0.5 0.5 0.1 0.1\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"labels/val/clean\.txt changed since the build"):
@@ -217,7 +217,7 @@ def test_where_it_may_be_written(index: MadeIndex, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not empty"):
         write_training(plan, mine, overwrite=True)
     assert (mine / "notes.txt").read_text(encoding="utf-8") == "keep"
-    beside = index.root / "cleanup"  # in the data set's folder, but not among photos or labels
+    beside = index.root / "cleanup"  # in the data set's folder, but not among images or labels
     write_training(plan, beside)
     with pytest.raises(InputError, match="--overwrite"):
         write_training(plan, beside)

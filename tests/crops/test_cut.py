@@ -13,7 +13,7 @@ from healtheat.crops import CropPolicy, cut, pixel_boxes
 SIZE = (61, 47)
 
 
-def photo(size: tuple[int, int] = SIZE, seed: int = 1) -> Image.Image:
+def picture(size: tuple[int, int] = SIZE, seed: int = 1) -> Image.Image:
     """Smooth shapes and noise."""
     random = np.random.default_rng(seed)
     small = random.integers(0, 256, (9, 11, 3), dtype=np.uint8)
@@ -71,7 +71,7 @@ def slow_cut(image: Image.Image, box: list[float], policy: CropPolicy, resolutio
     "box",
     [
         [0.5, 0.5, 0.4, 0.6],
-        [0.5, 0.5, 1.0, 1.0],  # the whole photo
+        [0.5, 0.5, 1.0, 1.0],  # the whole image
         [0.3, 0.5, 0.5, 0.1],  # long
         [0.7, 0.5, 0.05, 0.9],  # tall
         [0.02, 0.03, 0.2, 0.2],  # sticks out at the corner
@@ -83,7 +83,7 @@ def slow_cut(image: Image.Image, box: list[float], policy: CropPolicy, resolutio
 @pytest.mark.parametrize("resolution_px", [16, 33])
 def test_cut_equals_the_slow_obvious_way(box: list[float], padding: float, resolution_px: int) -> None:
     policy = CropPolicy(padding=padding, fill=(1, 2, 3))
-    image = photo()
+    image = picture()
     (found,) = cut(image, [box], policy, resolution_px)
     expected = slow_cut(image, box, policy, resolution_px)
     # Pillow rounds to whole numbers after each of the two passes.
@@ -105,7 +105,7 @@ SIDE = st.one_of(st.floats(0, 2), st.floats(0, 1e-9), st.just(1e300))
 def test_any_box_gives_a_crop(
     boxes: list[tuple[float, ...]], size: tuple[int, int], padding: float, resolution_px: int
 ) -> None:
-    crops = cut(photo(size), np.array(boxes).reshape(-1, 4), CropPolicy(padding=padding), resolution_px)
+    crops = cut(picture(size), np.array(boxes).reshape(-1, 4), CropPolicy(padding=padding), resolution_px)
     assert crops.shape == (len(boxes), resolution_px, resolution_px, 3) and crops.dtype == np.uint8
 
 
@@ -150,12 +150,12 @@ def test_yolo_roundtrip_takes_exactly_the_pixels_labelled() -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_numbers_that_are_none_are_refused(value: float) -> None:
     with pytest.raises(ValueError, match="finite"):
-        cut(photo(), [[0.5, value, 0.1, 0.1]], CropPolicy(), 16)
+        cut(picture(), [[0.5, value, 0.1, 0.1]], CropPolicy(), 16)
 
 
 def test_other_modes_are_refused() -> None:
     with pytest.raises(ValueError, match="RGB"):
-        cut(photo().convert("L"), [[0.5, 0.5, 0.1, 0.1]], CropPolicy(), 16)
+        cut(picture().convert("L"), [[0.5, 0.5, 0.1, 0.1]], CropPolicy(), 16)
 
 
 def test_long_pill_keeps_its_ends_and_its_shape() -> None:

@@ -142,7 +142,7 @@ def test_background_finds_room_and_knows_when_there_is_none() -> None:
     assert len(seeds) == 5
 
 
-def test_crops_of_real_photos_do_not_depend_on_the_other_boxes(shared: Any) -> None:
+def test_crops_of_real_images_do_not_depend_on_the_other_boxes(shared: Any) -> None:
     from healtheat.crops import open_image
 
     path = sorted((shared / "data" / "pushin-pill" / "images" / "test").glob("*.jpg"))[0]

@@ -53,7 +53,7 @@ def test_each_kind_is_matched_by_its_place() -> None:
         row(A, 2, 6, "mislabel", 0.8),  # found, but called by the wrong name
         row(B, -1, 7, "missing_box", 0.7),
         row(B, 0, 8, "duplicate", 0.6),  # the twin of the added box
-        row(A, None, None, "duplicate", 0.5),  # the twin of the copied photo
+        row(A, None, None, "duplicate", 0.5),  # the twin of the copied image
         row(B, 3, None, "unreadable", 0.4),
     ]
     table = compare(pa.Table.from_pylist(rows), TRUTH)
@@ -129,7 +129,7 @@ def test_a_perfect_list_finds_everything(demo: DemoSet) -> None:
     assert total["planted"] == total["found"] == total["in_top"] == len(demo.truth)
 
 
-def test_contact_sheet_draws_boxes_photos_and_unreadable_files(demo: DemoSet, tmp_path: Path) -> None:
+def test_contact_sheet_draws_boxes_images_and_unreadable_files(demo: DemoSet, tmp_path: Path) -> None:
     wanted = (
         "flips",
         "whole_image",
@@ -147,19 +147,19 @@ def test_contact_sheet_draws_boxes_photos_and_unreadable_files(demo: DemoSet, tm
     with Image.open(out) as sheet:
         assert sheet.width > 4 * 200 and sheet.height > 2 * 200
         cells = sheet.convert("RGB").crop((0, 0, 234, 234)).getcolors(1 << 20)
-    assert cells is not None and len(cells) > 1000  # a photo, not a blank
+    assert cells is not None and len(cells) > 1000  # an image, not a blank
     assert [p.name for p in tmp_path.iterdir()] == ["sheet.png"]
 
 
 @pytest.mark.parametrize("rows", [[], [row("images/../../etc/passwd", 0, None, "mislabel")]])
-def test_contact_sheet_of_nothing_or_of_a_file_that_is_no_photo(demo: DemoSet, tmp_path: Path, rows) -> None:  # type: ignore[no-untyped-def]
+def test_contact_sheet_of_nothing_or_of_a_file_that_is_no_image(demo: DemoSet, tmp_path: Path, rows) -> None:  # type: ignore[no-untyped-def]
     assert contact_sheet(demo.root, rows, tmp_path / "sheet.png").is_file()
 
 
 @pytest.mark.parametrize(
     "text", ["1 nan 0.5 0.1 0.1", "1 808 0.5 0.1 0.1", "1 0.5 0.5 0 0.1", "1 0.5", "a b c d e", "\xff"]
 )
-def test_contact_sheet_shows_the_whole_photo_for_a_line_that_is_no_box(tmp_path: Path, text: str) -> None:
+def test_contact_sheet_shows_the_whole_image_for_a_line_that_is_no_box(tmp_path: Path, text: str) -> None:
     for folder in ("images", "labels"):
         (tmp_path / folder).mkdir()
     Image.new("RGB", (40, 80), "#123456").save(tmp_path / "images" / "a.png")

@@ -84,16 +84,16 @@ def test_catalogue_has_look_alike_groups_and_unique_names() -> None:
     assert all(groups.count(g) >= 2 for g in groups) and len(set(groups)) >= 5
 
 
-def test_photos_are_upright_and_of_one_size(demo: DemoSet) -> None:
+def test_images_are_upright_and_of_one_size(demo: DemoSet) -> None:
     truncated = {t.image for t in demo.truth if t.kind == "truncated_image"}
     formats = set()
     turned = 0
     for path in sorted((demo.root / "images").rglob("*.*")):
-        with Image.open(io.BytesIO(path.read_bytes())) as photo:
-            formats.add(photo.format)
-            turned += photo.size == (1280, 976)
+        with Image.open(io.BytesIO(path.read_bytes())) as image:
+            formats.add(image.format)
+            turned += image.size == (1280, 976)
             if path.relative_to(demo.root).as_posix() not in truncated:
-                assert ImageOps.exif_transpose(photo).size == (976, 1280)
+                assert ImageOps.exif_transpose(image).size == (976, 1280)
     assert formats == {"JPEG", "PNG"} and turned == 1
 
 
@@ -111,7 +111,7 @@ def test_progress_reaches_the_total(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def quick(scene: Scene) -> Rendered:
-    """A stand-in for the renderer where only the folder matters: a grey photo, boxes of one size."""
+    """A stand-in for the renderer where only the folder matters: a grey image, boxes of one size."""
     boxes = [(int(p.x_px) - 40, int(p.y_px) - 40, int(p.x_px) + 40, int(p.y_px) + 40) for p in scene.pills]
     grey = Image.new("RGB", (976, 1280), (scene.index, 99, 99))
     return Rendered(encode(grey, scene.encoding), np.array(boxes, np.int64).reshape(-1, 4))
@@ -119,7 +119,7 @@ def quick(scene: Scene) -> Rendered:
 
 class TestTarget:
     @pytest.fixture(autouse=True)
-    def quick_photos(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def quick_images(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("healtheat.drawing.make.render", quick)
 
     @pytest.fixture

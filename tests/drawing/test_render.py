@@ -83,13 +83,13 @@ def test_boxes_hold_the_pill_and_pills_do_not_touch() -> None:
 
 
 def test_box_is_where_the_pixels_change() -> None:
-    # The same photo without its pills: only inside a box (and in its shadow) may it differ much.
+    # The same image without its pills: only inside a box (and in its shadow) may it differ much.
     scene = replace(plan_scenes(4, 12, PRODUCTS)[0], ground="mat", palette=2)
     pill = Pill(PRODUCTS[0], False, 480.0, 640.0, 0.4)
     one = replace(scene, pills=(pill,), elevation_deg=90)
-    photo, boxes = take_image(one)
+    image, boxes = take_image(one)
     x0, y0, x1, y1 = boxes[0].tolist()
-    bright = np.asarray(photo.convert("L"), np.int16) > 150  # white on dark grey
+    bright = np.asarray(image.convert("L"), np.int16) > 150  # white on dark grey
     rows, columns = np.flatnonzero(bright.sum(1) > 5), np.flatnonzero(bright.sum(0) > 5)
     found = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
     assert np.abs(np.array(found) - (x0, y0, x1, y1)).max() <= 5
@@ -101,8 +101,8 @@ def test_blur_takes_the_edges_from_one_pill_only() -> None:
     (sharp, boxes), (soft, same) = take_image(scene), take_image(blurred)
     assert (boxes == same).all()
 
-    def edges(photo, box) -> float:  # type: ignore[no-untyped-def]
-        part = np.asarray(photo.convert("L").crop(tuple(box)), np.float32)
+    def edges(image, box) -> float:  # type: ignore[no-untyped-def]
+        part = np.asarray(image.convert("L").crop(tuple(box)), np.float32)
         return float(np.abs(np.diff(part, axis=1)).mean())
 
     assert edges(soft, boxes[0]) < 0.6 * edges(sharp, boxes[0])

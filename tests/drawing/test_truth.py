@@ -13,7 +13,7 @@ from healtheat.drawing.plan import HEIGHT_PX, WIDTH_PX, Scene, plan_scenes
 from healtheat.drawing.plant import ErrorPlan, choose, image_path, with_blur
 from healtheat.drawing.render import take_image
 
-SEED, PHOTOS = 5, 48  # of the fixture `demo`
+SEED, IMAGES = 5, 48  # of the fixture `demo`
 BY_CLASS = {p.class_id: p for p in PRODUCTS}
 
 
@@ -29,7 +29,7 @@ def listed(image: str) -> list[int]:
 
 
 def scenes_and_plan() -> tuple[list[Scene], ErrorPlan]:
-    scenes = plan_scenes(SEED, PHOTOS, PRODUCTS)
+    scenes = plan_scenes(SEED, IMAGES, PRODUCTS)
     return scenes, choose(SEED, scenes)
 
 
@@ -151,8 +151,8 @@ def test_unreadable_things_cannot_be_read(demo: DemoSet) -> None:
     for t in demo.truth:
         if t.kind == "truncated_image":
             try:
-                with Image.open(demo.root / t.image) as photo:
-                    photo.load()
+                with Image.open(demo.root / t.image) as image:
+                    image.load()
                 raise AssertionError(f"{t.image} can be read")
             except OSError:
                 pass
@@ -180,12 +180,12 @@ def test_harmless_oddities_are_there(demo: DemoSet) -> None:
 
 def test_every_kind_is_planted_for_many_seeds_and_no_box_twice() -> None:
     for seed in range(12):
-        for photos in (12, 40):
-            scenes = plan_scenes(seed, photos, PRODUCTS)
+        for images in (12, 40):
+            scenes = plan_scenes(seed, images, PRODUCTS)
             plan = choose(seed, scenes)
             kinds = Counter(plan.boxes.values())
             box_kinds = set(KINDS) - {"duplicate_image", "truncated_image"}
-            assert set(kinds) == box_kinds, (seed, photos)
+            assert set(kinds) == box_kinds, (seed, images)
             assert plan.copies and plan.truncated
             assert kinds["swap"] % 2 == 0
             paths = [image_path(s) for s in scenes] + list(plan.copies.values())

@@ -272,12 +272,12 @@ def test_list_measures_speed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_imagenet_tells_real_pills_apart(shared: Path) -> None:
-    """The nearest other pill of a test photo is of its class far more often than chance (0.06 to 0.2)."""
+    """The nearest other pill of a test image is of its class far more often than chance (0.06 to 0.2)."""
     from healtheat.crops import cut, open_image
 
     encoder = load_encoder("imagenet", threads=2, views=(0,), colour_weight=0)
     policy = encoder.spec.crop_policy()
-    crops, classes, photos = [], [], []
+    crops, classes, images = [], [], []
     for number, path in enumerate(sorted((shared / "data/pushin-pill/images/test").glob("*.jpg"))):
         text = (path.parents[2] / "labels/test" / (path.stem + ".txt")).read_text(encoding="utf-8")
         rows = np.array([[float(v) for v in line.split()] for line in text.splitlines()]).reshape(-1, 5)
@@ -285,12 +285,12 @@ def test_imagenet_tells_real_pills_apart(shared: Path) -> None:
             cut(open_image(path.read_bytes(), path.name), rows[:, 1:], policy, encoder.spec.resolution_px)
         )
         classes += rows[:, 0].astype(int).tolist()
-        photos += [number] * len(rows)
+        images += [number] * len(rows)
     vectors = encoder.encode(np.concatenate(crops))
     cosine = vectors @ vectors.T
-    cosine[np.equal.outer(photos, photos)] = -1
+    cosine[np.equal.outer(images, images)] = -1
     known = [
-        np.isin(c, np.array(classes)[np.array(photos) != p]) for c, p in zip(classes, photos, strict=True)
+        np.isin(c, np.array(classes)[np.array(images) != p]) for c, p in zip(classes, images, strict=True)
     ]
     same = np.array(classes)[cosine.argmax(1)] == classes
     assert same[known].mean() > 0.45

@@ -34,7 +34,7 @@ def test_the_spec_shown_is_a_spec() -> None:
 
 def test_the_python_shown_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Image.new("RGB", (64, 48), (9, 80, 200)).save("photo.jpg")
+    Image.new("RGB", (64, 48), (9, 80, 200)).save("image.jpg")
     names: dict[str, Any] = {}
     exec(block("python"), names)
     assert names["vectors"].shape == (1, 1344)

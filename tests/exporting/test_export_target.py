@@ -20,12 +20,12 @@ from healtheat.sources import open_source
 from tests.index.small_set import FakeEncoder
 from tests.reviewing.review_set import build_planned
 
-LABEL, PHOTO = "자료/train/labels/사진 01.txt", "자료/train/images/사진 01.png"
+LABEL, IMAGE = "자료/train/labels/사진 01.txt", "자료/train/images/사진 01.png"
 TABLES = [["--format", name] for name in ("csv", "json", "jsonl", "parquet")]
 HANDOFFS = [["--format", name] for name in ("cvat", "labelstudio", "coco", "atlas")]
 BAD_FILES = [
     LABEL,
-    PHOTO,
+    IMAGE,
     "자료/data.yaml",
     "자료/train/images/new.csv",
     "자료/train/labels/new.txt",
@@ -68,7 +68,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         index.judging.append(NewVerdict(box_id=0, issue="mislabel", verdict="drop", who="김"))
     shutil.copytree(folder / "색인", folder / "another")
     link(folder / "by-link", folder / "자료/train/labels")
-    link(folder / "photo-link.csv", folder / PHOTO)
+    link(folder / "photo-link.csv", folder / IMAGE)
     return folder
 
 
@@ -151,11 +151,11 @@ def test_files_beside_are_not_replaced_unasked(
     assert own.read_text(encoding="utf-8") != "mine"
 
 
-def coco_set(root: Path, name: str, photos: str = "photos") -> Path:
-    (root / photos).mkdir(parents=True)
-    Image.effect_noise((64, 48), 60).convert("RGB").save(root / photos / "p.png")
+def coco_set(root: Path, name: str, images: str = "photos") -> Path:
+    (root / images).mkdir(parents=True)
+    Image.effect_noise((64, 48), 60).convert("RGB").save(root / images / "p.png")
     content = {
-        "images": [{"id": 1, "file_name": f"{photos}/p.png", "width": 64, "height": 48}],
+        "images": [{"id": 1, "file_name": f"{images}/p.png", "width": 64, "height": 48}],
         "categories": [{"id": 0, "name": "정"}],
         "annotations": [{"id": 1, "image_id": 1, "category_id": 0, "bbox": [1, 2, 20, 20]}],
     }
@@ -193,14 +193,14 @@ def test_a_folder_of_coco_files_is_read_whole(tmp_path: Path) -> None:
 
 
 def test_what_links_of_a_data_set_lead_to(home: Path, tmp_path: Path) -> None:
-    """Labels in a store of their own, reached by a link; and one photo that is a link."""
+    """Labels in a store of their own, reached by a link; and one image that is a link."""
     shutil.copytree(home / "자료", tmp_path / "own")
     store = tmp_path / "store"
     shutil.move(tmp_path / "own/train/labels", store)
     link(tmp_path / "own/train/labels", store)
-    photo = tmp_path / "own" / PHOTO.partition("/")[2]
-    shutil.move(photo, tmp_path / "alone.png")
-    link(photo, tmp_path / "alone.png")
+    image = tmp_path / "own" / IMAGE.partition("/")[2]
+    shutil.move(image, tmp_path / "alone.png")
+    link(image, tmp_path / "alone.png")
     places = places_of(tmp_path / "own/data.yaml", tmp_path / "index")
     for file in (store / "사진 01.txt", store / "new.csv", tmp_path / "alone.png"):
         with pytest.raises(InputError, match="data set"):
@@ -210,7 +210,7 @@ def test_what_links_of_a_data_set_lead_to(home: Path, tmp_path: Path) -> None:
         places.check_folder(tmp_path / "own")
 
 
-def test_photos_beside_the_root(home: Path, tmp_path: Path) -> None:
+def test_images_beside_the_root(home: Path, tmp_path: Path) -> None:
     """`train: ../more/images/train`: as far up as the folder `images`."""
     more = tmp_path / "more"
     for kind in ("images", "labels"):

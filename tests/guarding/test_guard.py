@@ -21,14 +21,14 @@ from healtheat.listing import AIHUB, detect, listing, read_classes
 from healtheat.sources.label_set import LabelSet, label_set, read_label_set
 
 
-def made(class_ids: Sequence[int], per_photo: int = 4, names: int = 0, suffix: str = ".jpg") -> LabelSet:
-    """Photos of `per_photo` boxes side by side with these classes."""
-    photos = []
-    for start in range(0, len(class_ids), per_photo):
-        part = class_ids[start : start + per_photo]
-        places = [[(i + 0.5) / per_photo, 0.5, 0.8 / per_photo, 0.5] for i in range(len(part))]
-        photos.append((f"train/{start:06d}{suffix}", Boxes.of(range(len(part)), part, places)))
-    return label_set(photos, {c: f"class {c}" for c in range(names)})
+def made(class_ids: Sequence[int], per_image: int = 4, names: int = 0, suffix: str = ".jpg") -> LabelSet:
+    """Images of `per_image` boxes side by side with these classes."""
+    images = []
+    for start in range(0, len(class_ids), per_image):
+        part = class_ids[start : start + per_image]
+        places = [[(i + 0.5) / per_image, 0.5, 0.8 / per_image, 0.5] for i in range(len(part))]
+        images.append((f"train/{start:06d}{suffix}", Boxes.of(range(len(part)), part, places)))
+    return label_set(images, {c: f"class {c}" for c in range(names)})
 
 
 def relabelled(labels: LabelSet, class_id: NDArray[np.int64]) -> LabelSet:
@@ -104,7 +104,7 @@ def test_a_pill_boxed_twice_makes_no_flow() -> None:
     assert sorted(zip(left.tolist(), right.tolist(), strict=True)) == [(0, 1), (1, 0)]
 
 
-def test_photos_are_joined_by_path_then_by_name() -> None:
+def test_images_are_joined_by_path_then_by_name() -> None:
     assert pair_images(["a/1.jpg", "b/1.jpg", "c/2.png"], ["x/2.txt", "b/1.jpg"]).tolist() == [-1, 1, 0]
     assert pair_images(["a/1.jpg", "b/1.jpg"], ["x/1.jpg"]).tolist() == [-1, -1]  # which of them?
     assert pair_images(["\u1100\u1161.jpg"], ["\uac00.jpg"]).tolist() == [0]
@@ -204,7 +204,7 @@ def test_too_few_boxes_are_not_judged() -> None:
 
 
 def fewer(labels: LabelSet, keep: int) -> LabelSet:
-    """The same photos with the first `keep` boxes."""
+    """The same images with the first `keep` boxes."""
     b, part = labels.boxes, slice(keep)
     fields = (b.box_id, b.image_id, b.line, b.class_id, b.xywhn, b.confidence)
     return LabelSet(labels.images, Boxes(*(f[part] for f in fields)), labels.names)
@@ -263,9 +263,9 @@ def test_class_ids_shifted_by_one_contradict_the_names() -> None:
     }
 
 
-def test_only_photos_that_both_have_are_compared() -> None:
+def test_only_images_that_both_have_are_compared() -> None:
     now = made([i % 10 for i in range(400)], names=10)
-    part = made([i % 10 for i in range(80)], names=10, suffix=".png")  # another suffix, the same photos
+    part = made([i % 10 for i in range(80)], names=10, suffix=".png")  # another suffix, the same images
     report = judge(part, now)
     assert report.verdict == "ok" and report.comparison is not None
     assert (report.comparison.images, report.comparison.current.boxes) == (20, 80)
@@ -282,7 +282,7 @@ def test_labels_that_cannot_be_compared_are_bad_input() -> None:
         judge(relabelled(now, now.boxes.class_id + 1000), now)
 
 
-def test_a_photo_with_endless_boxes_is_left_out_of_the_flow() -> None:
+def test_an_image_with_endless_boxes_is_left_out_of_the_flow() -> None:
     n = MAX_BOXES_PER_IMAGE + 1
     crowd = label_set([("a.jpg", Boxes.of(range(n), [0] * n, [[0.5, 0.5, 0.1, 0.1]] * n))], {0: "a"})
     report = judge(crowd, crowd)
@@ -349,9 +349,9 @@ def test_the_command_answers_with_its_exit_code(tmp_path: Path, capfd: pytest.Ca
 
     for folder, classes in (("now", range(10)), ("collapsed", [3] * 10)):
         (tmp_path / folder).mkdir()
-        for photo in range(20):
+        for image in range(20):
             lines = [f"{c} {(i + 0.5) / 10} 0.5 0.08 0.5\n" for i, c in enumerate(classes)]
-            (tmp_path / folder / f"{photo}.txt").write_text("".join(lines), encoding="utf-8")
+            (tmp_path / folder / f"{image}.txt").write_text("".join(lines), encoding="utf-8")
     now, collapsed = str(tmp_path / "now"), str(tmp_path / "collapsed")
     assert run(["guard", collapsed, "--against", now]) == 1
     assert "verdict: collapse" in capfd.readouterr().out

@@ -13,17 +13,17 @@ from PIL import Image
 HANDLES = 256
 
 
-def write_many(root: Path, classes: int, *, a_photo: int = 100) -> Path:
+def write_many(root: Path, classes: int, *, an_image: int = 100) -> Path:
     """Small images with one box of each class on two of them; returns data.yaml."""
     for part in ("images", "labels"):
         (root / part / "train").mkdir(parents=True)
     rng = np.random.default_rng(0)
-    for n, start in enumerate(range(0, 2 * classes, a_photo)):
+    for n, start in enumerate(range(0, 2 * classes, an_image)):
         pixels = rng.integers(0, 255, (80, 80, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(root / "images" / "train" / f"{n:03d}.png")
         lines = [
             f"{(start + i) % classes} {0.05 + 0.09 * (i % 10):.3f} {0.05 + 0.09 * (i // 10):.3f} 0.08 0.08"
-            for i in range(min(a_photo, 2 * classes - start))
+            for i in range(min(an_image, 2 * classes - start))
         ]
         label = root / "labels" / "train" / f"{n:03d}.txt"
         label.write_text("\n".join(lines) + "\n", encoding="utf-8")

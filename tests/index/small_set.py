@@ -26,11 +26,11 @@ class FakeEncoder(PixelEncoder):
         return super().encode(crops)
 
 
-def write_set(root: Path, *, photos: int = 12, boxes: int = 3) -> Path:
-    """`photos` small photos with `boxes` coloured discs each, labelled; returns data.yaml."""
+def write_set(root: Path, *, images: int = 12, boxes: int = 3) -> Path:
+    """`images` small images with `boxes` coloured discs each, labelled; returns data.yaml."""
     random = np.random.default_rng(11)
     classes = (0, 3, 7)
-    for number in range(photos):
+    for number in range(images):
         folder = "train" if number % 4 else "valid"
         name = f"사진 {number:02d}"
         (root / folder / "images").mkdir(parents=True, exist_ok=True)

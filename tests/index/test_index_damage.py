@@ -226,7 +226,7 @@ def test_a_ready_build_of_a_stranger_cannot_write_outside(built: Path, tmp_path:
     assert (tmp_path / "stolen.faiss").read_bytes() == b"mine"
 
 
-def test_a_photo_that_changed_since_the_build_is_not_handed_out(built: Path, data: Path) -> None:
+def test_an_image_that_changed_since_the_build_is_not_handed_out(built: Path, data: Path) -> None:
     with Index.open(built) as index:
         file = index.image_file(0)
         assert index.image_bytes(0) == file.read_bytes()

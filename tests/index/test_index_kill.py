@@ -37,7 +37,7 @@ def _spread(steps: int) -> list[int]:
 
 
 def _change(data: Path) -> None:
-    """Other labels: one box moved, one class id changed, class 7 gone from one photo, a photo gone."""
+    """Other labels: one box moved, one class id changed, class 7 gone from one image, an image gone."""
     labels = sorted((data.parent / "train" / "labels").iterdir())
     lines = labels[0].read_bytes().splitlines(keepends=True)
     labels[0].write_bytes(lines[0].replace(b" 0.2", b" 0.21").replace(b"0 ", b"3 ", 1) + b"".join(lines[1:]))
@@ -87,7 +87,7 @@ def test_a_killed_rebuild_leaves_the_old_index_or_the_new_one(processes: BaseCon
 
 
 def test_kills_from_outside_at_any_time(processes: BaseContext, tmp_path: Path) -> None:
-    data = write_set(tmp_path / "자료", photos=40)
+    data = write_set(tmp_path / "자료", images=40)
     whole = tmp_path / "unbroken"
     started = time.perf_counter()
     _run(processes, data, whole, -1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from healtheat.index import Index
 
-BOXES, PHOTOS, CLASSES = 1383, 267, 17
+BOXES, IMAGES, CLASSES = 1383, 267, 17
 
 
 def test_class_ids_equal_the_label_files_line_by_line(shared: Path, pushin_index: Path) -> None:
@@ -19,7 +19,7 @@ def test_class_ids_equal_the_label_files_line_by_line(shared: Path, pushin_index
         images, boxes = index.images(), index.boxes()
         rows = index.sql("SELECT image_id, label_path FROM images").to_pylist()
         assert index.problems() == []
-    assert (len(boxes), len(images), len(np.unique(boxes.class_id))) == (BOXES, PHOTOS, CLASSES)
+    assert (len(boxes), len(images), len(np.unique(boxes.class_id))) == (BOXES, IMAGES, CLASSES)
     label_of = {row["image_id"]: row["label_path"] for row in rows}
     found = {
         (label_of[int(image_id)], int(line)): (int(class_id), *xywhn)
@@ -48,19 +48,19 @@ def test_label_files_are_the_ones_the_manifest_saw(shared: Path, pushin_index: P
         assert (entry.sha256, entry.size) == (hashlib.sha256(data).hexdigest(), len(data))
 
 
-def test_vectors_are_unit_rows_and_the_copies_of_a_photo_are_near(pushin_index: Path) -> None:
+def test_vectors_are_unit_rows_and_the_copies_of_an_image_are_near(pushin_index: Path) -> None:
     with Index.open(pushin_index) as index:
         boxes, images = index.boxes(), index.images()
         vectors = index.vectors(boxes.box_id)
         background = index.background()
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-4)
     assert np.allclose(np.linalg.norm(background, axis=1), 1, atol=1e-4)
-    assert len(background) > PHOTOS
+    assert len(background) > IMAGES
     similarity = vectors @ vectors.T
     np.fill_diagonal(similarity, -1)
     nearest = similarity.argmax(axis=1)
     source = images.group_key[boxes.image_id]
-    assert len(set(source)) == 103  # 82 photos in three copies each, 21 single ones
+    assert len(set(source)) == 103  # 82 images in three copies each, 21 single ones
     same_source = source[nearest] == source
     agree = boxes.class_id[nearest] == boxes.class_id
     assert same_source.mean() > 0.5

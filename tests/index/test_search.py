@@ -103,7 +103,7 @@ def test_the_shards_of_an_index_answer_as_its_vectors_do(folder: Path) -> None:
 
 
 def test_a_replaced_index_is_refused_at_the_next_shard(folder: Path, tmp_path: Path) -> None:
-    data = write_set(tmp_path / "set", photos=4)
+    data = write_set(tmp_path / "set", images=4)
     where = tmp_path / "index"
     build(open_source(data), where, encoder=FakeEncoder())
     with Index.open(where) as index:

@@ -21,7 +21,7 @@ from tests.index.small_set import FakeEncoder, write_set
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a data set in `set` and its index in `index`."""
     folder = tmp_path_factory.mktemp("selftest")
-    data = write_set(folder / "set", photos=24)
+    data = write_set(folder / "set", images=24)
     build(open_source(data), folder / "index", encoder=FakeEncoder(), signals=())
     return folder
 
@@ -56,8 +56,8 @@ def test_a_selftest_changes_no_file(made: Path) -> None:
     assert hashes(made) == before
 
 
-def test_a_photo_that_changed_is_left_out(tmp_path: Path) -> None:
-    data = write_set(tmp_path / "set", photos=6)
+def test_an_image_that_changed_is_left_out(tmp_path: Path) -> None:
+    data = write_set(tmp_path / "set", images=6)
     build(open_source(data), tmp_path / "index", encoder=FakeEncoder(), signals=())
     for number, file in enumerate(sorted((tmp_path / "set").rglob("*.png"))):
         if number == 0:

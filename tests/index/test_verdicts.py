@@ -68,7 +68,7 @@ def test_verdicts_survive_building_again_and_a_changed_box_asks_again(
         index.judging.append(
             NewVerdict(image_id=image_id, class_id=12, issue="missing_box", verdict="unsure", who="a")
         )
-    # The first line goes away, the second moves, the third stays; the photo comes later than before.
+    # The first line goes away, the second moves, the third stays; the image comes later than before.
     lines = label.read_bytes().splitlines(keepends=True)
     label.write_bytes(lines[1].replace(b" 0.3", b" 0.30", 1).replace(b"0.225", b"0.226") + lines[2])
     for folder in ("images", "labels"):
@@ -102,7 +102,7 @@ def test_a_changed_class_id_asks_again(build_small: Build, index_path: Path, dat
         assert index.verdicts()["box_id"].to_pylist() == [None]
 
 
-def test_of_one_photo_in_two_folders_only_the_copy_it_was_said_of(
+def test_of_one_image_in_two_folders_only_the_copy_it_was_said_of(
     build_small: Build, index_path: Path, data: Path
 ) -> None:
     for folder, suffix in (("images", "png"), ("labels", "txt")):

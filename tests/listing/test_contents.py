@@ -1,4 +1,4 @@
-"""What the photo's name says: rules, class maps, the comparison, and the real AI Hub labels."""
+"""What the image's name says: rules, class maps, the comparison, and the real AI Hub labels."""
 
 import csv
 import io
@@ -99,7 +99,7 @@ def test_a_users_expression_lists_codes_or_counts_them() -> None:
     assert listed.codes("0003.jpg") is None
     counted = PatternRule.of(r"(?P<count>[0-9]+)x(?P<code>[a-z]+)")
     assert counted.codes("2xadvil_1xmidol.jpg") == {"advil": 2, "midol": 1}
-    assert counted.codes("99999xadvil.jpg") is None  # no photo holds as many
+    assert counted.codes("99999xadvil.jpg") is None  # no image holds as many
 
 
 def test_decomposed_hangul_is_the_same_word() -> None:
@@ -112,7 +112,7 @@ def test_a_bad_expression_is_bad_input(expression: str) -> None:
         open_rule(expression)
 
 
-def test_a_table_lists_what_is_on_a_photo(tmp_path: Path) -> None:
+def test_a_table_lists_what_is_on_an_image(tmp_path: Path) -> None:
     file = tmp_path / "contents.csv"
     file.write_text(
         "\ufeffimage,code,count\na/1.jpg,약,2\na/1.jpg,x,\n2.jpg,,\nb/1.jpg,y,1\n", encoding="utf-8"
@@ -121,7 +121,7 @@ def test_a_table_lists_what_is_on_a_photo(tmp_path: Path) -> None:
     assert rule.codes("a/1.jpg") == {"약": 2, "x": 1}
     assert rule.codes("a/1.txt") == {"약": 2, "x": 1}
     assert rule.codes("2.jpg") == {}  # nothing is on it
-    assert rule.codes("deep/er/2.png") == {}  # only one listed photo has that name
+    assert rule.codes("deep/er/2.png") == {}  # only one listed image has that name
     assert rule.codes("deep/1.jpg") is None  # two have
     assert rule.codes("3.jpg") is None
 
@@ -240,10 +240,10 @@ def test_a_line_that_cannot_be_read_is_no_missing_box() -> None:
 
 
 def test_check_names_what_it_cannot_judge() -> None:
-    photos = [("adv_mid.jpg", boxes(0)), ("IMG.jpg", boxes(0)), ("adv_new.jpg", boxes(0))]
+    images = [("adv_mid.jpg", boxes(0)), ("IMG.jpg", boxes(0)), ("adv_new.jpg", boxes(0))]
     rule = PatternRule.of("^(?P<codes>adv.*)")
     classes = ClassMap({"adv": 0, "mid": 1}, {0: "Advil", 1: "Midol"})
-    labels = label_set(photos, {0: "Advil"})
+    labels = label_set(images, {0: "Advil"})
     report = check(labels, listing(labels.images, labels.names, rule, classes))
     assert report.table.num_rows == 1 and (report.images, report.images_with_findings) == (2, 1)
     row = report.table.to_pylist()[0]
@@ -270,7 +270,7 @@ def test_nothing_is_guessed_where_no_name_fits_or_no_class_is_known() -> None:
 # --- label folders ---
 
 
-def test_a_label_folder_without_photos(tmp_path: Path) -> None:
+def test_a_label_folder_without_images(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "classes.txt").write_text("a\nb\n", encoding="utf-8")
     (tmp_path / f"K-000001-000002{SETUP}.txt").write_text("0 .5 .5 .1 .1\n1 6.8 .5 .1 .1\n", encoding="utf-8")
@@ -287,7 +287,7 @@ def test_a_label_folder_without_photos(tmp_path: Path) -> None:
     ]
 
 
-def test_a_label_folder_finds_its_photos(tmp_path: Path) -> None:
+def test_a_label_folder_finds_its_images(tmp_path: Path) -> None:
     for folder in ("images", "labels"):
         (tmp_path / folder / "train").mkdir(parents=True)
     (tmp_path / "images" / "train" / "1.webp").write_bytes(b"")
@@ -326,7 +326,7 @@ def test_a_label_file_that_is_gone_leaves_the_class_unknown(tmp_path: Path) -> N
 # --- the signal ---
 
 
-def photos_of(
+def images_of(
     paths: list[str], rows: list[tuple[int, int]], names: dict[int, str], **more: object
 ) -> Samples:
     return Samples.of(
@@ -348,7 +348,7 @@ def asked(samples: Samples, rule: ChosenRule | None = None) -> Sequence[Scores]:
 def test_the_signal_agrees_with_the_label_files() -> None:
     paths = [f"K-{a:06d}-{b:06d}{SETUP}.png" for a, b in ((1, 2), (2, 3), (3, 3))]
     names = {0: "a", 1: "b", 2: "c"}
-    samples = photos_of(paths, [(0, 0), (0, 2), (1, 1), (2, 2)], names)
+    samples = images_of(paths, [(0, 0), (0, 2), (1, 1), (2, 2)], names)
     unexpected, missing = asked(samples)
     assert unexpected.issue == "unexpected_class" and unexpected.score.tolist() == [0.0, 1.0, 0.0, 0.0]
     assert unexpected.suggestion.tolist() == [NO_CLASS, 1, NO_CLASS, NO_CLASS]
@@ -358,15 +358,15 @@ def test_the_signal_agrees_with_the_label_files() -> None:
 
 
 def test_the_signal_is_silent_where_no_rule_fits() -> None:
-    assert list(asked(photos_of(["a.jpg"], [(0, 0)], {0: "a"}))) == []
-    assert list(asked(photos_of([f"K-001900{SETUP}.png"], [(0, 0)], {0: "a"}))) == []
-    never_joined = photos_of([f"K-000001{SETUP}.png"], [(0, 0)], {0: "a"})
+    assert list(asked(images_of(["a.jpg"], [(0, 0)], {0: "a"}))) == []
+    assert list(asked(images_of([f"K-001900{SETUP}.png"], [(0, 0)], {0: "a"}))) == []
+    never_joined = images_of([f"K-000001{SETUP}.png"], [(0, 0)], {0: "a"})
     assert list(Contents().measure(never_joined, never_joined)) == [] != list(asked(never_joined))
 
 
 def test_the_signal_abstains_where_a_name_says_nothing() -> None:
     paths = [f"K-000001{SETUP}.png"] * 39 + ["odd.png"]
-    unexpected, missing = asked(photos_of(paths, [(i, 0) for i in range(40)], {0: "a"}))
+    unexpected, missing = asked(images_of(paths, [(i, 0) for i in range(40)], {0: "a"}))
     assert unexpected.abstain[39] is not None and np.isnan(unexpected.score[39])
     assert (unexpected.score[:39] == 0).all() and len(missing.score) == 0
 
@@ -374,7 +374,7 @@ def test_the_signal_abstains_where_a_name_says_nothing() -> None:
 def test_the_signal_does_not_miss_boxes_of_lines_it_cannot_read() -> None:
     path = f"K-000001-000002{SETUP}.png"
     problem = Problem(ProblemCode.BAD_LINE, "labels/x.txt", 1, "x 7 lies outside 0 to 1", path)
-    samples = photos_of([path], [(0, 0)], {0: "a", 1: "b"}, problems=[problem])
+    samples = images_of([path], [(0, 0)], {0: "a", 1: "b"}, problems=[problem])
     assert len(asked(samples)[1].score) == 0
 
 
@@ -382,13 +382,13 @@ def test_the_signal_takes_a_rule_and_a_class_map(tmp_path: Path) -> None:
     (tmp_path / "classes.csv").write_text("class_id,drug_code\n7,001900\n", encoding="utf-8")
     rule = ChosenRule("aihub", tmp_path / "classes.csv")
     assert Inputs(rule).settings(Contents()) == {"classes": str(tmp_path / "classes.csv"), "rule": "aihub"}
-    samples = photos_of([f"K-001900{SETUP}.png"], [(0, 3)], {3: "x", 7: "y"})
+    samples = images_of([f"K-001900{SETUP}.png"], [(0, 3)], {3: "x", 7: "y"})
     _, missing = asked(samples, rule)
     assert missing.class_id[0] == 7
     joined = Inputs(rule).joined(Contents(), samples)
     assert Inputs().joined(Contents(), joined) is joined  # what is joined already stays
     with pytest.raises(ValueError, match=r"Samples\.listing: 1 images, expected 2"):
-        replace(photos_of(["a.png", "b.png"], [(0, 3)], {3: "x"}), listing=joined.listing)
+        replace(images_of(["a.png", "b.png"], [(0, 3)], {3: "x"}), listing=joined.listing)
     with pytest.raises(InputError):
         ChosenRule("(")
 
@@ -396,7 +396,7 @@ def test_the_signal_takes_a_rule_and_a_class_map(tmp_path: Path) -> None:
 # --- real data ---
 
 
-def test_aihub_labels_miss_1130_boxes_on_847_photos(shared: Path) -> None:
+def test_aihub_labels_miss_1130_boxes_on_847_images(shared: Path) -> None:
     data = shared / "data" / "aihub-labels"
     classes = read_classes(data / "classes.csv")
     labels = read_label_set(data / "labels_raw", names=classes.names, image_suffix=".png")

@@ -88,7 +88,7 @@ def test_confusions_are_between_classes_that_look_alike() -> None:
     assert trust(samples).look_alikes() == [(0, 1), (2, 3), (4, 5), (6, 7)]
 
 
-def test_bad_boxes_are_whole_photos_or_off_the_object() -> None:
+def test_bad_boxes_are_whole_images_or_off_the_object() -> None:
     samples = clusters()
     crops = FakeCrops()
     planting = planted("boxes", samples, crops=crops)
@@ -118,7 +118,7 @@ def test_a_second_box_overlaps_the_first_which_counts_as_neither() -> None:
         assert np.abs(new.xywhn - old.xywhn).max() < 0.1 * old.xywhn[:, 2:].max()
 
 
-def test_photos_that_are_gone_are_left_out() -> None:
+def test_images_that_are_gone_are_left_out() -> None:
     samples = clusters()
     gone = range(0, len(samples.images), 2)
     for name in ("boxes", "spurious", "duplicate"):
@@ -208,7 +208,7 @@ def test_the_real_signals_find_what_can_be_found() -> None:
 
 @pytest.mark.slow
 def test_missing_boxes_are_found_where_names_tell() -> None:
-    # AI Hub's category ids: drug code - 1; every photo lists the classes of its three boxes
+    # AI Hub's category ids: drug code - 1; every image lists the classes of its three boxes
     samples = clusters(class_ids=[0, 1, 2, 3])
     names = [
         "K-"

@@ -76,7 +76,7 @@ class Planned(Signal):
 
 def build_planned(folder: Path) -> Path:
     """Writes a dataset into `folder`/자료 and its index into `folder`/색인; returns the index."""
-    data = write_set(folder / "자료", photos=IMAGES)
+    data = write_set(folder / "자료", images=IMAGES)
     index_path = folder / "색인"
     build(YoloSource(data), index_path, encoder=FakeEncoder(), signals=(Planned(),))
     return index_path

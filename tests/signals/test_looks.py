@@ -84,7 +84,7 @@ def test_a_copy_of_the_image_does_not_vouch() -> None:
 
 def test_an_index_of_the_pill_encoder_is_asked_in_words(tmp_path: Path) -> None:
     """Red, green and blue discs through the real encoder: a blue one called red is found by its colour."""
-    data = write_set(tmp_path / "set", photos=12)
+    data = write_set(tmp_path / "set", images=12)
     label = sorted(tmp_path.rglob("*.txt"))[0]
     lines = label.read_text(encoding="utf-8").splitlines()
     blue = next(i for i, line in enumerate(lines) if line.startswith("7 "))

@@ -1,4 +1,4 @@
-"""Which photos share a source."""
+"""Which images share a source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_camera_positions_of_one_tray_share_a_key() -> None:
     assert group_key("K-001900-010224-016551_0_2_0_2_70_000_200.png") != tray
 
 
-def test_other_photos_stand_alone_even_with_equal_names() -> None:
+def test_other_images_stand_alone_even_with_equal_names() -> None:
     assert group_key("site-a/001.jpg") != group_key("site-b/001.jpg")
     assert group_key("a/x.rf.1.jpg", "none") == "a/x.rf.1.jpg"
 

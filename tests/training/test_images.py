@@ -1,4 +1,4 @@
-"""Finding pills on a drawn photo, and cutting hard views of them."""
+"""Finding pills on a drawn official photo, and cutting hard views of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.textures import make_bank  # noqa: E402
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def photo(gap: int = 12) -> Array:
+def official_photo(gap: int = 12) -> Array:
     """Two yellow round tablets of 48 px beside a ruler with digits, BGR."""
     image = np.full((420, 560, 3), 205, np.uint8)
     cv2.line(image, (60, 40), (60, 360), (20, 20, 20), 2)
@@ -30,7 +30,7 @@ def photo(gap: int = 12) -> Array:
 
 
 def test_both_pills_are_found_and_the_ruler_is_not() -> None:
-    found = find_pills(photo(), "圓形", "黃")
+    found = find_pills(official_photo(), "圓形", "黃")
     boxes = sorted(b.xywh for b in found)
     assert len(boxes) == 2
     for (x, y, w, h), centre in zip(boxes, (220, 280), strict=True):
@@ -58,23 +58,23 @@ def test_one_convex_pill_is_not_split() -> None:
 
 
 def test_a_cut_pill_fills_its_place_on_the_canvas() -> None:
-    blob = find_pills(photo(), "圓形", "黃")[0]
-    canvas = cut(photo(), blob)
+    blob = find_pills(official_photo(), "圓形", "黃")[0]
+    canvas = cut(official_photo(), blob)
     assert canvas.shape == (CANVAS_PX, CANVAS_PX, 4)
     rows, columns = np.flatnonzero(canvas[..., 3].max(1) > 127), np.flatnonzero(canvas[..., 3].max(0) > 127)
     assert abs(np.ptp(rows) + 1 - PILL_PX) <= 4 and abs(np.ptp(columns) + 1 - PILL_PX) <= 4
 
 
 def test_empty_tiles_hold_no_pill() -> None:
-    found = find_pills(photo(), "圓形", "黃")
-    tiles = empty_tiles(photo(), found, 6, np.random.default_rng(0))
+    found = find_pills(official_photo(), "圓形", "黃")
+    tiles = empty_tiles(official_photo(), found, 6, np.random.default_rng(0))
     assert len(tiles) == 6
     for tile in tiles:
         assert (tile[..., 0].astype(int) - tile[..., 2] < 60).all()  # no yellow in RGB order
 
 
 def test_views_repeat_with_the_seed_and_differ_without() -> None:
-    canvas = cut(photo(), find_pills(photo(), "圓形", "黃")[0])
+    canvas = cut(official_photo(), find_pills(official_photo(), "圓形", "黃")[0])
     pill, grounds = Pill(canvas, outline_of(canvas)), make_bank(12, 0)
     one, same, other = (view(pill, grounds, 64, np.random.default_rng(s)) for s in (3, 3, 4))
     assert one.shape == (64, 64, 3) and one.dtype == np.uint8

@@ -37,7 +37,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
             canvas[24:136, 40:120] = (*rng.integers(0, 255, 3), 255)
             pills.append(canvas)
             rows.append({
-                "product": f"p{product}", "photo": f"{product}.webp", "sha256": f"{product}", "side": side,
+                "product": f"p{product}", "image": f"{product}.webp", "sha256": f"{product}", "side": side,
                 "held_out": product % 10 == 0, "shape": ["圓形" if product % 3 else "膠囊"],
                 "colour": ["白"], "score_mark": ["無"], "size_mm": ["8"],
                 "mark1": "SAME" if product in (3, 4, 6) else f"M{product}", "mark2": None,

@@ -52,16 +52,16 @@ ONE = coco(
         ("x/train_annotations/all.json", "x/images/", "x"),
     ],
 )
-def test_one_file_and_the_usual_places_of_photos(tree, labels, photos, root):
-    tree.put(photos + "a.jpg")
-    tree.put(photos + "b.jpg")
-    tree.put(photos + "unlisted.jpg")
+def test_one_file_and_the_usual_places_of_images(tree, labels, images, root):
+    tree.put(images + "a.jpg")
+    tree.put(images + "b.jpg")
+    tree.put(images + "unlisted.jpg")
     source = open_source(tree.put(labels, ONE))
     assert source.kind == "coco" and source.root == tree.root / root
     assert source.names == {0: "a", 1899: "보령부스파정 5mg"}
     read = Read(source)
     a, b = read.images.values()
-    assert a.file == tree.root / photos / "a.jpg" and a.file == source.root / a.path
+    assert a.file == tree.root / images / "a.jpg" and a.file == source.root / a.path
     assert (a.size_px, a.status, a.box_label_path) == ((100, 200), "labelled", ())
     assert a.boxes.class_id.tolist() == [1899, 0] and a.boxes.line.tolist() == [0, 2]
     np.testing.assert_allclose(a.boxes.xywhn, [[0.05, 0.05, 0.1, 0.1], [0.55, 0.275, 0.1, 0.05]])
@@ -74,7 +74,7 @@ def test_one_file_and_the_usual_places_of_photos(tree, labels, photos, root):
     assert list(Read(source).images) == list(read.images)
 
 
-def test_photos_elsewhere_must_be_named(tree, tmp_path_factory):
+def test_images_elsewhere_must_be_named(tree, tmp_path_factory):
     labels = tree.put("deep/er/labels.json", ONE)
     other = Tree(tmp_path_factory.mktemp("photos"))
     other.put("a.jpg")
@@ -99,17 +99,17 @@ def test_listed_image_without_annotations_is_empty(tree):
     assert read.problems[0].image == "a.jpg"
 
 
-def aihub(tree, photo="K-001900-010224_0_2_0_2_70_000_200"):
-    """Two pills of one photo, each with a JSON of its own, as AI Hub has them."""
-    tree.put(f"train_images/{photo}.png")
+def aihub(tree, image="K-001900-010224_0_2_0_2_70_000_200"):
+    """Two pills of one image, each with a JSON of its own, as AI Hub has them."""
+    tree.put(f"train_images/{image}.png")
     tree.put("train_images/unlabelled.png")
-    folder = f"train_annotations/{photo.split('_')[0]}_json"
-    one = coco([(1, f"{photo}.png")], [(1, 1899, [10, 20, 30, 40])], [(1899, "보령부스파정 5mg")])
-    two = coco([(1, f"{photo}.png")], [(1, 10223, [50, 60, 30, 40])], [(10223, "나")])
-    return tree.put(f"{folder}/K-001900/{photo}.json", one), tree.put(f"{folder}/K-010224/{photo}.json", two)
+    folder = f"train_annotations/{image.split('_')[0]}_json"
+    one = coco([(1, f"{image}.png")], [(1, 1899, [10, 20, 30, 40])], [(1899, "보령부스파정 5mg")])
+    two = coco([(1, f"{image}.png")], [(1, 10223, [50, 60, 30, 40])], [(10223, "나")])
+    return tree.put(f"{folder}/K-001900/{image}.json", one), tree.put(f"{folder}/K-010224/{image}.json", two)
 
 
-def test_aihub_folders_merge_the_pills_of_a_photo(tree):
+def test_aihub_folders_merge_the_pills_of_an_image(tree):
     files = [path.relative_to(tree.root).as_posix() for path in aihub(tree)]
     source = open_source(tree.root)
     read = Read(source)
@@ -123,7 +123,7 @@ def test_aihub_folders_merge_the_pills_of_a_photo(tree):
     assert set(read.files) == set(files) and not read.problems
 
 
-def test_aihub_photos_beside_the_labels_folder(tree):
+def test_aihub_images_beside_the_labels_folder(tree):
     aihub(tree)
     with pytest.raises(InputError, match="no image in it"):
         Read(open_source(tree.root / "train_annotations"))
@@ -181,7 +181,7 @@ def test_one_json_an_image_with_the_same_name_in_two_folders(tree):
     }
 
 
-def test_a_name_that_two_photos_share_is_not_guessed(tree):
+def test_a_name_that_two_images_share_is_not_guessed(tree):
     tree.put("x/a.jpg")
     tree.put("y/a.jpg")
     tree.put("z/b.jpg")
@@ -193,7 +193,7 @@ def test_a_name_that_two_photos_share_is_not_guessed(tree):
     }  # fmt: skip
 
 
-def test_folder_that_names_no_photo(tree):
+def test_folder_that_names_no_image(tree):
     tree.put("a.jpg")
     tree.put("l.json", coco([(1, "b.jpg")], []))
     with pytest.raises(InputError, match="name no image that is there"):
@@ -204,20 +204,20 @@ def test_folder_that_names_no_photo(tree):
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(1, 90)), max_size=25),
        st.integers(1, 3))  # fmt: skip
 def test_a_folder_gives_every_box_of_its_files_once(tmp_path_factory, boxes, compact_every):
-    """(photo, file, x): the boxes of four files over five photos, whatever falls where."""
+    """(image, file, x): the boxes of four files over five images, whatever falls where."""
     tree = Tree(tmp_path_factory.mktemp("merge"))
-    for photo in range(5):
-        tree.put(f"{photo}.jpg")
+    for image in range(5):
+        tree.put(f"{image}.jpg")
     for file in range(4):
         mine = [(p, 0, [x, x, 5, 5]) for p, f, x in boxes if f == file]
         tree.put(f"{file}.json", coco([(p, f"{p}.jpg") for p in range(5)], mine))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(coco_merge, "_COMPACT_EVERY", compact_every)
         read = Read(open_source(tree.root))
-    for photo in range(5):
-        boxes_read = read.images[f"{photo}.jpg"].boxes
+    for image in range(5):
+        boxes_read = read.images[f"{image}.jpg"].boxes
         found = sorted(round((cx - 0.025) * 100) for cx in boxes_read.xywhn[:, 0].tolist())
-        assert found == sorted({x for p, _, x in boxes if p == photo})
+        assert found == sorted({x for p, _, x in boxes if p == image})
         assert np.all(np.diff(boxes_read.line) > 0)
     kept = sum(len(image.boxes) for image in read.images.values())
     assert kept + sum(p.code == ProblemCode.REPEATED_LINE for p in read.problems) == len(boxes)
@@ -249,7 +249,7 @@ def test_splits_are_told_by_words_of_the_path(file, split):
     assert split_of_file(file) == split
 
 
-def test_real_failed_relabelling_as_one_file_and_as_a_file_a_photo(shared, tree):
+def test_real_failed_relabelling_as_one_file_and_as_a_file_an_image(shared, tree):
     document = json.loads((shared / "data/clip-collapse/pseudo_labels.json").read_text(encoding="utf-8"))
     some = document["images"][::6]
     for image in document["images"]:

@@ -55,7 +55,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def photos(tree: Tree) -> Path:
+def images(tree: Tree) -> Path:
     tree.put("photos/a.jpg", b"pixels")
     tree.put("photos/b.jpg", b"junk")
     tree.put("best.pt", b"weights")
@@ -63,23 +63,23 @@ def photos(tree: Tree) -> Path:
 
 
 def test_relative_paths_lead_the_worker_to_the_same_files(
-    stand_in: None, photos: Path, monkeypatch: pytest.MonkeyPatch
+    stand_in: None, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(photos)
+    monkeypatch.chdir(images)
     source = open_source("photos", weights="best.pt", scratch=Path("index/photos/.cache"))
     read = Read(source)
     assert read.images["a.jpg"].boxes.class_id.tolist() == [3] and source.names == {3: "three"}
     assert [(p.code, p.file) for p in read.problems] == [("unreadable_image", "b.jpg")]
-    assert not list((photos / "index" / "photos" / ".cache").iterdir())  # what it wrote is gone
+    assert not list((images / "index" / "photos" / ".cache").iterdir())  # what it wrote is gone
 
 
-def test_a_folder_that_takes_no_labels_cannot_be_edited(stand_in: None, photos: Path) -> None:
-    source = open_source(photos / "photos", weights=photos / "best.pt", detector=DetectorSettings(batch=1))
+def test_a_folder_that_takes_no_labels_cannot_be_edited(stand_in: None, images: Path) -> None:
+    source = open_source(images / "photos", weights=images / "best.pt", detector=DetectorSettings(batch=1))
     assert source.edits == "none"
     assert all(image.label_path == "" for image in Read(source).images.values())
 
 
-def test_what_goes_wrong_in_the_worker_names_the_weights(stand_in: None, photos: Path) -> None:
-    (photos / "best.pt").write_bytes(b"other")
+def test_what_goes_wrong_in_the_worker_names_the_weights(stand_in: None, images: Path) -> None:
+    (images / "best.pt").write_bytes(b"other")
     with pytest.raises(InputError, match=r"best\.pt: the detector failed: AssertionError"):
-        Read(open_source(photos / "photos", weights=photos / "best.pt"))
+        Read(open_source(images / "photos", weights=images / "best.pt"))

@@ -105,7 +105,7 @@ def spied(monkeypatch, tmp_path: Path) -> Path:
 
 
 def check_same(read: Read, made: Path, weights: str) -> None:
-    """Every photo has the boxes that Ultralytics gives for it alone, best first; flat ones are problems."""
+    """Every image has the boxes that Ultralytics gives for it alone, best first; flat ones are problems."""
     expected = json.loads((made / f"{weights}.json").read_text(encoding="utf-8"))
     assert list(read.images) == sorted(expected)
     classes, confidences, flat = set(), set(), []
@@ -150,11 +150,11 @@ def test_pt_gives_what_ultralytics_gives_and_stays_quiet(made, tmp_path, monkeyp
     assert outside - lookups <= {f"write {os.devnull}"}
 
 
-def test_onnx_gives_the_same_and_photos_that_cannot_be_read_are_problems(made, tree):
+def test_onnx_gives_the_same_and_images_that_cannot_be_read_are_problems(made, tree):
     if not (made / "tiny.onnx").is_file():
         pytest.skip("onnx is not installed")
-    for photo in (made / "photos").iterdir():
-        tree.put(photo.name, photo.read_bytes())
+    for image in (made / "photos").iterdir():
+        tree.put(image.name, image.read_bytes())
     tree.put("train/3.png", b"junk")
     tree.put("train/3b.png", b"")
     source = open_source(tree.root, weights=made / "tiny.onnx", detector=SETTINGS)
