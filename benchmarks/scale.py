@@ -57,7 +57,7 @@ def one(boxes: int, classes: int, dim: int) -> dict[str, float]:
     started = time.perf_counter()
     _ = samples.neighbours
     out = {"search of neighbours": time.perf_counter() - started}
-    scores, runs = run_signals(samples, SIGNALS)
+    scores, runs, _ = run_signals(samples, SIGNALS)
     for run in runs.to_pylist():
         if run["status"] != "ok":
             raise SystemExit(f"{run['signal']} crashed: {run['error']}")

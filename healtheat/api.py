@@ -426,7 +426,7 @@ def trust(index: IndexLike = None) -> TrustReport:
     from healtheat.signals.evidence.trust import trust as measure
 
     with opened(index) as own:
-        return TrustReport.of(measure(samples_from(own)), own.names)
+        return TrustReport.of(measure(samples_from(own)), own.names, own.silences())
 
 
 def selftest(

@@ -12,6 +12,7 @@ import typer
 from healtheat.commands._terminal import FAULT, USAGE, note, one_line
 
 if TYPE_CHECKING:
+    from healtheat.core.issues import Silence
     from healtheat.findings.outcome import Failure, Flags
 
 REASONS_SHOWN = 5
@@ -23,6 +24,7 @@ def print_flags(flags: Flags, folder: Path) -> None:
     for issue, n in flags.issues.items():
         typer.echo(f"  {n:>6} {issue}")
     _print_unjudged(flags)
+    print_silences(flags.silences)
     typer.echo(f"next: healtheat query --index {folder.as_posix()}")
 
 
@@ -32,6 +34,12 @@ def exit_if_failed(failures: Sequence[Failure]) -> None:
         note(f"a signal failed, the others are complete: {failure}")
     if failures:
         raise typer.Exit(USAGE if all(failure.fault == "input" for failure in failures) else FAULT)
+
+
+def print_silences(silences: Sequence[Silence]) -> None:
+    """One line for each question that was not asked of this set."""
+    for silence in silences:
+        typer.echo(one_line(str(silence)))
 
 
 def _print_unjudged(flags: Flags) -> None:

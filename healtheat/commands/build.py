@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -149,6 +150,7 @@ def _summary(report: BuildReport) -> dict[str, Any]:
         "reused": report.reused,
         "flagged": report.flagged,
         "issues": dict(report.flags.issues),
+        "silences": [asdict(silence) for silence in report.flags.silences],
         "failures": [str(failure) for failure in report.failures],
         "seconds": {stage: round(seconds, 3) for stage, seconds in report.seconds.items()},
     }

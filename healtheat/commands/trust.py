@@ -52,6 +52,7 @@ def _plain(report: TrustReport) -> dict[str, Any]:
         ],
         "look_alikes": report.look_alikes,
         "likely_look_alikes": report.likely_look_alikes,
+        "silences": [asdict(silence) for silence in report.silences],
     }
 
 
@@ -101,3 +102,7 @@ def _show(report: TrustReport) -> None:
         out.print(f"\n{title}" + ("" if groups else ": none"))
         for group in groups:
             out.print("  " + ", ".join(named(c) for c in group))
+    if report.silences:
+        out.print("\nnot asked on this set")
+    for silence in report.silences:
+        out.print(f"  {silence}", markup=False, highlight=False)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from healtheat.core.issues import Silence
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -32,7 +34,7 @@ class Flags:
     `issues`: issue → flagged findings, most first. `withheld`: findings without a flag because their score
     should not be believed. `unjudged`: reason → boxes whose class the label signal could not judge, most
     first. `places`: flagged boxes, and images with a flag of their own; `errors`: how many of them hold an
-    error if scores are probabilities.
+    error if scores are probabilities. `silences`: questions that were not asked of this set.
     """
 
     issues: Mapping[str, int]
@@ -40,10 +42,11 @@ class Flags:
     unjudged: Mapping[str, int]
     places: int
     errors: float
+    silences: tuple[Silence, ...] = ()
 
     @classmethod
     def of(cls, tables: Mapping[str, pa.Table]) -> Flags:
-        """The figures of the tables `findings` and `scores`."""
+        """The figures of the tables `findings`, `scores` and `silences`."""
         findings = tables["findings"]
         flagged = findings.filter(findings["flagged"])
         best: dict[tuple[int, int], float] = {}
@@ -58,6 +61,7 @@ class Flags:
             unjudged=_counts(_abstained(tables["scores"])),
             places=len(best),
             errors=sum(best.values()),
+            silences=_silences(tables),
         )
 
 
@@ -65,6 +69,11 @@ def failures_of(runs: pa.Table) -> tuple[Failure, ...]:
     """The signals that crashed, out of the table `runs`."""
     failed = (run for run in runs.to_pylist() if run["status"] != "ok")
     return tuple(Failure(run["signal"], run["error"], run["fault"]) for run in failed)
+
+
+def _silences(tables: Mapping[str, pa.Table]) -> tuple[Silence, ...]:
+    rows = tables["silences"].to_pylist()
+    return tuple(Silence(row["signal"], row["issue"], row["why"]) for row in rows)
 
 
 def _abstained(scores: pa.Table) -> pa.ChunkedArray:

@@ -1,4 +1,4 @@
-"""Run the signals: one tidy table of scores, and one row per signal of how it went.
+"""Run the signals: one tidy table of scores, one row per signal of how it went, and what was not asked.
 
 A crash stops only its own signal.
 """
@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from healtheat.core.errors import InputError
+from healtheat.core.issues import Silence
 from healtheat.core.progress import Progress, silent
 from healtheat.findings.inputs import Inputs
 from healtheat.index.tables import schema
@@ -22,6 +25,15 @@ from healtheat.signals.samples import Samples
 
 SCORES_SCHEMA = schema("scores")
 RUNS_SCHEMA = schema("runs")
+SILENCES_SCHEMA = schema("silences")
+
+
+class SignalTables(NamedTuple):
+    """What running signals gave: tables in SCORES_SCHEMA, RUNS_SCHEMA and SILENCES_SCHEMA."""
+
+    scores: pa.Table
+    runs: pa.Table
+    silences: pa.Table
 
 
 def run_signals(
@@ -32,8 +44,8 @@ def run_signals(
     store: Samples | None = None,
     inputs: Inputs | None = None,
     first_run_id: int = 1,
-) -> tuple[pa.Table, pa.Table]:
-    """Tables in SCORES_SCHEMA and RUNS_SCHEMA; runs are numbered from `first_run_id`, one per signal.
+) -> SignalTables:
+    """Scores, runs and silences; runs are numbered from `first_run_id`, one per signal.
 
     `queries` are judged by `store`; the set against itself where that is not given. What `inputs` give (by
     default: AI Hub's rule for image names, where it fits) is joined to the queries before a signal measures.
@@ -45,6 +57,7 @@ def run_signals(
     inputs = inputs or Inputs()
     parts: list[pa.Table] = []
     runs: list[dict[str, object]] = []
+    silences: list[dict[str, object]] = []
     for number, signal in enumerate(signals):
         progress(f"signal {signal.name}", number, len(signals))
         run = first_run_id + number
@@ -54,7 +67,9 @@ def run_signals(
         try:
             joined = inputs.joined(signal, queries)
             answers = signal.measure(joined, joined if store is None or store is queries else store)
-            parts.extend(_table(run, scores) for scores in answers)
+            said = [answer for answer in answers if isinstance(answer, Silence)]
+            parts.extend(_table(run, answer) for answer in answers if isinstance(answer, Scores))
+            silences.extend({"run_id": run, **asdict(silence)} for silence in said)
         except Exception as crash:  # recorded in `runs`; the caller makes the exit code non-zero
             error = f"{type(crash).__name__}: {crash}".splitlines()[0]
             fault = "input" if isinstance(crash, InputError) else "crash"
@@ -78,7 +93,11 @@ def run_signals(
         )
     progress("signals", len(signals), len(signals))
     scores = pa.concat_tables(parts) if parts else SCORES_SCHEMA.empty_table()
-    return scores, pa.Table.from_pylist(runs, schema=RUNS_SCHEMA)
+    return SignalTables(
+        scores,
+        pa.Table.from_pylist(runs, schema=RUNS_SCHEMA),
+        pa.Table.from_pylist(silences, schema=SILENCES_SCHEMA),
+    )
 
 
 def _table(run_id: int, scores: Scores) -> pa.Table:

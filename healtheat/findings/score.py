@@ -57,10 +57,10 @@ def score(
     *,
     inputs: Inputs | None = None,
 ) -> dict[str, pa.Table]:
-    """Tables `scores`, `runs` and `findings` for the boxes of `index`. Needs memory for all vectors."""
+    """Tables `scores`, `runs`, `silences`, `findings` for `index`. Needs memory for all vectors."""
     samples = samples_from(index)
-    scores, runs = run_signals(samples, signals, progress, inputs=inputs)
-    return {"scores": scores, "runs": runs, "findings": find(scores, settings)}
+    done = run_signals(samples, signals, progress, inputs=inputs)
+    return {**done._asdict(), "findings": find(done.scores, settings)}
 
 
 def rescore(
@@ -91,7 +91,8 @@ def update_findings(index_dir: Path, findings: FindingSettings) -> ScoreReport:
     """Apply other thresholds to the scores that are there; no signal runs again."""
 
     def tables(index: Index) -> dict[str, pa.Table]:
-        kept = {"scores": index.scores(), "runs": index.sql("SELECT * FROM runs ORDER BY run_id")}
+        kept = {name: index.sql(f"SELECT * FROM {name} ORDER BY run_id") for name in ("runs", "silences")}
+        kept["scores"] = index.scores()
         return {**kept, "findings": find(kept["scores"], findings)}
 
     return _replace(index_dir, tables, _settings(findings))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from healtheat.core.boxes import Boxes, Images, Problem, ProblemCode
 from healtheat.core.errors import BadIndex, IndexBusy, InputError
+from healtheat.core.issues import Silence
 from healtheat.core.text import Unreadable, read_small
 from healtheat.crops import CROP_MEASURES
 from healtheat.index.catalog import Catalog
@@ -177,6 +178,14 @@ class Index:
     def findings(self) -> pa.Table:
         """Table `findings`, ordered by finding_id."""
         return self.sql("SELECT * FROM findings ORDER BY finding_id")
+
+    def silences(self) -> list[Silence]:
+        """The questions that signals did not ask of this set, in the order of the signals."""
+        rows = self.sql("SELECT signal, issue, why FROM silences ORDER BY run_id, issue, why").to_pylist()
+        try:
+            return [Silence(**row) for row in rows]
+        except ValueError as error:
+            raise BadIndex(f"{CATALOG_NAME}: silences: {error}; build the index again") from None
 
     @property
     def judging(self) -> Judging:

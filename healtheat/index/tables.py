@@ -4,7 +4,8 @@ In `scores` and `findings` an id, a line or a class id is -1 where there is none
 gets no flag (NULL: it may), `twin_box_id` is the other box of a duplicate, and cx, cy, w, h are the proposed
 place of a box that is missing or badly placed, as shares of the image (NULL: none is proposed). A finding's
 `kind` is box, place (a missing box), line (a label line that could not be read), image or file. A run's
-`fault` is NULL, "input" (what the user gave cannot be used) or "crash".
+`fault` is NULL, "input" (what the user gave cannot be used) or "crash". `silences` are the questions that
+signals did not ask of this set, and why.
 """
 
 from __future__ import annotations
@@ -117,6 +118,7 @@ TABLES: dict[str, dict[str, str]] = {
         "error": _TEXT,
         "settings": _TEXT,
     },
+    "silences": {"run_id": _ID, "signal": _TEXT, "issue": _TEXT, "why": _TEXT},
 }
 BASE_TABLES = ("images", "boxes", "classes", "problems", "background", "words")
 

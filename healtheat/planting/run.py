@@ -18,7 +18,7 @@ from healtheat.findings.run import run_signals
 from healtheat.index.search import EXACT_ROWS
 from healtheat.planting import plant
 from healtheat.planting.metrics import Estimate, Ranking, estimate
-from healtheat.signals import SIGNALS, Samples, Signal
+from healtheat.signals import SIGNALS, Samples, Scores, Signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ def _evaluate(
     if samples.vectors is before.vectors and len(samples) <= EXACT_ROWS:
         # an exact search does not look at classes: the result is the same
         samples.__dict__["neighbours"] = before.neighbours
-    scores, runs = run_signals(samples, signals)
+    scores, runs, _ = run_signals(samples, signals)
     failures = tuple(str(failure) for failure in failures_of(runs))
     findings = find(scores, settings)
     findings = findings.filter(pa.array(np.isin(findings["issue"].to_pylist(), kind.issues)))
@@ -200,10 +200,12 @@ def _missing(
     inputs = Inputs()
     joined = [(signal, inputs.joined(signal, before)) for signal in signals]
     if not any(
-        scores.issue == "missing_box" for signal, own in joined for scores in signal.measure(own, own)
+        isinstance(answer, Scores) and answer.issue == "missing_box"
+        for signal, own in joined
+        for answer in signal.measure(own, own)
     ):
         return None
-    scores, _ = run_signals(before, signals)
+    scores = run_signals(before, signals).scores
     there = find(scores, settings)
     there = there.filter(pa.array(np.isin(there["issue"].to_pylist(), ["missing_box"])))
     found: dict[tuple[int, int], list[tuple[float, bool]]] = {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from healtheat.core.issues import Silence
 from healtheat.core.progress import Progress, silent
 from healtheat.index import Index
 from healtheat.reporting.map import Map, draw_map
@@ -45,6 +46,7 @@ class ReportFacts:
     worst: Mapping[str, list[Shown]]
     reviewers: Sequence[Mapping[str, Any]]
     problems: Sequence[tuple[str, int]]
+    silences: Sequence[Silence]  # questions that were not asked of this set
     classes: Sequence[ClassTrust]  # the least told apart first
     classes_left_out: int
     trust_counts: Mapping[str, int]  # verdict of trust → classes
@@ -91,6 +93,7 @@ def collect(
         worst=shown,
         reviewers=index.sql(_REVIEWERS).to_pylist(),
         problems=reasons.most_common(MOST_REASONS),
+        silences=index.silences(),
         classes=classes[:MOST_CLASSES],
         classes_left_out=max(0, len(classes) - MOST_CLASSES),
         trust_counts=Counter(c.verdict for c in classes),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from healtheat.core.issues import ISSUES
+from healtheat.core.issues import ISSUES, Silence
 from healtheat.signals.background import Background
 from healtheat.signals.base import Scores, Signal
 from healtheat.signals.contents import Contents
@@ -27,4 +27,4 @@ SIGNALS: tuple[Signal, ...] = (
     ReadProblems(),
 )
 
-__all__ = ["ISSUES", "SIGNALS", "Samples", "Scores", "Signal", "samples_from"]
+__all__ = ["ISSUES", "SIGNALS", "Samples", "Scores", "Signal", "Silence", "samples_from"]

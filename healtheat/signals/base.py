@@ -1,4 +1,4 @@
-"""What every signal answers (Scores), and what it is (Signal).
+"""What every signal answers (Scores, or Silence of core/issues.py), and what it is (Signal).
 
 A signal asks one question of every box and answers with a raw measure and a score in [0, 1], 1 = most
 suspicious, scaled as far as possible to the probability that the box has this issue, so that scores of
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from healtheat.core.boxes import NO_CLASS
-from healtheat.core.issues import ISSUES
+from healtheat.core.issues import ISSUES, Silence
 from healtheat.signals.samples import Samples
 
 NO_BOX = -1  # where there is no other box; real box ids are never negative
@@ -154,8 +154,10 @@ class Signal(ABC):
     issues: tuple[str, ...]
 
     @abstractmethod
-    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
+    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores | Silence]:
         """One Scores per issue it can judge, about `queries` alone; empty if it has nothing to say at all.
+
+        A question that makes no sense on this set is answered by a `Silence`, which people are shown.
 
         What is usual is learned from `store`. In a build both are the same object, the set against itself:
         then no box may be judged by a model that saw its own source (`Pool.of` keeps the two cases apart).

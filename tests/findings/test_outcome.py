@@ -34,7 +34,9 @@ def test_flags_are_counted_by_issue_and_by_place() -> None:
         {"signal": "label", "abstain": None},
         {"signal": "looks", "abstain": "few boxes"},
     ]
-    flags = Flags.of({"findings": table("findings", findings), "scores": table("scores", scores)})
+    silences = [{"run_id": 3, "signal": "looks", "issue": "mislabel", "why": "not asked: no words"}]
+    given = {"findings": findings, "scores": scores, "silences": silences}
+    flags = Flags.of({name: table(name, rows) for name, rows in given.items()})
     assert list(flags.issues.items()) == [
         ("mislabel", 2),
         ("missing_box", 2),
@@ -43,11 +45,12 @@ def test_flags_are_counted_by_issue_and_by_place() -> None:
     ]
     assert flags.withheld == 1
     assert list(flags.unjudged.items()) == [("few boxes", 2), ("one class", 1)]
+    assert [str(silence) for silence in flags.silences] == ["mislabel: not asked: no words"]
     assert (flags.places, round(flags.errors, 9)) == (4, 0.9 + 0.6 + 0.8 + 1.0)
 
 
 def test_nothing_is_flagged() -> None:
-    flags = Flags.of({"findings": table("findings", []), "scores": table("scores", [])})
+    flags = Flags.of({name: table(name, []) for name in ("findings", "scores", "silences")})
     assert flags == Flags({}, 0, {}, 0, 0.0)
 
 

@@ -6,6 +6,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from healtheat import api
+from healtheat.core.issues import Silence
+from healtheat.findings.flag import FindingSettings
 from healtheat.findings.score import rescore, update_findings
 from healtheat.index import Index
 from healtheat.signals.base import Scores, Signal
@@ -15,6 +18,15 @@ from tests.building.conftest import Build
 from tests.index.small_set import tables
 
 BOXES, TILES = 36, 24
+WHY = "not asked on this set: its boxes have <no> colour"
+
+
+class _Silent(Signal):
+    name = "silent"
+    issues = ("background",)
+
+    def measure(self, queries: Samples, store: Samples) -> Sequence[Silence]:
+        return [Silence(self.name, "background", WHY)]
 
 
 class _Crashing(Signal):
@@ -60,8 +72,6 @@ def test_scoring_again_changes_only_scores(build_small: Build, index_path: Path)
 
 
 def test_other_thresholds_are_applied_without_running_a_signal(build_small: Build, index_path: Path) -> None:
-    from healtheat.findings.flag import FindingSettings
-
     build_small(signals=(Geometry(),))
     before = tables(index_path)
     thresholds = dict.fromkeys(FindingSettings().thresholds, 0.0)
@@ -73,3 +83,14 @@ def test_other_thresholds_are_applied_without_running_a_signal(build_small: Buil
         assert index.manifest.counts.flagged == report.flagged
         settings = index.manifest.settings["findings"]
         assert isinstance(settings, dict) and settings["thresholds"] == thresholds
+
+
+def test_a_question_that_is_not_asked_is_told_and_kept(build_small: Build, index_path: Path) -> None:
+    told = (Silence("silent", "background", WHY),)
+    assert build_small(signals=(_Silent(), Geometry())).flags.silences == told
+    assert update_findings(index_path, FindingSettings()).flags.silences == told
+    with Index.open(index_path) as index:
+        assert tuple(index.silences()) == told
+        assert {run["status"] for run in index.sql("SELECT status FROM runs").to_pylist()} == {"ok"}
+    assert api.trust(index_path).silences == told
+    assert rescore(index_path, signals=(Geometry(),)).flags.silences == ()

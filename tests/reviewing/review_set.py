@@ -11,12 +11,14 @@ import numpy as np
 
 from healtheat.building.build import build
 from healtheat.core.boxes import NO_CLASS
+from healtheat.core.issues import Silence
 from healtheat.signals.base import Scores, Signal
 from healtheat.signals.samples import Samples
 from healtheat.sources.yolo.source import YoloSource
 from tests.index.small_set import NAMES, FakeEncoder, write_set
 
 IMAGES = 20
+SILENT = "not asked on this set: no tiles & no words"
 REASON = 'looks like <b>another</b> & "more"'
 
 
@@ -26,12 +28,13 @@ class Planned(Signal):
     name = "planned"
     issues = ("mislabel", "bad_box", "missing_box", "unreadable")
 
-    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
+    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores | Silence]:
         n = len(queries)
         score = np.round(0.5 + 0.49 * ((np.arange(n) * 7) % n) / n, 2)  # with ties
         bad = np.where(np.arange(n) % 4 == 0, 0.9, 0.0)
         ids = queries.boxes.box_id
         return [
+            Silence(self.name, "background", SILENT),
             Scores.of(
                 self,
                 "mislabel",

@@ -31,6 +31,7 @@ def first(review: Review, queue: str = "mislabel") -> int:
 def test_overview_counts(client: TestClient, undecided: Review) -> None:
     text = client.get("/").text
     queues = dict.fromkeys(re.findall(r'<h2><a href="/queue/(\w+)"', text))
+    assert "not asked on this set: no tiles &amp; no words" in text
     assert list(queues) == ["all", "mislabel", "bad_box", "missing_box", "unreadable"]
     assert f'of <span class="of">{IMAGES * 3}</span>' in text
     for finding_id in undecided.work.page(View(queue="mislabel"), offset=0, limit=8):

@@ -13,7 +13,12 @@ from healtheat.signals.samples import MEASURES
 
 def by_itself(signal: Signal, samples: Samples) -> Sequence[Scores]:
     """What a signal says of samples, judged by themselves as in a build."""
-    return signal.measure(samples, samples)
+    return said(signal, samples, samples)
+
+
+def said(signal: Signal, queries: Samples, store: Samples) -> list[Scores]:
+    """The scores a signal gives; questions it does not ask are left out."""
+    return [answer for answer in signal.measure(queries, store) if isinstance(answer, Scores)]
 
 
 def reordered(samples: Samples, order: np.ndarray) -> Samples:

@@ -47,7 +47,7 @@ def answers(data: Made) -> dict[str, Scores]:
 
 
 def found(data: Made, issue: str) -> list[dict[str, object]]:
-    scores, runs = run_signals(data.samples, [Agreement()], inputs=given(data.folder))
+    scores, runs, _ = run_signals(data.samples, [Agreement()], inputs=given(data.folder))
     assert runs["error"].to_pylist() == [None]
     rows = [row for row in find(scores).to_pylist() if row["issue"] == issue]
     return sorted(rows, key=lambda row: -row["score"])
@@ -83,7 +83,7 @@ def test_planted_errors_are_flagged_at_their_line(
 
 def test_nothing_is_flagged_where_nothing_is_wrong(tmp_path: Path) -> None:
     data = made(tmp_path / "p", rate=0.0, seed=5)
-    scores, _ = run_signals(data.samples, [Agreement()], inputs=given(data.folder))
+    scores, _, _ = run_signals(data.samples, [Agreement()], inputs=given(data.folder))
     rows = find(scores).to_pylist()
     assert sum(row["flagged"] for row in rows) <= 0.004 * len(data.samples)
 
@@ -212,7 +212,7 @@ def test_one_finding_for_a_box_that_two_signals_doubt(tmp_path: Path) -> None:
             if row // 3 == image
         ]
         (tmp_path / f"{image:06d}.txt").write_text("".join(lines), encoding="utf-8")
-    scores, runs = run_signals(samples, [Label(), Agreement()], inputs=given(tmp_path))
+    scores, runs, _ = run_signals(samples, [Label(), Agreement()], inputs=given(tmp_path))
     assert runs["error"].to_pylist() == [None, None]
     rows = [r for r in find(scores).to_pylist() if r["issue"] == "mislabel"]
     assert [r["box_id"] for r in rows] == list(range(120))
@@ -276,7 +276,7 @@ def test_an_image_without_label_file_is_not_compared_and_its_predictions_are_not
 
 
 def test_where_the_predictions_came_from_is_recorded(data: Made, tmp_path: Path) -> None:
-    _, runs = run_signals(data.samples, [Agreement(least_pairs=7)], inputs=given(data.folder))
+    _, runs, _ = run_signals(data.samples, [Agreement(least_pairs=7)], inputs=given(data.folder))
     settings = json.loads(runs["settings"][0].as_py())
     assert settings == {
         "least_agreement": 0.5,
@@ -285,6 +285,6 @@ def test_where_the_predictions_came_from_is_recorded(data: Made, tmp_path: Path)
         "predictions": str(data.folder.absolute()),
     }
     (tmp_path / "other.txt").write_text("0 0.5 0.5 0.1 0.1 0.5\n", encoding="utf-8")
-    scores, runs = run_signals(data.samples, [Agreement(), Geometry()], inputs=given(tmp_path))
+    scores, runs, _ = run_signals(data.samples, [Agreement(), Geometry()], inputs=given(tmp_path))
     assert runs["fault"].to_pylist() == ["input", None] and set(scores["signal"].to_pylist()) == {"geometry"}
     assert "no file belongs to an image" in runs["error"][0].as_py()

@@ -17,7 +17,7 @@ from healtheat.signals.geometry import Geometry
 from healtheat.signals.label import Label
 from healtheat.signals.quality import Quality
 from healtheat.signals.samples import Pool
-from tests.signals.synthetic_samples import clusters
+from tests.signals.synthetic_samples import clusters, said
 
 by_signal = pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.name)
 WRONG = {row: (row + 1) % 4 for row in range(0, 120, 10)}  # a tenth of the queries, with another class
@@ -54,7 +54,7 @@ def halves() -> tuple[Samples, Samples]:
 @by_signal
 def test_one_row_for_each_query_and_none_for_the_store(signal: Signal, halves) -> None:
     queries, store = halves
-    for scores in signal.measure(queries, store):
+    for scores in said(signal, queries, store):
         about_boxes = scores.box_id >= 0
         assert scores.box_id[about_boxes].tolist() == queries.boxes.box_id.tolist()
         assert set(scores.image_id[scores.image_id >= 0]) <= set(queries.images.image_id)
@@ -66,9 +66,9 @@ def test_one_row_for_each_query_and_none_for_the_store(signal: Signal, halves) -
 def test_a_store_without_boxes_judges_nothing_and_breaks_nothing(signal: Signal, halves) -> None:
     queries, store = halves
     nothing = part(store, np.zeros(0))
-    for scores in signal.measure(queries, nothing):
+    for scores in said(signal, queries, nothing):
         assert len(scores.box_id) in (0, len(queries))
-    for scores in signal.measure(nothing, store):
+    for scores in said(signal, nothing, store):
         assert not len(scores.box_id)
 
 
@@ -101,9 +101,9 @@ def test_no_score_depends_on_the_other_queries(signal: Signal, noise: float) -> 
     class_id = queries.boxes.class_id.copy()
     class_id[len(alone) :] = (class_id[len(alone) :] + 1) % 4
     wrong = replace(queries, boxes=replace(queries.boxes, class_id=class_id))
-    expected = {scores.issue: scores for scores in signal.measure(alone, store)}
+    expected = {scores.issue: scores for scores in said(signal, alone, store)}
     for others in (queries, wrong):
-        for scores in signal.measure(others, store):
+        for scores in said(signal, others, store):
             if scores.box_id[0] >= 0:
                 found = scores.score[: len(alone)], scores.raw[: len(alone)]
                 one = expected[scores.issue]
@@ -145,6 +145,6 @@ def test_a_copy_of_a_stored_image_is_a_duplicate_and_its_own_source_does_not_vou
 
 def test_against_itself_nothing_changes() -> None:
     samples = clusters(wrong=[(0, 2), (17, 0)])
-    once, _ = run_signals(samples, SIGNALS)
-    again, _ = run_signals(samples, SIGNALS, store=samples)
+    once, _, _ = run_signals(samples, SIGNALS)
+    again, _, _ = run_signals(samples, SIGNALS, store=samples)
     assert once.drop(["run_id"]).equals(again.drop(["run_id"]))

@@ -80,7 +80,7 @@ CASES = {
 @pytest.mark.parametrize("signal", SIGNALS, ids=IDS)
 def test_answers(signal: Signal, case: str) -> None:
     samples = CASES[case]()
-    answers = signal.measure(samples, samples)
+    answers = by_itself(signal, samples)
     assert {a.issue for a in answers} <= set(signal.issues) <= set(ISSUES)
     for answer in answers:
         boxes = answer.box_id[answer.box_id >= 0]
@@ -103,7 +103,7 @@ def test_same_input_same_answer(signal: Signal) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_all_together(case: str) -> None:
     samples = CASES[case]()
-    scores, runs = run_signals(samples, SIGNALS)
+    scores, runs, _ = run_signals(samples, SIGNALS)
     assert runs["status"].to_pylist() == ["ok"] * len(SIGNALS), runs["error"].to_pylist()
     findings = find(scores)
     assert findings.schema == FINDINGS_SCHEMA
@@ -132,7 +132,7 @@ class Crashing(Signal):
 
 
 def test_a_crash_is_recorded_and_the_rest_goes_on() -> None:
-    scores, runs = run_signals(clusters(), [Crashing(), Geometry()])
+    scores, runs, _ = run_signals(clusters(), [Crashing(), Geometry()])
     assert runs["status"].to_pylist() == ["crashed", "ok"]
     assert runs["error"].to_pylist()[0] == "RuntimeError: on purpose"
     assert runs["fault"].to_pylist() == ["crash", None]

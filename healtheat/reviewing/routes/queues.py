@@ -25,7 +25,7 @@ def add_queues(app: FastAPI, review: Review, page: Page) -> None:
         decided = sum(s.decided for s in stats.values())
         return page(
             request, "overview.html", section="queues", stats=stats, total=total, decided=decided,
-            every=review.every, review=review,
+            every=review.every, review=review, silences=review.index.silences(),
         )  # fmt: skip
 
     @app.get("/queue/{queue}")

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
+from healtheat.core.issues import Silence
 from healtheat.signals.evidence.classmodel import class_log_probabilities
 from healtheat.signals.samples import Pool, Samples
 
@@ -191,7 +192,7 @@ class TrustReport:
 
     `pairs`: mixed up or undecided, the least told apart first. `look_alikes`: groups of class ids joined by
     pairs that are mixed up; `likely_look_alikes` also by pairs that are undecided but below the limit.
-    `names`: class id → name.
+    `names`: class id → name. `silences`: questions that signals did not ask of this set.
     """
 
     classes: tuple[ClassTrust, ...]
@@ -199,9 +200,10 @@ class TrustReport:
     look_alikes: tuple[tuple[int, ...], ...]
     likely_look_alikes: tuple[tuple[int, ...], ...]
     names: Mapping[int, str]
+    silences: tuple[Silence, ...] = ()
 
     @classmethod
-    def of(cls, measured: Trust, names: Mapping[int, str]) -> TrustReport:
+    def of(cls, measured: Trust, names: Mapping[int, str], silences: Sequence[Silence] = ()) -> TrustReport:
         """The rows of `measured`."""
         return cls(
             classes=measured.classes,
@@ -209,6 +211,7 @@ class TrustReport:
             look_alikes=tuple(measured.look_alikes()),
             likely_look_alikes=tuple(measured.look_alikes(likely=True)),
             names=dict(names),
+            silences=tuple(silences),
         )
 
 
