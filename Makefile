@@ -11,6 +11,8 @@ else
 BIN := .venv/bin
 endif
 PY := $(BIN)/python
+# At most four processes, whatever the machine: each holds its own models and indexes. Tests of a file stay together.
+PYTEST := $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 help:
@@ -53,11 +55,13 @@ lint: .venv/.installed-dev
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
+test test-fast: export OMP_NUM_THREADS ?= 1
+
 test: lint
-	$(PY) -m pytest
+	$(PYTEST)
 
 test-fast: .venv/.installed-test
-	$(PY) -m pytest -m "not torch and not browser and not slow"
+	$(PYTEST) -m "not torch and not browser and not slow"
 
 docs: .venv/.installed-dev
 	$(PY) -m healtheat.commands.reference docs/cli.md
