@@ -118,13 +118,17 @@ class Scores:
         image_id: ArrayLike,
         score: ArrayLike,
         reason: Sequence[str],
+        raw: ArrayLike | None = None,
         line: ArrayLike | None = None,
         class_id: ArrayLike | None = None,
         place: ArrayLike | None = None,
         suggestion: ArrayLike | None = None,
         evidence: Sequence[Mapping[str, Any]] | None = None,
     ) -> Scores:
-        """Rows about images or files; `line` and `class_id` are -1 where there is none."""
+        """Rows about images or files; `line` and `class_id` are -1 where there is none, `raw` is the score.
+
+        A row about a whole split has image_id -1, and as `raw` the number of its images that it is about.
+        """
         ids = np.asarray(image_id, np.int64).reshape(-1)
         values = np.asarray(score, np.float64).reshape(-1)
         m = len(ids)
@@ -135,7 +139,7 @@ class Scores:
             image_id=ids,
             line=_ids(line, m, -1),
             class_id=_ids(class_id, m, NO_CLASS),
-            raw=values,
+            raw=values if raw is None else np.asarray(raw, np.float64).reshape(-1),
             score=values,
             abstain=_text([None] * m),
             withheld=_text([None] * m),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
+from healtheat.core.issues import HINT_TOP
 from healtheat.signals.base import Scores, Signal
 from healtheat.signals.evidence.components import whiten
 from healtheat.signals.samples import Pool, Samples
@@ -33,18 +34,18 @@ def features(
 
 
 class Forest(Signal):
-    """Issue outlier. Raw: the forest's anomaly score in (0, 1); score: its place above the class's bulk."""
+    """Issue outlier. Raw: the forest's anomaly score in (0, 1); score: its place above the class's bulk.
+
+    A hint: a rare view is no error, so scores only order a view and stay below `HINT_TOP`.
+    """
 
     name = "forest"
     issues = ("outlier",)
 
-    def __init__(
-        self, *, trees: int = 100, components: int = 32, fewest: int = 8, ceiling: float = 0.3, seed: int = 0
-    ) -> None:
+    def __init__(self, *, trees: int = 100, components: int = 32, fewest: int = 8, seed: int = 0) -> None:
         self.trees = trees
         self.components = components
         self.fewest = fewest  # boxes a class needs
-        self.ceiling = ceiling
         self.seed = seed
 
     def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
@@ -74,7 +75,7 @@ class Forest(Signal):
             centre = np.median(raw[known])
             spread = max(1.4826 * float(np.median(np.abs(raw[known] - centre))), 0.01)
             z = np.maximum(raw[rows] - centre, 0) / spread
-            score[rows] = self.ceiling * z**2 / (z**2 + 9)  # half the ceiling at three standard deviations
+            score[rows] = HINT_TOP * z**2 / (z**2 + 9)  # half the top at three standard deviations
             for row, far in zip(rows, z, strict=True):
                 reason[row] = (
                     f"isolated in its class: anomaly {far:.1f} robust standard deviations above the usual"

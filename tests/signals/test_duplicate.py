@@ -14,7 +14,7 @@ from healtheat.signals import Samples
 from healtheat.signals.duplicate import Duplicate, hamming
 from healtheat.signals.samples import MEASURES
 from healtheat.signals.unreadable import ReadProblems
-from tests.signals.synthetic_samples import unit
+from tests.signals.synthetic_samples import by_itself, unit
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
@@ -90,6 +90,25 @@ def test_an_image_in_two_splits_is_a_duplicate_and_not_unreadable() -> None:
         Problem(ProblemCode.BAD_LINE, "labels/b.txt", 3, "expected 5 numbers, found 4"),
     ]
     samples = Samples.of([0, 1], np.eye(2), problems=problems)
-    found = {answer.issue: answer for answer in ReadProblems().measure(samples, samples)}
+    found = {answer.issue: answer for answer in by_itself(ReadProblems(), samples)}
     assert found["unreadable"].score.tolist() == [1.0] and "labels/b.txt:4" in found["unreadable"].reason[0]
     assert found["duplicate"].score.tolist() == [0.5] and "images/a.jpg" in found["duplicate"].reason[0]
+
+
+def leaking(leaks: int, *, train: int, val: int) -> list[tuple[int, float]]:
+    """(image id, images it is about) of the rows where so many images of train stand in val too."""
+    paths = [f"images/{row}.jpg" for row in range(train + val)]
+    problems = [Problem(ProblemCode.LEAK, paths[row], None, "a leak", paths[row]) for row in range(leaks)]
+    split = ["train"] * train + ["val"] * val
+    n = train + val
+    samples = Samples.of([0] * n, np.eye(n), image_path=paths, split=split, problems=problems)
+    (rows,) = by_itself(ReadProblems(), samples)
+    assert rows.issue == "duplicate"
+    return list(zip(rows.image_id.tolist(), rows.raw.tolist(), strict=True))
+
+
+def test_most_of_a_split_in_another_one_is_one_finding_with_a_count() -> None:
+    assert leaking(12, train=12, val=0) == [(-1, 12)], "one folder named twice"
+    assert leaking(5, train=40, val=3) == [(-1, 5)], "most of val"
+    assert leaking(3, train=40, val=5) == [(0, 0.5), (1, 0.5), (2, 0.5)]
+    assert leaking(1, train=3, val=0) == [(0, 0.5)]

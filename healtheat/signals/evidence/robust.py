@@ -12,11 +12,13 @@ def robust_z(
     *,
     usual: NDArray[np.bool_] | None = None,
     prior_n: float = 5.0,
+    least: float = 1e-3,
 ) -> NDArray[np.float64]:
     """(n,) distance of each value from its class's median, in robust standard deviations; NaN values give 0.
 
     The scale is 1.4826 × the median absolute deviation, shrunk towards that of all classes with the weight
-    of `prior_n` boxes, so that a class of three boxes with equal values does not have scale 0. Boxes that are
+    of `prior_n` boxes, so that a class of three boxes with equal values does not have scale 0; `least` is the
+    smallest scale that is believed, in the unit of the values. Boxes that are
     not `usual` (n,) are measured, but teach nothing; a class without usual boxes learns from all of its own.
     """
     n_codes = int(code.max(initial=-1)) + 1
@@ -33,4 +35,4 @@ def robust_z(
     off = np.where(known, np.abs(np.where(known, values, 0.0) - centre[code]), 0.0)
     pooled = float(np.median(off[teach])) if teach.any() else 0.0
     scale = 1.4826 * (count * spread + prior_n * pooled) / (count + prior_n)
-    return np.asarray(off / np.maximum(scale[code], 1e-3), np.float64)
+    return np.asarray(off / np.maximum(scale[code], least), np.float64)
