@@ -44,6 +44,7 @@ def remembered(index: Path) -> Path | None:
         return predictions_of(opened)
 
 
+@pytest.mark.slow
 def test_predictions_are_given_remembered_and_taken_away(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,6 +71,7 @@ def test_predictions_are_given_remembered_and_taken_away(
     assert remembered(index) is None and findings(index) == before
 
 
+@pytest.mark.slow
 def test_a_build_takes_predictions_as_scoring_does(data: Path, tmp_path: Path) -> None:
     inputs = choose_inputs(predictions=tmp_path / "predictions")
     report = build(open_source(data), tmp_path / "a", encoder=FakeEncoder(), inputs=inputs)

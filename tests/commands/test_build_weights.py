@@ -38,6 +38,7 @@ def imread(path):
 """
 
 
+@pytest.mark.slow
 def test_the_default_index_of_a_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -53,6 +53,7 @@ def test_distances_agree_with_a_slow_search() -> None:
                 assert d[py, px] == pytest.approx(nearest, abs=1.2), (shape, py, px)
 
 
+@pytest.mark.slow
 def test_look_alikes_differ_in_pixels() -> None:
     groups: dict[str, list[Product]] = {}
     for p in PRODUCTS:

@@ -33,6 +33,7 @@ def test_list_looks_into_folders(tmp_path: Path, tiny_folder: Path) -> None:
         list_encoders(folders=[tmp_path / "nowhere"])
 
 
+@pytest.mark.slow
 def test_the_command_shows_size_and_speed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

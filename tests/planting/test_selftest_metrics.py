@@ -54,6 +54,7 @@ def test_what_nothing_judged_comes_last() -> None:
     assert average_precision(r) == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_value_and_shrinks_with_sources() -> None:
     def noisy(sources: int, seed: int) -> Ranking:
         rng = np.random.default_rng(seed)

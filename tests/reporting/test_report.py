@@ -143,6 +143,7 @@ def test_the_size_is_bounded(judged: Path, tmp_path: Path, limit: int) -> None:
     assert limit > 130 or done.pictures_left_out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_the_size_that_is_allowed_is_used(judged: Path, share: float) -> None:
     with Index.open(judged) as index:

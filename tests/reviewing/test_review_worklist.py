@@ -59,6 +59,7 @@ FILTERS: tuple[dict[str, object], ...] = (
 )
 
 
+@pytest.mark.slow
 def test_views_are_those_of_a_slow_sort(undecided: Review) -> None:
     work = undecided.work
     chosen = random.Random(4).sample(work.page(View(state="any"), offset=0, limit=1000), 20)

@@ -27,6 +27,7 @@ def with_oddities(rows: list[int], seed: int = 0) -> Samples:
     return replace(samples, vectors=vectors)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_unlike_its_class_ranks_high(seed: int) -> None:
     odd = [5, 44, 90, 131]

@@ -82,6 +82,7 @@ def test_a_copy_of_the_image_does_not_vouch() -> None:
     assert answer.score[3:].min() > 0.7 > 0.5 > answer.score[:3].max()
 
 
+@pytest.mark.slow
 def test_an_index_of_the_pill_encoder_is_asked_in_words(tmp_path: Path) -> None:
     """Red, green and blue discs through the real encoder: a blue one called red is found by its colour."""
     data = write_set(tmp_path / "set", images=12)

@@ -45,6 +45,7 @@ def test_nearest_crops_are_the_most_similar_of_other_sources(index: Index) -> No
     assert alike.nearest(0, 0, 10**6) == [] and alike.nearest(10**6, 0, 0) == []
 
 
+@pytest.mark.slow
 def test_rows_follow_columns_not_the_text_of_evidence(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     inspection = Inspection(index)
 
