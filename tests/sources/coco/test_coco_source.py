@@ -43,7 +43,7 @@ ONE = coco(
 
 
 @pytest.mark.parametrize(
-    ("labels", "photos", "root"),
+    ("labels", "images", "root"),
     [
         ("labels.json", "", ""),
         ("labels.json", "images/", ""),
