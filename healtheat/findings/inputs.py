@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from healtheat.core.errors import InputError
 from healtheat.index import Index
 from healtheat.index.runs import last_settings
 from healtheat.listing import ChosenRule
@@ -14,6 +15,9 @@ from healtheat.signals import SIGNALS, Samples, Signal
 from healtheat.signals.agreement import Agreement
 from healtheat.signals.contents import Contents
 from healtheat.signals.detector.predictions import PredictionFolder
+from healtheat.signals.label import Label
+
+_NAMES = (Contents.name, Label.name)  # signals that read what an image's name lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,9 @@ class Inputs:
 
     contents: ChosenRule = field(default_factory=ChosenRule)
     predictions: PredictionFolder | None = None
+    _listed: list[tuple[Samples, Samples]] = field(
+        init=False, default_factory=list, compare=False, repr=False
+    )  # the last samples and the same with their listing
 
     def signals(self, signals: Sequence[Signal] = SIGNALS) -> tuple[Signal, ...]:
         """`signals`, and the agreement with the predictions where there are any."""
@@ -34,12 +41,24 @@ class Inputs:
 
         What is joined already stays. InputError where the rule or the predictions do not fit the images.
         """
-        if signal.name == Contents.name and samples.listing is None:
-            paths = [str(path) for path in samples.images.path]
-            return replace(samples, listing=self.contents.listing(paths, samples.names))
+        if signal.name in _NAMES and samples.listing is None:
+            try:
+                samples = self._with_listing(samples)
+            except InputError:
+                if signal.name == Contents.name:  # one signal says so, the others do without
+                    raise
         if signal.name == Agreement.name and samples.predicted is None and self.predictions is not None:
             return replace(samples, predicted=self.predictions.read(samples.images, samples.names))
         return samples
+
+    def _with_listing(self, samples: Samples) -> Samples:
+        """`samples` with what their names list; one object, so that signals share what they worked out."""
+        if not self._listed or self._listed[0][0] is not samples:
+            paths = [str(path) for path in samples.images.path]
+            found = self.contents.listing(paths, samples.names)
+            joined = samples if found is None else replace(samples, listing=found)
+            self._listed[:] = [(samples, joined)]
+        return self._listed[0][1]
 
     def settings(self, signal: Signal) -> dict[str, Any]:
         """Where the data joined for `signal` came from, for the record in `runs`."""

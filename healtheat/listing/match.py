@@ -21,7 +21,8 @@ class Mismatch:
 
     - a class that the name does not list: 1;
     - boxes of a class that has too many: (found - listed) / found each, since the name cannot say which;
-    - a missing box: 1, or (missing - unreadable) / missing where lines of unknown class could not be read.
+    - a missing box: (missing - unreadable - others) / missing, where lines of unknown class could not be read
+      and boxes of other classes may be it, wrongly labelled: these are told once, as unexpected.
     """
 
     issue: str
@@ -51,7 +52,8 @@ def compare(
     found = boxes + Counter(c for c in broken if c != NO_CLASS)
     missing = {c: n - found[c] for c, n in sorted(listed.items()) if n > found[c]}
     total, unknown = sum(missing.values()), sum(c == NO_CLASS for c in broken)
-    score = max(0.0, (total - unknown) / total) if total else 0.0
+    others = sum((boxes - Counter(listed)).values())
+    score = max(0.0, (total - unknown - others) / total) if total else 0.0
     result = []
     if score > 0:
         for class_id, n in missing.items():

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from healtheat.core.boxes import NO_CLASS
 from healtheat.signals.base import Scores, Signal
-from healtheat.signals.evidence.beliefs import class_beliefs
+from healtheat.signals.evidence.beliefs import DOUBT, SHARPNESS, Beliefs, judged_beliefs
 from healtheat.signals.evidence.calibrate import smooth_probability
-from healtheat.signals.evidence.classmodel import class_log_probabilities, visual_evidence
+from healtheat.signals.evidence.classmodel import class_log_probabilities
+from healtheat.signals.evidence.listed import Assigned
 from healtheat.signals.evidence.trust import trust
 from healtheat.signals.samples import Pool, Samples
 
@@ -107,9 +108,9 @@ class Label(Signal):
         k: int = 10,
         floor: float = 0.3,
         foreign: float = 0.5,
-        doubt: float = 0.002,
+        doubt: float = DOUBT,
         fewest: int = 3,
-        sharpness: float = 1.5,
+        sharpness: float = SHARPNESS,
     ) -> None:
         self.k = k  # nearest crops told about
         self.floor = floor  # probability that means nothing in the order of the boxes
@@ -121,24 +122,31 @@ class Label(Signal):
     def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
         if not len(queries):
             return []
-        pool = Pool.of(queries, store)
+        pool, visual, beliefs = judged_beliefs(queries, store)
         samples, judged = pool.samples, pool.judged
         n, c = len(samples), len(samples.class_ids)
-        code = samples.class_code
-        visual = visual_evidence(pool)
-        p = np.exp(class_beliefs(pool, visual).log_p)
+        code, named = samples.class_code, beliefs.assigned
+        p = np.exp(beliefs.log_p)
+        known = np.zeros(n, bool) if named is None else named.known
+        if named is not None:
+            p[known] = named.posterior[known]
         others = p.copy()
         others[np.arange(n), code] = -1
         best = others.argmax(axis=1)
         beaten = others.max(axis=1, initial=0) > p[np.arange(n), code]
-        raw, score = np.zeros(n), np.zeros(n)
+        suggestion = np.where(beaten & (c > 1), samples.class_ids[best], NO_CLASS)
+        raw, score, contradicted = np.zeros(n), np.zeros(n), np.zeros(n, bool)
         if c > 1:
             raw = odds(p, code, self.floor) + self.foreign * foreign_share(pool.neighbours.other, code)
-            sharp = sharpen(p, self.sharpness)
+            sharp = sharpen(np.exp(beliefs.log_p), self.sharpness)
             wrong = wrong_probability(sharp, code, self.doubt, teaches=pool.teaches)
-            score = smooth_probability(raw, wrong, pool.teaches)
-        mixed_up = _mixed_up(pool, visual, best)
-        reason, evidence = self._explain(pool, p, best, raw)
+            score = smooth_probability(raw, wrong, pool.teaches & ~known)
+        if named is not None:
+            score[known] = named.wrong[known]
+            contradicted = known & (named.wrong > p[np.arange(n), code])
+            suggestion[known] = np.where(contradicted, named.suggestion, NO_CLASS)[known]
+        mixed_up = _mixed_up(pool, visual, best, beliefs)
+        reason, evidence = self._explain(pool, p, best, raw, named)
         return [
             Scores.of(
                 self,
@@ -147,15 +155,15 @@ class Label(Signal):
                 raw=raw[judged],
                 score=np.clip(score[judged], 0, 1),
                 reason=reason,
-                abstain=self._too_little(pool),
+                abstain=self._too_little(pool, contradicted),
                 withheld=[mixed_up[row] if raw[row] > 0 else None for row in judged],
-                suggestion=np.where(beaten & (c > 1), samples.class_ids[best], NO_CLASS)[judged],
+                suggestion=suggestion[judged],
                 evidence=evidence,
             )
         ]
 
-    def _too_little(self, pool: Pool) -> list[str | None]:
-        """Why the class of each box asked about cannot be judged at all."""
+    def _too_little(self, pool: Pool, contradicted: NDArray[np.bool_]) -> list[str | None]:
+        """Why the class of each box asked about cannot be judged at all; the image's name needs no others."""
         samples = pool.samples
         code, group = samples.class_code[pool.teaches], samples.group[pool.teaches]
         counts = np.bincount(code, minlength=len(samples.class_ids))
@@ -171,10 +179,10 @@ class Label(Signal):
                 why.append(f"class {name} is on images of one source only: no other source can vouch for it")
             else:
                 why.append(None)
-        return [why[at] for at in samples.class_code[pool.judged]]
+        return [None if contradicted[row] else why[samples.class_code[row]] for row in pool.judged]
 
     def _explain(
-        self, pool: Pool, p: Floats, best: NDArray[np.int64], raw: Floats
+        self, pool: Pool, p: Floats, best: NDArray[np.int64], raw: Floats, named: Assigned | None
     ) -> tuple[list[str], list[dict[str, Any]]]:
         samples = pool.samples
         near = pool.neighbours.other[:, : self.k]
@@ -198,6 +206,8 @@ class Label(Signal):
             if raw[row] > 0 and len(theirs) <= len(mine):
                 says = f"{other} {p[row, best[row]]:.0%}, {own} {p[row, code[row]]:.0%}"
                 words += f"; all evidence together: {says}"
+            if named is not None and named.known[row]:
+                words = f"{_by_name(samples, named, row)}; {words}"
             facts: dict[str, Any] = {
                 "p_own": round(float(p[row, code[row]]), 4),
                 "p_other": round(float(p[row, best[row]]), 4),
@@ -209,14 +219,31 @@ class Label(Signal):
         return reasons, evidence
 
 
-def _mixed_up(pool: Pool, visual: Sequence[Floats], best: NDArray[np.int64]) -> list[str | None]:
-    """Why a flag on each box would mean nothing: its class and the suggested one cannot be told apart."""
+def _by_name(samples: Samples, named: Assigned, row: int) -> str:
+    own, other = samples.name(samples.boxes.class_id[row]), int(named.suggestion[row])
+    says = "lists" if named.fits[row] else "does not list, or not as often,"
+    if named.wrong[row] <= 0.5 or other == NO_CLASS:
+        return f"the image's name {says} {own}"
+    return f"the image's name {says} {own}; {samples.name(other)} is left for this box"
+
+
+def _mixed_up(
+    pool: Pool, visual: Sequence[Floats], best: NDArray[np.int64], beliefs: Beliefs
+) -> list[str | None]:
+    """Why a flag on each box would mean nothing: its class and the suggested one cannot be told apart.
+
+    A name that does not list the box's class tells them apart, and so do other images of the same object.
+    """
     samples = pool.samples
     if len(samples.class_ids) < 2:
         return [None] * len(samples)
     # By the crop alone: what the image says of two look-alikes is often a coin toss.
     found = trust(samples, class_log_probabilities(pool, visual), teaches=pool.teaches)
     apart = found.can_tell(samples.class_code, best)
+    at = np.arange(len(samples))
+    apart |= beliefs.copies[at, best] > beliefs.copies[at, samples.class_code]
+    if beliefs.assigned is not None:
+        apart |= beliefs.assigned.known & ~beliefs.assigned.fits
     names = [samples.name(class_id) for class_id in samples.class_ids]
     return [
         None if ok else f"this encoder mixes up {names[a]} and {names[b]} on this data"

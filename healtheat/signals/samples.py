@@ -160,6 +160,11 @@ class Samples:
         return found
 
     @cached_property
+    def memo(self) -> dict[str, Any]:
+        """What several signals need and is worked out once; a changed copy (`replace`) starts with none."""
+        return {}
+
+    @cached_property
     def neighbours(self) -> Neighbours:
         """One search for all signals."""
         return neighbours(self.vectors, self.group, self.class_code)

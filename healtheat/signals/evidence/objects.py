@@ -21,6 +21,7 @@ from healtheat.signals.samples import Samples
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _PAIRS = 20_000  # of different objects, to learn from
+_PRIOR_COUNT, _PRIOR_RATE = 20.0, 0.05  # what is known of wrong labels before two copies are compared
 _AFFINE = 4  # matched boxes that an affine map needs, one more than it has to fit
 # Quarter turns and mirror images of the plane; the first leaves everything where it is.
 _TURNS = np.array(
@@ -174,3 +175,33 @@ def _aligned(
         to = there[apart[best].argmin(axis=0)[boxes]]
         moved = plane @ np.linalg.lstsq(plane[boxes], to, rcond=None)[0]
     return np.asarray(moved)
+
+
+def vouched(number: Ints, code: Ints, classes: int) -> Floats:
+    """(n, c) log likelihood of what the same object is called on the other images of its source.
+
+    `number` is that of `same_objects`, `code` (n,) the classes given. Zero where all agree: copies repeat an
+    error and must not confirm it, so only disagreement speaks. How often one label is wrong is learned from
+    how often two of one object differ.
+    """
+    n = len(code)
+    out = np.zeros((n, classes))
+    order = np.argsort(number, kind="stable")
+    ends = np.flatnonzero(np.diff(number[order])) + 1
+    pairs = differing = 0.0
+    doubtful: list[Ints] = []
+    for rows in np.split(order, ends):
+        if len(rows) < 2:
+            continue
+        often = np.unique(code[rows], return_counts=True)[1]
+        pairs += len(rows) * (len(rows) - 1) / 2
+        if len(often) > 1:
+            differing += (len(rows) ** 2 - (often**2).sum()) / 2
+            doubtful.append(rows)
+    wrong = (differing / 2 + _PRIOR_COUNT * _PRIOR_RATE) / (pairs + _PRIOR_COUNT)
+    gain = np.log((1 - wrong) * max(classes - 1, 1) / wrong)
+    for rows in doubtful:
+        for row in rows:
+            others = np.bincount(code[rows[rows != row]], minlength=classes)
+            out[row] = gain * (others - others.mean())
+    return out
