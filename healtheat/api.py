@@ -113,14 +113,16 @@ def query(
     sort: Sort | None = None,
     limit: int | None = None,
 ) -> pa.Table:
-    """Suspicious samples, most suspicious first: the columns of `healtheat query --format csv`, typed.
+    """Suspicious places, most suspicious first: the columns of `healtheat query --format csv`, typed.
 
+    One row a place, led by its strongest reason; with `issue` or `all_` one row for each box and issue.
     Either `filters` or the words of the command say which; `all_` lists every judged box. The metadata of the
     table's schema holds how many findings pass without `limit`, see `findings.counts.QueryCounts`. Raises
     InputError for a value that the index does not have, or BadIndex.
     """
     from healtheat.findings.counts import QueryCounts
     from healtheat.findings.query import query as run
+    from healtheat.findings.query import unit_of
     from healtheat.findings.words import FilterWords
     from healtheat.index.locate import opened
 
@@ -137,7 +139,9 @@ def query(
     )
     with opened(index) as own:
         chosen = asked.filters(own, filters)
-        return QueryCounts.of(own, chosen).added_to(run(own, chosen, sort=sort, limit=limit))
+        each = unit_of(chosen, "place")
+        rows = run(own, chosen, sort=sort, limit=limit, each=each)
+        return QueryCounts.of(own, chosen, each=each).added_to(rows)
 
 
 def review(

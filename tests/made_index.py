@@ -7,11 +7,29 @@ from typing import Any
 
 from healtheat.core.atomic import sha256_file
 from healtheat.core.boxes import ProblemCode
+from healtheat.findings.places import Copies, leading, place_ids, units_of
 from healtheat.index import Index
 from healtheat.index.catalog import CatalogWriter
 from healtheat.index.manifest import FileEntry, Manifest, SourceEntry
 from healtheat.index.tables import TABLES
 from healtheat.index.verdicts.log import VerdictLog
+
+
+def with_places(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with the places that the product makes of them."""
+    columns = {
+        name: [row[name] for row in rows]
+        for name in ("box_id", "image_id", "class_id", "issue", "suggestion")
+    }
+    columns["score"] = [row["score"] or 0.0 for row in rows]
+    units = units_of(columns)
+    leaders = leading(columns, [at for at, row in enumerate(rows) if row["passed"]], units)
+    ids, _ = place_ids(columns, units, leaders, Copies())
+    first = set(leaders.values())
+    return [
+        {**row, "place_id": place, "flagged": at in first}
+        for at, (row, place) in enumerate(zip(rows, ids, strict=True))
+    ]
 
 
 class MadeIndex(Index):
@@ -33,7 +51,8 @@ class MadeIndex(Index):
 
         `raw_labels` are the bytes to write where they must not be the lines with line feeds.
 
-        A finding has image, line, issue and score; every other column has a plain default.
+        A finding has image, line, issue and score; every other column has a plain default. `flagged` says
+        that it reached its threshold; of those of one box the strongest leads.
         """
         self.root = root
         self.label_files: dict[str, FileEntry] = {}
@@ -99,6 +118,7 @@ class MadeIndex(Index):
                     reason=reason,
                     image_id=None,
                 )
+            rows = []
             for number, given in enumerate(findings):
                 box_id, class_id = box_ids.get(
                     (given["image"], given["line"]), (-1, given.get("class_id", -1))
@@ -114,7 +134,7 @@ class MadeIndex(Index):
                     "reason": "made up",
                     "suggestion": -1,
                     "evidence": "{}",
-                    "flagged": True,
+                    "passed": given.get("flagged", True),
                     **given,
                     "finding_id": number,
                     "box_id": box_id,
@@ -124,6 +144,8 @@ class MadeIndex(Index):
                 if "suspicion" not in given:
                     row["suspicion"] = row["score"]
                 del row["image"]
+                rows.append(row)
+            for row in with_places(rows):
                 catalog.add("findings", **row)
             catalog.finish()
         source = SourceEntry(

@@ -61,7 +61,7 @@ def deciding(index: Findings, filters: Filters) -> pa.Table:
     flagged = query(index, replace(filters, flagged_only=True), sort="box")
     confirmed = replace(filters, flagged_only=False, verdicts=("drop", "relabel"))
     extra = query(index, confirmed, sort="box")
-    new = [not row for row in extra["flagged"].to_pylist()]
+    new = [not row for row in extra["passed"].to_pylist()]
     return pa.concat_tables([flagged, extra.filter(pa.array(new, pa.bool_()))])
 
 

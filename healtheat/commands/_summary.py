@@ -20,7 +20,8 @@ REASONS_SHOWN = 5
 
 def print_flags(flags: Flags, folder: Path) -> None:
     """The table of issues, what was not judged, and the command that shows the findings."""
-    typer.echo(f"{sum(flags.issues.values())} findings flagged:" if flags.issues else "nothing flagged")
+    more = f" ({flags.boxes} with their copies)" if flags.boxes > flags.places else ""
+    typer.echo(f"{flags.places} places flagged{more}:" if flags.issues else "nothing flagged")
     for issue, n in flags.issues.items():
         typer.echo(f"  {n:>6} {issue}")
     _print_unjudged(flags)

@@ -40,4 +40,4 @@ def flag(
     flags = report.flags
     print_flags(flags, report.index)
     if flags.places:
-        typer.echo(f"{flags.places} boxes or images; by their scores, {flags.errors:.0f} of them are errors")
+        typer.echo(f"{flags.places} places; by their scores, {flags.errors:.0f} of them are errors")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -48,11 +48,14 @@ def query(
     fail_over: Annotated[
         int | None,
         typer.Option(
-            min=0, metavar="N", help="Exit with 1 if more than N flagged findings pass the filters. For CI."
+            min=0, metavar="N", help="Exit with 1 if more than N flagged places pass the filters. For CI."
         ),
     ] = None,
 ) -> None:
-    """List suspicious samples, most suspicious first.
+    """List suspicious places, most suspicious first.
+
+    A place is one box, or one spot where a box is missing. It has one row, led by its strongest reason; with
+    --issue or --all every box and issue has a row of its own.
 
     Lines are counted from 0 in CSV and JSON, and from 1, as editors do, in the table. Scores run from 0 to
     1, 1 is the most suspicious. A suggestion is advice; class_id is always what the label file says.
@@ -121,11 +124,21 @@ def _print_table(rows: pa.Table) -> None:
             _class(row["class_id"], row["class_name"]),
             _class(row["suggestion"], row["suggestion_name"]),
             f"{row['label_file']}:{row['line'] + 1}" if at_line else row["image"] or "",
-            row["reason"] or "",
+            _reason(row),
         )
         table.add_row(*(Text(one_line(str(cell))) for cell in cells))
     if rows.num_rows:
         console().print(table)
+
+
+def _reason(row: dict[str, Any]) -> str:
+    """The reason, and what else the place stands for."""
+    parts = [row["reason"] or ""]
+    if row["also"]:
+        parts.append(f"also {row['also']}")
+    if row["copies"]:
+        parts.append(f"and {row['copies']} more like it (--all shows them)")
+    return "; ".join(filter(None, parts))
 
 
 def _class(class_id: int | None, name: str | None) -> str:

@@ -14,7 +14,7 @@ from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
 from healtheat.exporting.formats import Format, check_options, format_of
 from healtheat.findings.filters import LISTED, STATUSES, Filters
-from healtheat.findings.query import query
+from healtheat.findings.query import query, unit_of
 
 if TYPE_CHECKING:
     from healtheat.cleanup import Figures
@@ -92,7 +92,7 @@ def _rows(
     _check_free(index, format, to, overwrite)
     if filters.flagged_only and not (filters.verdicts or filters.statuses):
         filters = replace(filters, statuses=LISTED)  # the list also tells what people cleared and confirmed
-    rows = query(index, filters)
+    rows = query(index, filters, each=unit_of(filters, "box"))
     _write(format, rows, to, options)
     found = Counter(rows["status"].to_pylist())
     return Exported(

@@ -7,15 +7,15 @@ from dataclasses import asdict, dataclass, fields
 import pyarrow as pa
 
 from healtheat.findings.filters import Filters, Findings
-from healtheat.findings.query import count, unjudged
+from healtheat.findings.query import Each, count, unjudged
 
 
 @dataclass(frozen=True, slots=True)
 class QueryCounts:
-    """`found` findings pass the filters of a query, whatever its limit.
+    """`found` places (findings, where each issue has its own row) pass the filters, whatever the limit.
 
-    `flagged` of them are flagged and nobody has cleared them. `unjudged`: boxes of the classes asked for
-    whose class could not be judged.
+    `flagged` places of them are flagged and nobody has cleared them. `unjudged`: boxes of the classes asked
+    for whose class could not be judged.
     """
 
     found: int
@@ -23,11 +23,11 @@ class QueryCounts:
     unjudged: int
 
     @classmethod
-    def of(cls, index: Findings, filters: Filters) -> QueryCounts:
+    def of(cls, index: Findings, filters: Filters, *, each: Each = "issue") -> QueryCounts:
         """The figures of `filters` over `index`."""
         return cls(
-            found=count(index, filters),
-            flagged=count(index, filters.only_flagged()),
+            found=count(index, filters, each=each),
+            flagged=count(index, filters.only_flagged(), each="place"),
             unjudged=unjudged(index, filters.class_ids),
         )
 

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 VERDICTS: tuple[str, ...] = ("ok", "drop", "relabel", "unsure", "none")  # none: nobody decided yet
 
 # What a finding has come to: confirmed by a person (drop, relabel), cleared by a person (ok), flagged and not
-# decided (or unsure), or below the threshold of its issue and not decided.
-STATUSES: tuple[str, ...] = ("confirmed", "flagged", "cleared", "unflagged")
+# decided (or unsure), below the threshold of its issue and not decided, or closed: a person decided about the
+# same box by another of its findings.
+STATUSES: tuple[str, ...] = ("confirmed", "flagged", "cleared", "unflagged", "closed")
 LISTED: tuple[str, ...] = STATUSES[:3]  # what a cleanup list tells of
 
 Words = str | Iterable[str] | None  # one value of a filter or several; None does not filter
@@ -44,7 +45,8 @@ class Filters:
 
     Each filter takes one value or several: `Filters(issues="mislabel")`. `classes` are ids or exact names,
     `images` globs over the image's path (`*` also crosses folders). With `flagged_only` false every judged
-    (box, issue) is a row; else those past the threshold of their issue, without what a person called `ok`.
+    (box, issue) is a row; else those past the threshold of their issue, without what a person has settled by
+    calling it, or the same box by another issue, `ok`.
     `verdicts` picks by a person's decision instead: ok, drop, relabel, unsure, none. `statuses` (of
     `STATUSES`) picks by what a finding has come to, flagged or not, whatever `flagged_only` says. Raises
     InputError for a value of another type, or an issue, verdict or status that does not exist.
@@ -151,7 +153,7 @@ def conditions(filters: Filters, columns: Mapping[str, str]) -> tuple[str, list[
     if filters.flagged_only and not filters.statuses:
         terms.append(columns["flagged"])
         if not filters.verdicts:
-            terms.append(f"{columns['verdict']} is distinct from 'ok'")
+            terms.append(f"{columns['status']} not in ('cleared', 'closed')")
     return " and ".join(terms) or "true", parameters
 
 

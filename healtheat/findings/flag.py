@@ -1,8 +1,8 @@
-"""Scores → thresholds → queues: one row for every (box, issue) that was judged, and which are flagged."""
+"""Scores → thresholds → places: one row for every (box, issue) that was judged, and which are flagged."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,23 +10,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from healtheat.core.issues import HINTS, ISSUES
+from healtheat.findings.places import Copies, leading, place_ids, units_of
 from healtheat.index.tables import schema
 
 FINDINGS_SCHEMA = schema("findings")
+_FDR_LEAST = 0.01  # chance below which a place is no candidate for a false-alarm rate
+_NEVER = 2.0
 
-# Score from which an issue is flagged where no false-alarm rate is asked for. Scores are meant as
-# probabilities, so one half would mean "more likely than not"; kinder limits for what is only a hint.
-THRESHOLDS: Mapping[str, float] = {
-    "mislabel": 0.5,
-    "outlier": 0.2,
-    "background": 0.5,
-    "bad_box": 0.5,
-    "duplicate": 0.5,
-    "missing_box": 0.5,
-    "unexpected_class": 0.5,
-    "low_quality": 0.3,
-    "unreadable": 0.5,
-}
+# Score from which an issue is flagged where no false-alarm rate is asked for. Scores are chances of an error:
+# one half is "more likely than not". HINTS are never flagged unless a threshold is given for them.
+THRESHOLDS: Mapping[str, float] = {issue: 0.5 for issue in ISSUES if issue not in HINTS}
 
 
 class FindingSettings(BaseModel):
@@ -38,7 +32,7 @@ class FindingSettings(BaseModel):
     fdr: float | None = Field(
         default=None, gt=0, lt=1
     )  # share of false alarms among the flags, instead of thresholds
-    budget: int | None = Field(default=None, ge=0)  # flag only the boxes of the most suspicious so many
+    budget: int | None = Field(default=None, ge=0)  # flag only the so many most suspicious places
 
 
 def at_false_alarm_rate(score: NDArray[np.float64], fdr: float) -> NDArray[np.bool_]:
@@ -55,21 +49,27 @@ def at_false_alarm_rate(score: NDArray[np.float64], fdr: float) -> NDArray[np.bo
 
 
 def expected_errors(findings: pa.Table, budget: int) -> float:
-    """How many boxes with an error are expected among the `budget` most suspicious ones."""
+    """How many of the `budget` most suspicious places are expected to hold an error."""
     best: dict[int, float] = {}
-    for box, value in zip(findings["box_id"].to_pylist(), findings["suspicion"].to_pylist(), strict=True):
-        if box >= 0:
-            best[box] = value
+    for place, issue, value in zip(
+        *(findings[name].to_pylist() for name in ("place_id", "issue", "score")), strict=True
+    ):
+        if issue not in HINTS:
+            best[place] = max(best.get(place, 0.0), value)
     return float(sum(sorted(best.values(), reverse=True)[:budget]))
 
 
-def find(scores: pa.Table, settings: FindingSettings | None = None) -> pa.Table:
+def find(scores: pa.Table, settings: FindingSettings | None = None, copies: Copies | None = None) -> pa.Table:
     """A table in FINDINGS_SCHEMA from a table in SCORES_SCHEMA, ordered by box, image and issue.
 
     Where several signals judge one issue of a box, the highest score is the finding's and its signal gives
     the reason; one that is withheld makes room for another that reaches the threshold. Abstaining signals
     make no row. `suspicion` is the highest score of the box's issues. A row that is `withheld` keeps its
     place in the order, but gets no flag, and its reason says why.
+
+    A row has `passed` where its score reaches its threshold and its place is among the flagged ones. Of a
+    box's rows that passed the strongest reason leads: it alone is `flagged`. `place_id` joins what one answer
+    settles, as `places.py` says; `copies` say which images show the same things.
     """
     settings = settings or FindingSettings()
     rows = scores.to_pydict()
@@ -90,9 +90,7 @@ def find(scores: pa.Table, settings: FindingSettings | None = None) -> pa.Table:
         reason if why is None else f"{reason}; not flagged: {why}"
         for reason, why in zip(out["reason"], out["withheld"], strict=True)
     ]
-    out["flagged"] = _flags(out, settings).tolist()
-    if settings.budget is not None:
-        _keep_budget(out, settings.budget)
+    _flag(out, settings, copies or Copies())
     return pa.Table.from_pydict(out, schema=FINDINGS_SCHEMA)
 
 
@@ -128,7 +126,7 @@ def _kept(rows: Mapping[str, list[Any]], settings: FindingSettings) -> list[int]
 
 def _stronger(rows: Mapping[str, list[Any]], one: int, other: int, settings: FindingSettings) -> bool:
     """Whether row `one` stands for the box and issue rather than `other`."""
-    least = settings.thresholds.get(rows["issue"][one], THRESHOLDS[rows["issue"][one]])
+    least = settings.thresholds.get(rows["issue"][one], THRESHOLDS.get(rows["issue"][one], _NEVER))
 
     def rank(at: int) -> tuple[bool, float]:
         score = rows["score"][at]
@@ -137,48 +135,49 @@ def _stronger(rows: Mapping[str, list[Any]], one: int, other: int, settings: Fin
     return rank(one) > rank(other)
 
 
-def _flags(rows: Mapping[str, list[Any]], settings: FindingSettings) -> NDArray[np.bool_]:
-    """Which of these findings pass."""
-    issue = np.array(rows["issue"], object)
-    score = np.array(rows["score"], np.float64)
-    free = np.array([why is None for why in rows["withheld"]], bool)
-    flagged = np.zeros(len(score), bool)
-    for name in np.unique(issue) if len(issue) else ():
-        own = np.flatnonzero((issue == name) & free)
-        if settings.fdr is not None:
-            flagged[own] = at_false_alarm_rate(score[own], settings.fdr)
-        else:
-            flagged[own] = score[own] >= settings.thresholds.get(name, THRESHOLDS[name])
-    return flagged
-
-
-def _keep_budget(out: dict[str, list[Any]], budget: int) -> None:
-    """Take the flag from all but the `budget` most suspicious flagged boxes or images."""
-    best: dict[tuple[int, int], float] = {}
-    for box, image, value, flag in zip(
-        out["box_id"], out["image_id"], out["suspicion"], out["flagged"], strict=True
-    ):
-        if flag:
-            key = (box, image if box < 0 else -1)
-            best[key] = max(best.get(key, 0.0), value)
-    inside = set(sorted(best, key=lambda key: (-best[key], key))[:budget])
-    out["flagged"] = [
-        flag and (box, image if box < 0 else -1) in inside
-        for flag, box, image in zip(out["flagged"], out["box_id"], out["image_id"], strict=True)
+def _flag(out: dict[str, list[Any]], settings: FindingSettings, copies: Copies) -> None:
+    """Adds `passed`, `place_id` and `flagged`, and tells each of two exchanged boxes of the other."""
+    units = units_of(out)
+    may = _may_pass(out, settings)
+    leaders = leading(out, np.flatnonzero(may).tolist(), units)
+    out["place_id"], pairs = place_ids(out, units, leaders, copies)
+    chosen = _chosen_places(out, leaders.values(), settings)
+    first = {at for at in leaders.values() if out["place_id"][at] in chosen}
+    out["flagged"] = [at in first for at in range(len(units))]
+    usual = may if settings.fdr is None else _may_pass(out, FindingSettings())
+    out["passed"] = [
+        flagged or (bool(ok) and place in chosen)
+        for flagged, ok, place in zip(out["flagged"], usual, out["place_id"], strict=True)
     ]
+    for pair in pairs:
+        for at, other in (pair, pair[::-1]):
+            out["twin_box_id"][at] = out["box_id"][other]
+            out["reason"][at] += "; exchanged with another box of its image"
 
 
-def best_by_box(
-    findings: pa.Table, issues: tuple[str, ...] = ()
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(m,) box ids and their highest score over `issues` (all if empty)."""
-    best: dict[int, float] = {}
-    for box, issue, score in zip(
-        findings["box_id"].to_pylist(),
-        findings["issue"].to_pylist(),
-        findings["score"].to_pylist(),
-        strict=True,
-    ):
-        if box >= 0 and (not issues or issue in issues):
-            best[box] = max(best.get(box, 0.0), score)
-    return np.array(list(best), np.int64), np.array(list(best.values()), np.float64)
+def _may_pass(rows: Mapping[str, Sequence[Any]], settings: FindingSettings) -> NDArray[np.bool_]:
+    """Which rows reach their threshold and may be flagged; for a false-alarm rate those worth a thought."""
+    least = dict.fromkeys(THRESHOLDS, _FDR_LEAST) if settings.fdr is not None else settings.thresholds
+    return np.array(
+        [
+            why is None and score >= least.get(issue, THRESHOLDS.get(issue, _NEVER))
+            for issue, score, why in zip(rows["issue"], rows["score"], rows["withheld"], strict=True)
+        ],
+        bool,
+    )
+
+
+def _chosen_places(
+    rows: Mapping[str, Sequence[Any]], leaders: Iterable[int], settings: FindingSettings
+) -> set[int]:
+    """The places that are flagged: all with a leading row, or as many as rate and budget allow."""
+    best: dict[int, tuple[float, float]] = {}
+    for at in leaders:
+        value = (rows["score"][at], rows["suspicion"][at])
+        place = rows["place_id"][at]
+        best[place] = max(best.get(place, value), value)
+    order = sorted(best, key=lambda place: (-best[place][0], -best[place][1], place))
+    if settings.fdr is not None:
+        chance = np.array([best[place][0] for place in order])
+        order = [order[at] for at in np.flatnonzero(at_false_alarm_rate(chance, settings.fdr))]
+    return set(order[: settings.budget])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -31,16 +31,18 @@ class Failure:
 class Flags:
     """Figures of the findings.
 
-    `issues`: issue → flagged findings, most first. `withheld`: findings without a flag because their score
-    should not be believed. `unjudged`: reason → boxes whose class the label signal could not judge, most
-    first. `places`: flagged boxes, and images with a flag of their own; `errors`: how many of them hold an
-    error if scores are probabilities. `silences`: questions that were not asked of this set.
+    `issues`: issue → places flagged for it, by the reason that leads, most first. `withheld`: findings
+    without a flag because their score should not be believed. `unjudged`: reason → boxes whose class the
+    label signal could not judge, most first. `places`: how many are flagged, a box and its copies once;
+    `boxes`: how many boxes and images these are; `errors`: how many places hold an error if scores are
+    probabilities. `silences`: questions that were not asked of this set.
     """
 
     issues: Mapping[str, int]
     withheld: int
     unjudged: Mapping[str, int]
     places: int
+    boxes: int
     errors: float
     silences: tuple[Silence, ...] = ()
 
@@ -49,18 +51,19 @@ class Flags:
         """The figures of the tables `findings`, `scores` and `silences`."""
         findings = tables["findings"]
         flagged = findings.filter(findings["flagged"])
-        best: dict[tuple[int, int], float] = {}
-        for box, image, score in zip(
-            *(flagged[name].to_pylist() for name in ("box_id", "image_id", "score")), strict=True
+        best: dict[int, tuple[float, str]] = {}
+        for place, score, issue in zip(
+            *(flagged[name].to_pylist() for name in ("place_id", "score", "issue")), strict=True
         ):
-            place = (box, image if box < 0 else -1)
-            best[place] = max(best.get(place, 0.0), score)
+            if place not in best or score > best[place][0]:
+                best[place] = (score, issue)
         return cls(
-            issues=_counts(flagged["issue"]),
-            withheld=len(findings.filter(pc.invert(findings["flagged"]))["withheld"].drop_null()),
-            unjudged=_counts(_abstained(tables["scores"])),
+            issues=_counts(issue for _, issue in best.values()),
+            withheld=len(findings.filter(pc.invert(findings["passed"]))["withheld"].drop_null()),
+            unjudged=_counts(_abstained(tables["scores"]).to_pylist()),
             places=len(best),
-            errors=sum(best.values()),
+            boxes=len(flagged),
+            errors=sum(score for score, _ in best.values()),
             silences=_silences(tables),
         )
 
@@ -81,7 +84,7 @@ def _abstained(scores: pa.Table) -> pa.ChunkedArray:
     return label["abstain"].drop_null()
 
 
-def _counts(values: pa.ChunkedArray) -> dict[str, int]:
+def _counts(values: Iterable[str]) -> dict[str, int]:
     """Value → how often it occurs, most frequent first, by value where that ties."""
-    found = Counter(values.to_pylist())
+    found = Counter(values)
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from healtheat.core.errors import InputError
 from healtheat.core.table import holding_json
@@ -12,8 +12,11 @@ from healtheat.findings.filters import Filters, Findings, conditions
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Each = Literal["issue", "box", "place"]
+
+# A verdict on one finding of a box settles the box: its other findings are closed.
 _STATUS = """case when v.verdict in ('drop', 'relabel') then 'confirmed' when v.verdict = 'ok' then 'cleared'
-    when f.flagged then 'flagged' else 'unflagged' end"""
+    when settled.box_id is not null then 'closed' when f.passed then 'flagged' else 'unflagged' end"""
 
 # The first five are a contract with whoever reads the CSV; the order of the others is kept as well.
 COLUMNS: dict[str, str] = {
@@ -43,6 +46,10 @@ COLUMNS: dict[str, str] = {
     "kind": "f.kind",
     "withheld": "f.withheld",
     "twin_box_id": "f.twin_box_id",
+    "also": "others.issues",
+    "place_id": "f.place_id",
+    "copies": "coalesce(alike.boxes - 1, 0)",
+    "passed": "f.passed",
 }
 
 # What ties are broken by: nothing is left to chance, so two runs list the same rows in the same order.
@@ -58,10 +65,19 @@ SORTS: dict[str, str] = {
 
 
 def query(
-    index: Findings, filters: Filters | None = None, *, sort: str | None = None, limit: int | None = None
+    index: Findings,
+    filters: Filters | None = None,
+    *,
+    sort: str | None = None,
+    limit: int | None = None,
+    each: Each = "issue",
 ) -> pa.Table:
     """Findings as a pyarrow table with the columns of `COLUMNS`, most suspicious first.
 
+    There is one row for `each` issue of a box, each box (or image that misses one), or each place: of its
+    findings that pass the filters the one that leads. `also` names the other issues of the box that passed
+    their thresholds, `copies` is the number of further boxes (or images) that the place stands for; they have
+    the same `place_id`.
     `sort` is a key of `SORTS`; by default `score` where the filters name issues (one queue has one scale)
     and `suspicion`, the one ranking over all issues, elsewhere. `suggestion` is null where the finding
     points to no class, `class_id` where it is about a whole image or a line that holds no class. Raises
@@ -74,17 +90,19 @@ def query(
     order = SORTS[sort]
     where, parameters = conditions(filters, _WHERE)
     columns = ", ".join(f"{source} as {name}" for name, source in COLUMNS.items())
-    text = f"select {columns} {_FROM} where {where} order by {order}"
+    lead = "" if each == "issue" else f"qualify {_leads(each)} = 1"
+    text = f"select {columns} {_FROM} where {where} {lead} order by {order}"
     if limit is not None:
         text += " limit ?"
         parameters.append(limit)
     return holding_json(index.sql(text, parameters), "evidence")
 
 
-def count(index: Findings, filters: Filters) -> int:
-    """How many findings pass the filters."""
+def count(index: Findings, filters: Filters, *, each: Each = "issue") -> int:
+    """How many findings pass the filters, or how many boxes or places have one that does."""
     where, parameters = conditions(filters.of(index), _WHERE)
-    return int(index.sql(f"select count(*) as n {_FROM} where {where}", parameters)["n"][0].as_py())
+    what = "count(*)" if each == "issue" else f"count(distinct {_UNITS[each]})"
+    return int(index.sql(f"select {what} as n {_FROM} where {where}", parameters)["n"][0].as_py())
 
 
 def unjudged(index: Findings, classes: Sequence[int] = ()) -> int:
@@ -110,7 +128,36 @@ left join classes s on s.class_id = f.suggestion
 left join current_verdicts v on v.box_id = f.box_id and v.image_id = f.image_id
     and v.issue = f.issue
     and (f.box_id >= 0 or v.class_id = coalesce(f.class_id, -1))
+left join (
+    select distinct box_id, image_id from current_verdicts
+    where box_id >= 0 and verdict in ('ok', 'drop', 'relabel')
+) settled on settled.box_id = f.box_id and settled.image_id = f.image_id
+left join (
+    select one.finding_id, string_agg(distinct other.issue, ', ' order by other.issue) as issues
+    from findings one join findings other on one.box_id = other.box_id and one.issue <> other.issue
+    where one.box_id >= 0 and other.passed group by one.finding_id
+) others on others.finding_id = f.finding_id
+left join (
+    select place_id, count(*) as boxes from findings where flagged group by place_id
+) alike on f.passed and alike.place_id = f.place_id
 """
+
+
+def unit_of(filters: Filters, unit: Each) -> Each:
+    """What to list one row for: each `unit`, but each issue where issues or all findings are asked for."""
+    return unit if filters.flagged_only and not filters.issues else "issue"
+
+
+# A finding about no box is a unit of its own.
+_UNITS: Mapping[str, str] = {
+    "box": "case when f.box_id < 0 then -1 - f.finding_id else f.box_id end",
+    "place": "f.place_id",
+}
+
+
+def _leads(each: Each) -> str:
+    order = "f.flagged desc, f.score desc nulls last, f.finding_id"
+    return f"row_number() over (partition by {_UNITS[each]} order by {order})"
 
 
 _WHERE: Mapping[str, str] = {
@@ -122,5 +169,5 @@ _WHERE: Mapping[str, str] = {
     "score": "f.score",
     "verdict": "v.verdict",
     "status": _STATUS,
-    "flagged": "f.flagged",
+    "flagged": "f.passed",
 }

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from healtheat.core.progress import Progress, silent
+from healtheat.findings.copies import copies_of, objects_of
 from healtheat.findings.flag import FindingSettings, find
 from healtheat.findings.inputs import Inputs
 from healtheat.findings.outcome import Failure, Flags, failures_of
@@ -57,10 +58,15 @@ def score(
     *,
     inputs: Inputs | None = None,
 ) -> dict[str, pa.Table]:
-    """Tables `scores`, `runs`, `silences`, `findings` for `index`. Needs memory for all vectors."""
+    """Tables `scores`, `runs`, `silences`, `objects`, `findings` for `index`.
+
+    Needs memory for all vectors.
+    """
     samples = samples_from(index)
     done = run_signals(samples, signals, progress, inputs=inputs)
-    return {**done._asdict(), "findings": find(done.scores, settings)}
+    objects = objects_of(samples)
+    findings = find(done.scores, settings, copies_of(index, objects))
+    return {**done._asdict(), "objects": objects, "findings": findings}
 
 
 def rescore(
@@ -91,9 +97,10 @@ def update_findings(index_dir: Path, findings: FindingSettings) -> ScoreReport:
     """Apply other thresholds to the scores that are there; no signal runs again."""
 
     def tables(index: Index) -> dict[str, pa.Table]:
-        kept = {name: index.sql(f"SELECT * FROM {name} ORDER BY run_id") for name in ("runs", "silences")}
+        order = {"runs": "run_id", "silences": "run_id", "objects": "box_id"}
+        kept = {name: index.sql(f"SELECT * FROM {name} ORDER BY {by}") for name, by in order.items()}
         kept["scores"] = index.scores()
-        return {**kept, "findings": find(kept["scores"], findings)}
+        return {**kept, "findings": find(kept["scores"], findings, copies_of(index, kept["objects"]))}
 
     return _replace(index_dir, tables, _settings(findings))
 
@@ -110,7 +117,7 @@ def summary(tables: dict[str, pa.Table], seconds: float, index_dir: Path) -> Sco
     return ScoreReport(
         index=index_dir,
         findings=len(tables["findings"]),
-        flagged=sum(flags.issues.values()),
+        flagged=flags.places,
         flags=flags,
         failures=failures_of(tables["runs"]),
         seconds=seconds,

@@ -18,10 +18,10 @@ from healtheat.core.errors import BadIndex
 from healtheat.core.text import shown
 from healtheat.crops import CropPolicy
 from healtheat.embedding import EncoderSpec
-from healtheat.index import version1
+from healtheat.index import older as older_versions
 from healtheat.sources.base import Edits
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST_NAME = "manifest.json"
 CATALOG_NAME = "catalog.duckdb"
 VECTORS_FOLDER = "vectors"
@@ -103,7 +103,7 @@ class Manifest(_Part):
     def from_bytes(cls, data: bytes, name: str, *, older: bool = False) -> Self:
         """Read and check. Raises BadIndex that names the file, what was expected and what was found.
 
-        Raises OtherVersion for another format version; with `older` version 1 is read too.
+        Raises OtherVersion for another format version; with `older` those of `older.VERSIONS` are read too.
         """
         try:
             body = json.loads(data.decode("utf-8"))
@@ -114,12 +114,12 @@ class Manifest(_Part):
         if not isinstance(body, dict):
             raise BadIndex(f"{name}: expected a JSON object, found {type(body).__name__}")
         version = body.get("format_version")
-        is_first = version == version1.VERSION and not isinstance(version, bool)
-        if (version != FORMAT_VERSION or isinstance(version, bool)) and not (is_first and older):
+        is_older = version in older_versions.VERSIONS and not isinstance(version, bool)
+        if (version != FORMAT_VERSION or isinstance(version, bool)) and not (is_older and older):
             found = f"{name}: expected format version {FORMAT_VERSION}, found {shown(repr(version))}; "
-            if not is_first:
+            if not is_older:
                 raise OtherVersion(found + _START_AGAIN)
-            command = version1.build_command(body, Path(name).parent)
+            command = older_versions.build_command(body, Path(name).parent)
             raise OtherVersion(f"{found}build it again, which keeps its verdicts: {command}")
         found = body.pop("checksum", None)
         try:
@@ -129,7 +129,7 @@ class Manifest(_Part):
                     f"{name}: expected checksum {expected[:16]}…, found {str(found)[:16]}…; the file was "
                     "changed after the build; build the index again"
                 )
-            manifest = cls.model_validate(version1.upgraded(body) if is_first else body)
+            manifest = cls.model_validate(older_versions.upgraded(body) if is_older else body)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"])

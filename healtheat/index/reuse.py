@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from healtheat.core.errors import BadIndex
 from healtheat.crops import CROP_MEASURES
-from healtheat.index import version1
+from healtheat.index import older
 from healtheat.index.cache import Block, ImageFacts, VectorPool
 from healtheat.index.catalog import Catalog
 from healtheat.index.keys import image_key
@@ -56,8 +56,8 @@ class OldIndex:
 def old_index(path: Path) -> tuple[OldIndex | None, str]:
     """The index at `path`, None if there is none to take vectors from; and what is to be said of it, or "".
 
-    An index of version 1 is taken too. Raises OtherVersion for any other version, which must not be built
-    over.
+    An index of an older version is taken too. Raises OtherVersion for one that is not known, which must not
+    be built over.
     """
     if not (path / MANIFEST_NAME).exists():
         return None, ""
@@ -72,7 +72,7 @@ def old_index(path: Path) -> tuple[OldIndex | None, str]:
         wrong = damage(path, manifest)
         if wrong:
             return None, "; ".join(filter(None, (note, wrong[0])))
-        tables = version1.TABLES if manifest.format_version == version1.VERSION else None
+        tables = None if manifest.format_version == FORMAT_VERSION else older.TABLES
         return OldIndex(path, manifest, Catalog(path / CATALOG_NAME, tables)), note
     except OtherVersion:
         raise

@@ -3,9 +3,11 @@
 In `scores` and `findings` an id, a line or a class id is -1 where there is none. `withheld` says why a score
 gets no flag (NULL: it may), `twin_box_id` is the other box of a duplicate, and cx, cy, w, h are the proposed
 place of a box that is missing or badly placed, as shares of the image (NULL: none is proposed). A finding's
-`kind` is box, place (a missing box), line (a label line that could not be read), image or file. A run's
-`fault` is NULL, "input" (what the user gave cannot be used) or "crash". `silences` are the questions that
-signals did not ask of this set, and why.
+`kind` is box, place (a missing box), line (a label line that could not be read), image or file;
+`place_id` is equal for what one answer settles, `passed` says that the score reached its threshold,
+`flagged` that the row is the one its box is asked about. `objects`: boxes of one thing on several copies. A
+run's `fault` is NULL, "input" (what the user gave cannot be used) or "crash". `silences` are the questions
+that signals did not ask of this set, and why.
 """
 
 from __future__ import annotations
@@ -105,8 +107,11 @@ TABLES: dict[str, dict[str, str]] = {
         "w": _NUMBER,
         "h": _NUMBER,
         "evidence": _TEXT,
+        "place_id": _ID,
+        "passed": "BOOLEAN",
         "flagged": "BOOLEAN",
     },
+    "objects": {"box_id": _ID, "object_id": _ID},
     "runs": {
         "run_id": _ID,
         "kind": _TEXT,

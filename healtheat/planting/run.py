@@ -175,7 +175,7 @@ def _evaluate(
     score, flagged = np.full(len(box_id), np.nan), np.zeros(len(box_id), bool)
     row_of = {int(b): row for row, b in enumerate(box_id)}
     for box, value, flag in zip(
-        *(findings[name].to_pylist() for name in ("box_id", "score", "flagged")), strict=True
+        *(findings[name].to_pylist() for name in ("box_id", "score", "passed")), strict=True
     ):
         if box >= 0:
             row = row_of[box]
@@ -210,7 +210,7 @@ def _missing(
     there = there.filter(pa.array(np.isin(there["issue"].to_pylist(), ["missing_box"])))
     found: dict[tuple[int, int], list[tuple[float, bool]]] = {}
     for image, class_id, value, flag in zip(
-        *(findings[name].to_pylist() for name in ("image_id", "class_id", "score", "flagged")), strict=True
+        *(findings[name].to_pylist() for name in ("image_id", "class_id", "score", "passed")), strict=True
     ):
         found.setdefault((image, class_id), []).append((value, flag))
     for key in zip(there["image_id"].to_pylist(), there["class_id"].to_pylist(), strict=True):

@@ -190,7 +190,7 @@ class Gallery:
         number = finding["box_id"] if finding["box_id"] >= 0 else finding["image_id"]
         found = self._index.sql(
             f"SELECT f.finding_id, f.issue, f.score, f.reason FROM findings f WHERE {same} "
-            "AND f.finding_id <> ? AND f.flagged ORDER BY f.score DESC LIMIT 8",
+            "AND f.finding_id <> ? AND f.passed ORDER BY f.score DESC LIMIT 8",
             [number, finding["finding_id"]],
         ).to_pylist()
         out = []

@@ -106,7 +106,7 @@ def test_images_with_findings_and_all_their_boxes(index: MadeIndex, given: HandO
     assert [image.path for image in given.images] == [path for path in LABELS if "clean" not in path]
     assert [len(image.boxes) for image in given.images] == [3, 2, 1]
     box = given.images[0].boxes[1]
-    assert box.attributes()["issue"] == "mislabel,bad_box"
+    assert box.attributes()["issue"] == "mislabel"
     assert (box.attributes()["status"], box.attributes()["relabel_to"]) == ("confirmed", 40)
     assert len(gather(index, Filters(flagged_only=False)).images) == len(LABELS)
     only = gather(index, Filters(statuses=["confirmed"]))
@@ -117,7 +117,7 @@ def test_only_what_is_flagged_or_confirmed_is_a_finding(index: MadeIndex, tmp_pa
     index.judging.append(NewVerdict(box_id=5, issue="background", verdict="ok", who="김"))
     every = gather(index, Filters(flagged_only=False))
     boxes = {box.box_id: box.attributes() for image in every.images for box in image.boxes}
-    assert {box: found["issue"] for box, found in boxes.items() if found["issue"]} == {1: "mislabel,bad_box"}
+    assert {box: found["issue"] for box, found in boxes.items() if found["issue"]} == {1: "mislabel"}
     assert (boxes[1]["score"], boxes[1]["status"]) == (0.9, "confirmed")
     assert (boxes[3]["score"], boxes[3]["status"], boxes[3]["verdict"]) == (0.5, "unflagged", None)
     assert (boxes[5]["score"], boxes[5]["status"], boxes[5]["verdict"]) == (1 / 3, "cleared", "ok")
@@ -132,7 +132,7 @@ def test_only_what_is_flagged_or_confirmed_is_a_finding(index: MadeIndex, tmp_pa
     narrow = gather(index, Filters(issues=["missing_box"]))
     assert [box.attributes()["status"] for box in narrow.images[0].boxes] == ["unflagged", "unflagged"]
     narrow = gather(index, Filters(issues=["bad_box"], flagged_only=False))
-    assert narrow.images[0].boxes[1].issues == ("bad_box",)
+    assert narrow.images[0].boxes[1].issues == ()  # the verdict on its class settled the box
     hidden = gather(index, Filters(issues=["outlier"], flagged_only=False, images=["*/a.jpg"]))
     assert [box.attributes()["status"] for box in hidden.images[0].boxes] == ["unflagged", "unflagged"]
     tasks = json.loads(write("labelstudio", every, tmp_path / "a.json")[0].read_text(encoding="utf-8"))
@@ -312,13 +312,13 @@ def test_atlas(index: MadeIndex, given: HandOff, tmp_path: Path) -> None:
     assert {(row["image_path"], row["line"]): row["class_id"] for row in rows} == truth(given)
     assert len({row["id"] for row in rows}) == len(rows)
     assert all(-1 <= row[axis] <= 1 for row in rows for axis in "xy")
-    assert rows[1]["text"].startswith(f"{NAMES[3]} · mislabel,bad_box: looks like")
+    assert rows[1]["text"].startswith(f"{NAMES[3]} · mislabel: looks like")
     assert table.schema.field("image").type == pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     assert [row["image"]["bytes"] for row in rows] == [None] * 6  # these files hold no pixels
     every = gather(index, Filters(flagged_only=False))
     write("atlas", every, tmp_path / "all.parquet")
     issues = pq.read_table(tmp_path / "all.parquet")["issue"].to_pylist()
-    assert sorted(issues) == ["", "", "", "", "", "background", "mislabel,bad_box"]
+    assert sorted(issues) == ["", "", "", "", "", "background", "mislabel"]
     write("atlas", given, tmp_path / "plain.parquet")
     assert "image" not in pq.read_table(tmp_path / "plain.parquet").column_names
 
@@ -376,9 +376,10 @@ def test_commands(
     assert "with findings ->" in capsys.readouterr().out
     every = ["export", "--format", format, "--to", str(tmp_path / f"all-{name}"), "--all"]
     assert run(every) == 0
-    assert run(["query", "--format", "csv"]) == 0
-    said, rows = capsys.readouterr().out.split("\n", 1)
-    flagged = {row["box_id"] for row in csv.DictReader(io.StringIO(rows)) if row["box_id"] != "-1"}
+    assert run(["query", "--all", "--format", "csv"]) == 0
+    said, text = capsys.readouterr().out.split("\n", 1)
+    rows = [row for row in csv.DictReader(io.StringIO(text)) if row["box_id"] != "-1"]
+    flagged = {row["box_id"] for row in rows if row["flagged"].lower() == "true"}
     assert flagged and f" {len(flagged)} with findings ->" in said
     assert run(command) == 2
     assert "--overwrite" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healtheat.findings.flag import FindingSettings, at_false_alarm_rate, best_by_box, expected_errors, find
+from healtheat.findings.flag import FindingSettings, at_false_alarm_rate, expected_errors, find
 from healtheat.findings.run import SCORES_SCHEMA
 
 
@@ -118,7 +118,7 @@ def test_false_alarm_rate_is_the_longest_prefix_that_holds(values: list[float], 
         assert score[flagged].min() >= score[~flagged].max()
 
 
-def test_false_alarm_rate_by_issue() -> None:
+def test_false_alarm_rate_over_places() -> None:
     table = scores((0, "a", "mislabel", 0.95), (1, "a", "mislabel", 0.9), (2, "a", "mislabel", 0.5))
     assert find(table, FindingSettings(fdr=0.1))["flagged"].to_pylist() == [True, True, False]
 
@@ -133,12 +133,6 @@ def test_budget_flags_the_most_suspicious_and_says_how_many_errors_to_expect() -
     }
     assert expected_errors(findings, 2) == pytest.approx(1.6)
     assert find(table, FindingSettings(budget=0))["flagged"].to_pylist() == [False] * 3
-
-
-def test_best_by_box() -> None:
-    table = scores((0, "a", "mislabel", 0.6), (0, "a", "bad_box", 0.9), (1, "a", "mislabel", 0.2))
-    boxes, best = best_by_box(find(table), ("mislabel",))
-    assert dict(zip(boxes.tolist(), best.tolist(), strict=True)) == {0: 0.6, 1: 0.2}
 
 
 def test_settings_reject_what_they_do_not_know() -> None:

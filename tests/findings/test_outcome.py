@@ -12,20 +12,22 @@ def table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schema(name))
 
 
-def finding(box: int, image: int, issue: str, score: float, flagged: bool, **more: Any) -> dict[str, Any]:
-    return {"box_id": box, "image_id": image, "issue": issue, "score": score, "flagged": flagged, **more}
+def finding(place: int, box: int, issue: str, score: float, flagged: bool, **more: Any) -> dict[str, Any]:
+    about = {"place_id": place, "box_id": box, "issue": issue, "score": score}
+    return {**about, "passed": flagged, "flagged": flagged, **more}
 
 
 def test_flags_are_counted_by_issue_and_by_place() -> None:
     findings = [
-        finding(1, 0, "mislabel", 0.9, True),
-        finding(1, 0, "outlier", 0.4, True),  # the same box: one place, its highest score counts
-        finding(2, 0, "mislabel", 0.6, True),
-        finding(3, 0, "mislabel", 0.7, False, withheld="the classes look alike"),
-        finding(4, 0, "mislabel", 0.1, False),
-        finding(-1, 7, "missing_box", 0.5, True),
-        finding(-1, 7, "missing_box", 0.8, True),  # the same image
-        finding(-1, 8, "unreadable", 1.0, True),
+        finding(0, 1, "mislabel", 0.9, True),
+        finding(0, 1, "bad_box", 0.7, False, passed=True),  # under the first
+        finding(0, 5, "mislabel", 0.8, True),  # a copy of it
+        finding(1, 2, "mislabel", 0.6, True),
+        finding(2, 3, "mislabel", 0.7, False, withheld="the classes look alike"),
+        finding(3, 4, "mislabel", 0.1, False),
+        finding(4, -1, "missing_box", 0.5, True),
+        finding(5, -1, "missing_box", 0.8, True),
+        finding(6, -1, "unreadable", 1.0, True),
     ]
     scores = [
         {"signal": "label", "abstain": "few boxes"},
@@ -37,21 +39,16 @@ def test_flags_are_counted_by_issue_and_by_place() -> None:
     silences = [{"run_id": 3, "signal": "looks", "issue": "mislabel", "why": "not asked: no words"}]
     given = {"findings": findings, "scores": scores, "silences": silences}
     flags = Flags.of({name: table(name, rows) for name, rows in given.items()})
-    assert list(flags.issues.items()) == [
-        ("mislabel", 2),
-        ("missing_box", 2),
-        ("outlier", 1),
-        ("unreadable", 1),
-    ]
+    assert list(flags.issues.items()) == [("mislabel", 2), ("missing_box", 2), ("unreadable", 1)]
     assert flags.withheld == 1
     assert list(flags.unjudged.items()) == [("few boxes", 2), ("one class", 1)]
     assert [str(silence) for silence in flags.silences] == ["mislabel: not asked: no words"]
-    assert (flags.places, round(flags.errors, 9)) == (4, 0.9 + 0.6 + 0.8 + 1.0)
+    assert (flags.places, flags.boxes, round(flags.errors, 9)) == (5, 6, 0.9 + 0.6 + 0.5 + 0.8 + 1.0)
 
 
 def test_nothing_is_flagged() -> None:
     flags = Flags.of({name: table(name, []) for name in ("findings", "scores", "silences")})
-    assert flags == Flags({}, 0, {}, 0, 0.0)
+    assert flags == Flags({}, 0, {}, 0, 0, 0.0)
 
 
 def test_failures_name_the_signal_and_whose_fault_it_is() -> None:

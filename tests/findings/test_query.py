@@ -96,12 +96,17 @@ filters = st.builds(
 )
 
 
+SETTLED = {0, 1, 2}  # boxes that somebody decided about
+
+
 def status_of(row: dict[str, Any]) -> str:
     if row["verdict"] in ("drop", "relabel"):
         return "confirmed"
     if row["verdict"] == "ok":
         return "cleared"
-    return "flagged" if row["flagged"] else "unflagged"
+    if row["box_id"] in SETTLED:
+        return "closed"
+    return "flagged" if row["passed"] else "unflagged"
 
 
 def passes(row: dict[str, Any], f: Filters) -> bool:
@@ -115,8 +120,8 @@ def passes(row: dict[str, Any], f: Filters) -> bool:
         f.min_score is None or (row["score"] is not None and row["score"] >= f.min_score),
         not f.verdicts or (row["verdict"] or "none") in f.verdicts,
         not f.statuses or status_of(row) in f.statuses,
-        not f.flagged_only or bool(f.statuses) or row["flagged"],
-        not f.flagged_only or bool(f.statuses or f.verdicts) or row["verdict"] != "ok",
+        not f.flagged_only or bool(f.statuses) or row["passed"],
+        not f.flagged_only or bool(f.statuses or f.verdicts) or status_of(row) not in ("cleared", "closed"),
     ]
     return all(checks)
 
@@ -143,6 +148,49 @@ def test_filters_equal_a_loop(index: MadeIndex, f: Filters) -> None:
     expected = [row for row in everything if passes(row, f)]
     assert rows_of(index, f, sort="box") == expected
     assert count(index, f) == len(expected)
+    for each, unit in (("place", "place_id"), ("box", "box_id")):
+        of_unit: dict[int, list[dict[str, Any]]] = {}
+        for row in expected:
+            of_unit.setdefault(-1 - row["finding_id"] if row[unit] < 0 else row[unit], []).append(row)
+        lead = [max(own, key=lambda r: (r["flagged"], r["score"] or -1)) for own in of_unit.values()]
+        got = rows_of(index, f, each=each)
+        assert sorted((r["box_id"], r["score"] or -1) for r in got) == sorted(
+            (r["box_id"], r["score"] or -1) for r in lead
+        )
+        assert count(index, f, each=each) == len(of_unit)
+
+
+def test_a_row_names_the_other_issues_of_its_box(index: MadeIndex) -> None:
+    rows = rows_of(index, Filters(flagged_only=False))
+    for row in rows:
+        others = {r["issue"] for r in rows if r["box_id"] == row["box_id"] >= 0 and r["passed"]} - {
+            row["issue"]
+        }
+        assert set((row["also"] or "").split(", ")) - {""} == others
+
+
+def test_a_verdict_settles_the_box_and_undo_opens_it_again(tmp_path: Path) -> None:
+    findings = [{"image": IMAGES[0], "line": 0, "issue": issue, "score": 0.9} for issue in ISSUES[:2]]
+    made = MadeIndex(
+        tmp_path / "index",
+        names=NAMES,
+        root=tmp_path / "data",
+        labels={IMAGES[0]: ["3 0.5 0.5 0.2 0.2"]},
+        findings=findings,
+    )
+    first, second = ISSUES[:2]
+
+    def statuses() -> dict[str, str]:
+        return {r["issue"]: r["status"] for r in rows_of(made, Filters(flagged_only=False))}
+
+    assert statuses() == {first: "flagged", second: "flagged"}
+    wrong = made.judging.append(NewVerdict(box_id=0, issue=first, verdict="drop", who="a"))
+    assert statuses() == {first: "confirmed", second: "closed"}
+    assert [r["issue"] for r in rows_of(made, Filters())] == [first]
+    made.judging.undo(wrong.seq, "a")
+    assert statuses() == {first: "flagged", second: "flagged"}
+    made.judging.append(NewVerdict(box_id=0, issue=first, verdict="unsure", who="a"))
+    assert statuses() == {first: "flagged", second: "flagged"}  # nothing is settled
 
 
 def test_every_row_says_what_it_has_come_to(index: MadeIndex) -> None:

@@ -1,4 +1,4 @@
-"""The data set of the index in data/version1.zip, drawn again byte for byte, without any library."""
+"""The data set of the indexes in data/, drawn again byte for byte, without any library."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Indexes of format version 1: no reader takes them, but a build over one keeps its verdicts and its vectors.
+"""Indexes of older format versions: no reader takes them, but a build over one keeps verdicts and vectors.
 
-The log of verdicts is the same in both versions, holds on to what it is about by content, and is never part
+The log of verdicts is the same in every version, holds on to what it is about by content, and is never part
 of a build: it stays where it is. Vectors are taken over as from any older index, by the tables below.
 """
 
@@ -15,13 +15,13 @@ from typing import Any
 
 from healtheat.embedding import DEFAULT
 
-VERSION = 1
+VERSIONS = (1, 2)
 _EDITS = {"yolo": "lines", "coco": "annotations"}  # version 1 named the kind of the source only
 _MAX_SHOWN = 1000  # characters of one argument: longer than a path that anybody would paste
 
 _ID, _TEXT, _NUMBER, _HASH, _SHORT = "BIGINT", "VARCHAR", "DOUBLE", "UBIGINT", "FLOAT"
 _PLACE = {"cx": _NUMBER, "cy": _NUMBER, "w": _NUMBER, "h": _NUMBER}
-# The tables of its catalog that vectors are taken over from.
+# The tables of their catalogs that vectors are taken over from: the same in both versions.
 TABLES: Mapping[str, Mapping[str, str]] = {
     "images": {
         "image_id": _ID,
@@ -45,9 +45,9 @@ TABLES: Mapping[str, Mapping[str, str]] = {
 
 
 def upgraded(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of its manifest with the keys of version 2; `format_version` stays 1."""
+    """The content of an older manifest with the keys of today; `format_version` stays as it is."""
     source = body.get("source")
-    if not isinstance(source, dict):
+    if not isinstance(source, dict) or "edits" in source:
         return dict(body)
     return {**body, "source": {**source, "edits": _EDITS.get(str(source.get("kind")), "none")}}
 

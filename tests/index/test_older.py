@@ -1,5 +1,5 @@
-"""An index of format version 1, made by the code that wrote it: refused with the command that builds it
-again, which keeps every verdict.
+"""Indexes of older format versions, made by the code that wrote them: refused with the command that builds
+them again, which keeps every verdict.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from healtheat.core.atomic import canonical_json
 from healtheat.core.errors import BadIndex
 from healtheat.index import FORMAT_VERSION, Index, NewVerdict
 from healtheat.index.manifest import Manifest, OtherVersion
-from healtheat.index.version1 import build_command
+from healtheat.index.older import build_command
 from healtheat.signals.geometry import Geometry
 from healtheat.sources.yolo.source import YoloSource
 from tests.index.killed_build import run_killed
+from tests.index.older_set import BROKEN, add_image, draw_set
 from tests.index.small_set import FakeEncoder
-from tests.index.version1_set import BROKEN, add_image, draw_set
 
-PACKED = Path(__file__).resolve().parent / "data" / "version1.zip"
+PACKED = Path(__file__).resolve().parent / "data"
 LOG, HEAD = "verdicts.jsonl", "verdicts.head.json"
 DECISIONS = 20
 
@@ -41,18 +41,24 @@ def data(tmp_path: Path) -> Path:
     return draw_set(tmp_path / "알약 set")
 
 
+@pytest.fixture(params=[1, 2])
+def version(request: pytest.FixtureRequest) -> int:
+    """The format version of the index."""
+    return int(request.param)
+
+
 @pytest.fixture
-def old(tmp_path: Path, data: Path) -> Path:
-    """The index of version 1, as if it had been built from `data` where it lies now."""
+def old(tmp_path: Path, data: Path, version: int) -> Path:
+    """The index of that version, as if it had been built from `data` where it lies now."""
     folder = tmp_path / "it's an index"
-    unpack(folder)
+    unpack(folder, version)
     moved(folder, data)
     return folder
 
 
-def unpack(folder: Path) -> None:
+def unpack(folder: Path, version: int) -> None:
     """The index as it was made."""
-    with zipfile.ZipFile(PACKED) as packed:
+    with zipfile.ZipFile(PACKED / f"version{version}.zip") as packed:
         packed.extractall(folder)
 
 
@@ -114,24 +120,26 @@ def check_tied(folder: Path, renamed: dict[str, str] | None = None) -> None:
         assert index.verify() == []
 
 
-def test_what_the_index_holds(tmp_path: Path) -> None:
+def test_what_the_index_holds(tmp_path: Path, version: int) -> None:
     """Twenty decisions of every kind on boxes and on images, one of them taken back."""
-    unpack(tmp_path)
+    unpack(tmp_path, version)
     lines = decided(tmp_path)
     made = [line for line in lines if line["undoes"] is None]
     assert len(made) == DECISIONS and len(lines) == DECISIONS + 1
     assert {line["verdict"] for line in made} == {"ok", "drop", "relabel", "unsure"}
     assert len([line for line in made if line["line"] < 0]) == 2
-    assert json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))["format_version"] == 1
+    assert json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))["format_version"] == version
 
 
-def test_opening_is_refused_with_the_command_that_builds_it_again(old: Path, data: Path) -> None:
+def test_opening_is_refused_with_the_command_that_builds_it_again(
+    old: Path, data: Path, version: int
+) -> None:
     for verify in (True, False):
         with pytest.raises(OtherVersion) as error:
             Index.open(old, verify=verify)
         message = str(error.value)
         assert "\n" not in message
-        assert f"expected format version {FORMAT_VERSION}, found 1" in message
+        assert f"expected format version {FORMAT_VERSION}, found {version}" in message
         command = shlex.split(message[message.index("healtheat build") :])
         assert command == [
             "healtheat", "build", str(data), "--index", str(old), "--encoder", "fake", "--group-by", "none",
@@ -155,20 +163,22 @@ def test_opening_is_refused_with_the_command_that_builds_it_again(old: Path, dat
     ids=" ".join,
 )
 def test_every_command_refuses_it_in_one_line(
-    old: Path, command: list[str], capfd: pytest.CaptureFixture[str]
+    old: Path, version: int, command: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = {file: file.read_bytes() for file in old.rglob("*") if file.is_file()}
     code = run([*command, str(old)])
     out, err = capfd.readouterr()
     assert code != 0
-    assert (out + err).count("found 1; build it again, which keeps its verdicts: healtheat build") == 1
+    assert (out + err).count(
+        f"found {version}; build it again, which keeps its verdicts: healtheat build"
+    ) == 1
     assert len((out + err).strip().splitlines()) <= 2
     left = {file: file.read_bytes() for file in old.rglob("*") if file.is_file() and file.name != ".lock"}
     assert left == before
 
 
 def test_the_very_command_keeps_all_verdicts(
-    old: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    old: Path, data: Path, version: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     log, head = (old / LOG).read_bytes(), (old / HEAD).read_bytes()
     with pytest.raises(OtherVersion) as error:
@@ -176,7 +186,8 @@ def test_the_very_command_keeps_all_verdicts(
     message = str(error.value)
     monkeypatch.setattr("healtheat.embedding.load_encoder", lambda name, **more: FakeEncoder())
     assert run(shlex.split(message[message.index("healtheat build") :])[1:]) == 0
-    assert "was in format version 1 and is in version 2 now; its verdicts were kept" in capfd.readouterr().err
+    said = f"was in format version {version} and is in version {FORMAT_VERSION} now; its verdicts were kept"
+    assert said in capfd.readouterr().err
     assert ((old / LOG).read_bytes(), (old / HEAD).read_bytes()) == (log, head)
     check_tied(old)
     check_tied(old)  # and again at the second opening
@@ -247,7 +258,7 @@ def test_a_catalog_that_does_not_hold_its_tables_gives_no_vectors(old: Path, dat
 
 
 def test_no_verdict_is_lost_wherever_the_build_is_killed(
-    processes: BaseContext, old: Path, data: Path, tmp_path: Path
+    processes: BaseContext, old: Path, data: Path, version: int, tmp_path: Path
 ) -> None:
     log = (old / LOG).read_bytes()
     counted = tmp_path / "steps.txt"
@@ -271,17 +282,17 @@ def test_no_verdict_is_lost_wherever_the_build_is_killed(
             Index.open(folder).close()  # finishes a move that was begun
             versions.add(FORMAT_VERSION)
         except OtherVersion as error:
-            assert "found 1; build it again" in str(error)
-            versions.add(1)
+            assert f"found {version}; build it again" in str(error)
+            versions.add(version)
         rebuild(data, folder)
         assert (folder / LOG).read_bytes() == log
         check_tied(folder)
-    assert versions == {1, FORMAT_VERSION}
+    assert versions == {version, FORMAT_VERSION}
 
 
 @pytest.mark.parametrize("moved_already", [(), ("catalog.duckdb", "vectors/0.faiss")], ids=["none", "some"])
-def test_a_build_of_version_1_that_was_never_moved_into_place(
-    old: Path, data: Path, moved_already: tuple[str, ...]
+def test_a_build_that_was_never_moved_into_place(
+    old: Path, data: Path, version: int, moved_already: tuple[str, ...]
 ) -> None:
     staging = old / ".staging"
     (staging / "vectors").mkdir(parents=True)
@@ -293,7 +304,7 @@ def test_a_build_of_version_1_that_was_never_moved_into_place(
     (old / "verdicts.head.json.tmp").write_bytes(b"half")  # as version 1 left it
     again = old.with_name("built at once")
     shutil.copytree(old, again)
-    with pytest.raises(OtherVersion, match="found 1; build it again"):
+    with pytest.raises(OtherVersion, match=f"found {version}; build it again"):
         Index.open(old)
     assert not staging.exists()
     for folder in (old, again):
