@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from healtheat.core.errors import InputError
+from healtheat.findings.pixels import IndexPixels
 from healtheat.index import Index
 from healtheat.index.runs import last_settings
 from healtheat.listing import ChosenRule
-from healtheat.signals import SIGNALS, Samples, Signal
+from healtheat.signals import SIGNALS, Samples, Signal, samples_from
 from healtheat.signals.agreement import Agreement
 from healtheat.signals.contents import Contents
 from healtheat.signals.detector.predictions import PredictionFolder
@@ -68,6 +69,11 @@ class Inputs:
         if signal.name == Agreement.name and self.predictions is not None:
             return {"predictions": str(self.predictions.folder)}
         return {}
+
+
+def samples_of(index: Index) -> Samples:
+    """The samples of an index whose images can be looked at again: one object, so a search is shared."""
+    return replace(samples_from(index), pixels=IndexPixels(index))
 
 
 def contents_of(index: Index) -> tuple[str, Path | None]:

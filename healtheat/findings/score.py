@@ -14,7 +14,7 @@ import pyarrow as pa
 from healtheat.core.progress import Progress, silent
 from healtheat.findings.copies import copies_of, objects_of
 from healtheat.findings.flag import FindingSettings, find
-from healtheat.findings.inputs import Inputs
+from healtheat.findings.inputs import Inputs, samples_of
 from healtheat.findings.outcome import Failure, Flags, failures_of
 from healtheat.findings.run import run_signals
 from healtheat.index import Index
@@ -22,7 +22,7 @@ from healtheat.index.catalog import CatalogWriter
 from healtheat.index.manifest import CATALOG_NAME, Manifest
 from healtheat.index.staging import building, commit, file_entry
 from healtheat.index.tables import BASE_TABLES
-from healtheat.signals import SIGNALS, Signal, samples_from
+from healtheat.signals import SIGNALS, Signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def score(
 
     Needs memory for all vectors.
     """
-    samples = samples_from(index)
+    samples = samples_of(index)
     done = run_signals(samples, signals, progress, inputs=inputs)
     objects = objects_of(samples)
     findings = find(done.scores, settings, copies_of(index, objects))

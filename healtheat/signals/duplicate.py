@@ -1,20 +1,29 @@
-"""Is the same thing there twice? The same pill boxed twice, the same crop or image under two names.
+"""Is the same thing there twice? One object boxed twice, one crop under two labels, one image twice.
 
-Copies of one image that a tool made on purpose (one source group) are no news: they count only when their
-labels contradict each other or when they stand in two splits, where the model is tested on what it has seen.
+Look-alikes are candidates only: what is a copy is decided by pixels (evidence/copies.py). Copies of a crop
+are no news where their labels agree. What concerns two boxes is one row, about the box to drop or to look at;
+the other is its twin.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.core.overlap import iou
-from healtheat.signals.base import NO_BOX, Scores, Signal
+from healtheat.core.issues import Silence
+from healtheat.signals.base import Scores, Signal
+from healtheat.signals.evidence.copies import Cutter, Verified, Views, other_crops, other_images, verify
+from healtheat.signals.evidence.overlaps import doubled
+from healtheat.signals.evidence.pairs import PairRows, Suspects
 from healtheat.signals.samples import Pool, Samples
+
+Floats = NDArray[np.float64]
+Ids = NDArray[np.int64]
+MOST = 0.5  # share of a split's images from which it is one fact about the split
 
 
 def hamming(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -23,145 +32,228 @@ def hamming(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.int64]:
 
 
 class Duplicate(Signal):
-    """Issue duplicate. Raw: IoU with the other box of the image, or cosine similarity of the two crops."""
+    """Issue duplicate. Raw: IoU with the other box, or how far the pixels of the two pictures agree."""
 
     name = "duplicate"
     issues = ("duplicate",)
 
     def __init__(
-        self, *, iou_limit: float = 0.5, similarity: float = 0.97, crop_bits: int = 6, image_bits: int = 3
+        self, *, similarity: float = 0.97, crop_bits: int = 6, image_bits: int = 6, most_pairs: int = 1000
     ) -> None:
-        self.iou_limit = iou_limit
         self.similarity = similarity  # cosine of two crops that may be the same
-        self.crop_bits = crop_bits  # difference-hash bits in which the same crop may differ
+        self.crop_bits = crop_bits  # difference-hash bits in which they may differ
         self.image_bits = image_bits
+        self.most_pairs = most_pairs  # of crops, and of images, that are compared by pixels
 
-    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
+    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores | Silence]:
         pool = Pool.of(queries, store)
-        samples, judged = pool.samples, pool.judged
-        n = len(samples)
-        score, raw = np.zeros(n), np.zeros(n)
-        reason = [""] * n
-        twin_box_id = np.full(n, NO_BOX, np.int64)
-        evidence: list[dict[str, object]] = [{} for _ in range(n)]
-
-        def offer(row: int, twin: int, value: float, measured: float, words: str) -> None:
-            raw[row] = max(raw[row], measured)
-            if value > score[row]:
-                score[row], reason[row] = value, words
-                twin_box_id[row] = samples.boxes.box_id[twin]
-                evidence[row] = {
-                    "box_id": int(samples.boxes.box_id[twin]),
-                    "class_id": int(samples.boxes.class_id[twin]),
-                    "measured": round(measured, 4),
-                }
-
-        self._boxed_twice(samples, offer)
-        self._same_crop(pool, offer)
-        out = []
+        rows, cutter = PairRows.of(pool.samples), Cutter(queries, store)
+        silences: list[Silence] = []
+        images = self._same_image(pool, queries, cutter, silences)
         if len(queries):
-            rows = Scores.of(
+            suspects = Suspects.of(pool)
+            self._boxed_twice(pool, suspects, rows)
+            self._same_crop(pool, suspects, cutter, rows, silences)
+        out: list[Scores | Silence] = [*silences, *images]
+        if len(queries):
+            judged = pool.judged
+            boxes = Scores.of(
                 self,
                 "duplicate",
                 queries,
-                raw=raw[judged],
-                score=score[judged],
-                reason=[reason[row] for row in judged],
-                twin_box_id=twin_box_id[judged],
-                evidence=[evidence[row] for row in judged],
+                raw=rows.raw[judged],
+                score=rows.score[judged],
+                reason=[rows.reason[row] for row in judged],
+                twin_box_id=rows.twin[judged],
+                evidence=[rows.evidence[row] for row in judged],
             )
-            out.append(rows)
-        images = self._same_image(samples, queries.images.image_id)
-        if images is not None:
-            out.append(images)
+            out.insert(0, boxes)
         return out
 
-    def _boxed_twice(self, samples: Samples, offer) -> None:  # type: ignore[no-untyped-def]
-        image = samples.image_row
-        order = np.argsort(image, kind="stable")
-        cuts = np.flatnonzero(np.diff(image[order])) + 1
-        corners, class_id = samples.boxes.xyxyn, samples.boxes.class_id
-        for rows in np.split(order, cuts):
-            if len(rows) < 2:
-                continue
-            overlap = iou(corners[rows], corners[rows])
-            np.fill_diagonal(overlap, 0)
-            for i, j in zip(*np.nonzero(overlap >= self.iou_limit), strict=True):
-                a, b, value = int(rows[i]), int(rows[j]), float(overlap[i, j])
-                differ = class_id[a] != class_id[b]
-                base = 0.75 + 0.2 * (value - self.iou_limit) / (1 - self.iou_limit)
-                words = f"overlaps another box of the image by IoU {value:.2f}"
-                if differ:
-                    words += f", which is labelled {samples.name(class_id[b])}"
-                offer(a, b, base + (0.04 if differ else 0.0), value, words)
+    def _boxed_twice(self, pool: Pool, suspects: Suspects, rows: PairRows) -> None:
+        samples, found = pool.samples, doubled(pool.samples, pool.teaches)
+        gone: set[int] = set()
+        for at in np.argsort(-found.chance, kind="stable"):
+            a, b = int(found.a[at]), int(found.b[at])
+            if gone & {a, b}:
+                continue  # one of them is asked about already
+            drop, keep, why = suspects.worse(a, b)
+            if found.chance[at] >= 0.5:
+                gone.add(drop)
+            other = samples.name(samples.boxes.class_id[keep])
+            words = (
+                f"a second box on the object of box {samples.boxes.line[keep]}, {other} "
+                f"(IoU {found.iou[at]:.2f}): drop this one, {why}"
+            )
+            rows.offer(drop, keep, float(found.chance[at]), float(found.iou[at]), words)
 
-    def _same_crop(self, pool: Pool, offer) -> None:  # type: ignore[no-untyped-def]
+    def _same_crop(
+        self,
+        pool: Pool,
+        suspects: Suspects,
+        cutter: Cutter,
+        rows: PairRows,
+        silences: list[Silence],
+    ) -> None:
+        samples = pool.samples
+        a, b = self._like_crops(pool)
+        total, a, b = len(a), a[: self.most_pairs], b[: self.most_pairs]
+
+        def look() -> Verified:
+            one, other = other_crops(pool)
+            planted = cutter.planted(Views.boxes(samples, one))
+            against = cutter.compare(Views.boxes(samples, one), Views.boxes(samples, other))
+            turns = samples.group[a] == samples.group[b]  # a tool turns images of one source
+            found = cutter.compare(Views.boxes(samples, a), Views.boxes(samples, b), turns=turns)
+            return verify(found, planted, against, pool.teaches[a] & pool.teaches[b])
+
+        verified = self._verified(cutter, look, total, "crops", silences)
+        judged = np.zeros(len(samples), bool)
+        judged[pool.judged] = True
+        for one, other, chance, like in zip(
+            a.tolist(), b.tolist(), verified.chance, verified.likeness, strict=True
+        ):
+            if np.isnan(chance):
+                continue
+            drop, keep, why = suspects.worse(one, other)
+            if not judged[drop]:
+                drop, keep, why = keep, drop, "the other is known"
+            where = f"box {samples.boxes.line[keep]} of {samples.images.path[samples.image_row[keep]]}"
+            name = samples.name(samples.boxes.class_id[keep])
+            words = f"the same picture as {where}, which is labelled {name}; of the two {why}"
+            rows.offer(drop, keep, float(chance), float(like), words)
+
+    def _like_crops(self, pool: Pool) -> tuple[Ids, Ids]:
+        """Pairs a < b of boxes of two classes that may be one picture, most alike first."""
         samples = pool.samples
         near, similarity = pool.neighbours.near, pool.neighbours.near_similarity
-        row, place = np.nonzero((near >= 0) & (similarity >= self.similarity))
-        twin = near[row, place]
+        judged = np.zeros(len(samples), bool)
+        judged[pool.judged] = True
+        row, place = np.nonzero((near >= 0) & (similarity >= self.similarity) & judged[:, None])
+        twin, cosine = near[row, place], similarity[row, place]
         hashes = samples.measures["dhash"].astype(np.uint64)
-        if (hashes != 0).any():
-            close = hamming(hashes[row], hashes[twin]) <= self.crop_bits
-        else:  # crops without hashes: only the embedding can tell, so ask more of it
-            close = similarity[row, place] >= 0.9999
-        split = samples.images.split[samples.image_row]
-        for a, b, s in zip(row[close], twin[close], similarity[row, place][close], strict=True):
-            if samples.boxes.image_id[a] == samples.boxes.image_id[b]:
-                continue  # two objects of one class on one image look alike; boxed twice is seen above
-            class_id = samples.boxes.class_id
-            where = f"box {samples.boxes.line[b]} of {samples.images.path[samples.image_row[b]]}"
-            if class_id[a] != class_id[b]:
-                value, words = 0.7, f"same crop as {where}, which is labelled {samples.name(class_id[b])}"
-            elif split[a] != split[b]:
-                value, words = 0.35, f"same crop as {where}, in the other split {split[b]}"
-            elif samples.group[a] != samples.group[b]:
-                value, words = 0.3, f"same crop as {where}"
-            else:
-                value, words = 0.05, f"copy of one source: same crop as {where}"
-            offer(int(a), int(b), value, float(s), words)
+        source = samples.group[row] == samples.group[twin]
+        kept = source | (hamming(hashes[row], hashes[twin]) <= self.crop_bits)
+        kept &= samples.class_code[row] != samples.class_code[twin]
+        kept &= samples.image_row[row] != samples.image_row[twin]
+        order = np.argsort(-cosine[kept], kind="stable")
+        found = np.sort(np.stack([row[kept][order], twin[kept][order]], axis=1), axis=1)
+        first = np.sort(np.unique(found, axis=0, return_index=True)[1])
+        return found[first, 0], found[first, 1]
 
-    def _same_image(self, samples: Samples, asked: NDArray[np.int64]) -> Scores | None:
-        """Rows about images that are there already; `asked` are the ids of the last images of `samples`."""
-        images = samples.images
-        p, first_asked = len(images), len(images) - len(asked)
-        keys: dict[str, int] = {}
-        first = np.full(p, -1, np.int64)
-        for row, sha in enumerate(images.sha256):
-            if sha:
-                first[row] = keys.setdefault(sha, row)
-        exact = (first >= 0) & (first != np.arange(p))
-        pairs = [(int(r), int(first[r]), "is the same file as") for r in np.flatnonzero(exact)]
-        if len(samples.image_dhash) == p and p > 1:
-            bits = np.bitwise_count(samples.image_dhash)
-            rows = np.flatnonzero((bits >= 8) & (bits <= 56) & ~exact)  # an empty hash says nothing
-            if len(rows) > 1:
-                index = faiss.IndexBinaryFlat(64)
-                packed = samples.image_dhash[rows].view(np.uint8).reshape(-1, 8)
-                index.add(packed)
-                distance, found = index.search(packed, min(4, len(rows)))
-                for i, j in zip(*np.nonzero(distance <= self.image_bits), strict=True):
-                    a, b = int(rows[i]), int(rows[found[i, j]])
-                    if a > b and images.group_key[a] != images.group_key[b]:
-                        pairs.append((a, b, "looks the same as"))
+    def _verified(
+        self, cutter: Cutter, look: Callable[[], Verified], pairs: int, what: str, silences: list[Silence]
+    ) -> Verified:
+        """What `look` finds of the first of so many pairs; what it could not say goes to `silences`."""
+
+        def say(why: str) -> None:
+            silences.append(Silence(self.name, "duplicate", why))
+
+        nothing = np.full(min(pairs, self.most_pairs), np.nan)
+        asked = f"not asked on this set whether {what} that look alike are copies"
         if not pairs:
-            return None
-        best: dict[int, tuple[int, str]] = {}
-        for a, b, words in pairs:
-            best.setdefault(a, (b, words))
-        rows_of = [a for a in sorted(best) if a >= first_asked]
-        if not rows_of:
-            return None
-        across = [images.split[a] != images.split[best[a][0]] for a in rows_of]
-        return Scores.of_images(
-            self,
-            "duplicate",
-            image_id=[int(asked[a - first_asked]) for a in rows_of],
-            score=[0.85 if x else 0.6 for x in across],
-            reason=[
-                f"{best[a][1]} {images.path[best[a][0]]}"
-                + (f", in split {images.split[best[a][0]]}" if x else "")
-                for a, x in zip(rows_of, across, strict=True)
-            ],
-            evidence=[{"image_id": int(images.image_id[best[a][0]])} for a in rows_of],
-        )
+            return Verified(nothing, nothing)
+        if not cutter.ready:
+            say(f"{asked}: the images are not at hand")
+            return Verified(nothing, nothing)
+        found = look()
+        if found.why is not None:
+            say(f"{asked}: {found.why}")
+        elif found.gone:
+            say(f"not asked of {found.gone} pairs of {what} whether they are copies: an image is gone")
+        if pairs > self.most_pairs:
+            say(
+                f"asked of the {self.most_pairs} likeliest of {pairs} pairs of {what} whether they are copies"
+            )
+        return found
+
+    def _same_image(
+        self, pool: Pool, queries: Samples, cutter: Cutter, silences: list[Silence]
+    ) -> list[Scores]:
+        """Rows about images that are there already."""
+        images = pool.samples.images
+        first_asked = len(images) - len(queries.images)
+        best = {a: (b, 1.0, "is the same file as") for a, b in _same_bytes(images.sha256)}
+        a, b = self._like_images(pool.samples, set(best), first_asked)
+        total, a, b = len(a), a[: self.most_pairs], b[: self.most_pairs]
+        stored = len(images) if pool.itself else first_asked
+
+        def look() -> Verified:
+            one, other = other_images(pool.samples, stored)
+            planted = cutter.planted(Views.images(one))
+            against = cutter.compare(Views.images(one), Views.images(other))
+            found = cutter.compare(Views.images(a), Views.images(b))
+            return verify(found, planted, against, (a < stored) & (b < stored))
+
+        verified = self._verified(cutter, look, total, "images", silences)
+        for one, other, chance in zip(a.tolist(), b.tolist(), verified.chance.tolist(), strict=True):
+            if chance > best.get(one, (0, 0.0, ""))[1]:  # not for NaN
+                best[one] = other, chance, "shows the same pixels as"
+        rows = {a: found for a, found in best.items() if a >= first_asked and found[1] > 0}
+        return self._image_rows(pool.samples, rows)
+
+    def _like_images(self, samples: Samples, known: set[int], first_asked: int) -> tuple[Ids, Ids]:
+        """Pairs of rows a > b of images of two sources whose hashes are close, closest first."""
+        images = samples.images
+        nothing = np.zeros(0, np.int64)
+        bits = np.bitwise_count(samples.image_dhash)
+        rows = np.flatnonzero((bits >= 8) & (bits <= 56))  # an empty hash says nothing
+        rows = np.array([row for row in rows if row not in known], np.int64)
+        if len(samples.image_dhash) != len(images) or len(rows) < 2:
+            return nothing, nothing
+        index = faiss.IndexBinaryFlat(64)
+        packed = samples.image_dhash[rows].view(np.uint8).reshape(-1, 8)
+        index.add(packed)
+        distance, found = index.search(packed, min(4, len(rows)))
+        at, place = np.nonzero(distance <= self.image_bits)
+        a, b, far = rows[at], rows[found[at, place]], distance[at, place]
+        kept = (a > b) & (a >= first_asked) & (images.group_key[a] != images.group_key[b])
+        order = np.argsort(far[kept], kind="stable")
+        return a[kept][order], b[kept][order]
+
+    def _image_rows(self, samples: Samples, rows: dict[int, tuple[int, float, str]]) -> list[Scores]:
+        images = samples.images
+        size = Counter(images.split)
+        across = {a: found for a, found in rows.items() if images.split[a] != images.split[found[0]]}
+        sure = Counter((images.split[a], images.split[b]) for a, (b, p, _) in across.items() if p >= 0.5)
+        whole = {pair: n for pair, n in sure.items() if n > 1 and n > MOST * min(size[s] for s in pair)}
+        single = [a for a in sorted(rows) if (images.split[a], images.split[rows[a][0]]) not in whole]
+        out: list[Scores] = []
+        if single:
+            out.append(
+                Scores.of_images(
+                    self,
+                    "duplicate",
+                    image_id=images.image_id[single],
+                    score=[rows[a][1] for a in single],
+                    reason=[
+                        f"{rows[a][2]} {images.path[rows[a][0]]}"
+                        + (f", in split {images.split[rows[a][0]]}" if a in across else "")
+                        for a in single
+                    ],
+                    evidence=[{"image_id": int(images.image_id[rows[a][0]])} for a in single],
+                )
+            )
+        if whole:
+            out.append(
+                Scores.of_images(
+                    self,
+                    "duplicate",
+                    image_id=[-1] * len(whole),
+                    raw=list(whole.values()),
+                    score=[1.0] * len(whole),
+                    reason=[
+                        f"{n} images of split {a} are copies of images of split {b}: a model is tested on "
+                        "what it has seen"
+                        for (a, b), n in whole.items()
+                    ],
+                    evidence=[{"split": a, "other": b, "images": n} for (a, b), n in whole.items()],
+                )
+            )
+        return out
+
+
+def _same_bytes(sha256: NDArray[np.object_]) -> list[tuple[int, int]]:
+    """(row, the first row of the same content) of images that are one file."""
+    first: dict[str, int] = {}
+    return [(row, at) for row, sha in enumerate(sha256) if sha and (at := first.setdefault(sha, row)) != row]

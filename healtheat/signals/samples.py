@@ -15,6 +15,7 @@ from healtheat.core.boxes import Boxes, Images, Problem
 from healtheat.index.search import Neighbours, neighbours
 from healtheat.listing import Listing
 from healtheat.signals.detector.predictions import Predictions
+from healtheat.signals.evidence.pixels import Pixels
 from healtheat.sources.groups import group_codes
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Samples:
     texts: Mapping[str, Mapping[str, NDArray[np.float32]]] = field(default_factory=dict)
     # question → answer → (d,), times a vector its logit; {} where the encoder knows no text
     listing: Listing | None = None  # of the p images: what their names list, where a rule is known
+    pixels: Pixels | None = None  # of the p images, where they can still be read
     predicted: Predictions | None = None  # of the p images: what a detector sees on them, where one is given
 
     def __post_init__(self) -> None:
@@ -193,8 +195,8 @@ class Pool:
 
         Box ids stay as they are, image ids of the queries are numbered behind those of the store. Images of
         one source share a group across the two. Background tiles, words and names are the store's; a class
-        that only queries have keeps their name. `listing` and `predicted` are not joined: look at those of
-        `queries`. Raises ValueError for vectors of different dimensions.
+        that only queries have keeps their name. `listing`, `predicted` and `pixels` are not joined: look at
+        those of `queries` and `store`. Raises ValueError for vectors of different dimensions.
         """
         if queries is store:
             return cls(store, np.ones(len(store), bool), np.arange(len(store), dtype=np.int64))
