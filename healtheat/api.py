@@ -45,7 +45,7 @@ def build(
     data: PathLike,
     *,
     index: PathLike | None = None,
-    encoder: str | Encoder = "default",
+    encoder: str | Encoder = "auto",
     weights: PathLike | None = None,
     conf: float = 0.25,
     images: PathLike | None = None,
@@ -65,12 +65,14 @@ def build(
     """Read, crop, embed, index and score the data set `data`; what did not change is not embedded again.
 
     The index goes to ./index/NAME, after the data set, unless `index` is given. `encoder` is a name (see
-    `encoders`) or a loaded encoder; `views` are rotations in degrees, `padding` a share of the box's side.
+    `encoders`), a loaded encoder, or "auto": the embedded one that suits a sample of the boxes best. `views`
+    are rotations in degrees, `padding` a share of the box's side.
     Raises InputError, EncoderError, IndexBusy or BadIndex.
     """
+    from healtheat.building.auto import encoder_of_word
     from healtheat.building.build import build as run
     from healtheat.building.open_data import open_data
-    from healtheat.embedding import load_encoder, parse_views
+    from healtheat.embedding import parse_views
     from healtheat.findings.choose import choose_inputs, finding_settings
 
     inputs = choose_inputs(contents_rule, _path(classes), predictions)
@@ -78,16 +80,11 @@ def build(
     source, folder = open_data(
         _needed("data", data), index=_path(index), images=_path(images), weights=_path(weights), conf=conf
     )
-    if isinstance(encoder, str):
-        encoder = load_encoder(encoder, views=parse_views(views), device=device)
-    policy = encoder.spec.crop_policy()
-    if padding is not None:
-        policy = policy.model_copy(update={"padding": padding})
     return run(
         source,
         folder,
-        encoder=encoder,
-        crop_policy=policy,
+        encoder=encoder_of_word(encoder, views=parse_views(views), device=device),
+        padding=padding,
         group_rule=group_by,
         inputs=inputs,
         findings=flagging,
@@ -501,20 +498,24 @@ def demo(
     lists: PathLike = "data/demo-lists",
     images: int = 300,
     seed: int = 0,
-    encoder: str | Encoder = "default",
+    encoder: str | Encoder = "auto",
     progress: Progress = silent,
 ) -> DemoReport:
     """Do the whole job on generated images with known errors, and compare what was found with them.
 
     Raises InputError where one of the folders holds something else.
     """
+    from healtheat.building.auto import encoder_of_word
     from healtheat.drawing.run import demo as run
-    from healtheat.embedding import load_encoder
 
-    if isinstance(encoder, str):
-        encoder = load_encoder(encoder)
     return run(
-        Path(out), Path(index), Path(lists), encoder=encoder, images=images, seed=seed, progress=progress
+        Path(out),
+        Path(index),
+        Path(lists),
+        encoder=encoder_of_word(encoder),
+        images=images,
+        seed=seed,
+        progress=progress,
     )
 
 

@@ -23,6 +23,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from healtheat.building.auto import Auto, Chosen, Cutting, Workplace, choose
 from healtheat.building.images import CropPlan
 from healtheat.building.intake import Batcher, Intake
 from healtheat.core.boxes import Problem
@@ -38,9 +39,9 @@ from healtheat.findings.score import ScoreReport, add_tables, score, summary
 from healtheat.index import FORMAT_VERSION, Index
 from healtheat.index.cache import CACHE_FOLDER, VectorPool
 from healtheat.index.catalog import CatalogWriter
-from healtheat.index.keys import fingerprint
+from healtheat.index.choice import EncoderChoice
 from healtheat.index.manifest import BACKGROUND, CATALOG_NAME, Manifest, SourceEntry, shard_name
-from healtheat.index.reuse import add_old_vectors, old_index
+from healtheat.index.reuse import old_index
 from healtheat.index.shards import write_shard
 from healtheat.index.staging import building, commit, file_entry
 from healtheat.signals import SIGNALS, Signal
@@ -54,7 +55,7 @@ _GATHER_ROWS = 4096
 class BuildReport:
     """What a build did. `embedded` counts crops and tiles that went through the encoder, `reused` those that
     did not; `failures` are signals that crashed; `note` says what became of an index that was there
-    and could not be used as it was.
+    and could not be used as it was. `encoder` is the name of the one used, `choice` how the data chose it.
     """
 
     index: Path
@@ -71,14 +72,17 @@ class BuildReport:
     failures: tuple[Failure, ...]
     seconds: dict[str, float]
     note: str = ""
+    encoder: str = ""
+    choice: EncoderChoice | None = None
 
 
 def build(
     source: Source,
     index_dir: Path,
     *,
-    encoder: Encoder,
+    encoder: Encoder | Auto,
     crop_policy: CropPolicy | None = None,
+    padding: float | None = None,
     group_rule: str = "auto",
     signals: Sequence[Signal] = SIGNALS,
     inputs: Inputs | None = None,
@@ -90,8 +94,9 @@ def build(
 ) -> BuildReport:
     """Build the index of `source` in `index_dir`, or bring the one there up to date.
 
-    Only crops that the index (or an unfinished build) does not know are embedded. `crop_policy` is the
-    encoder's own unless given; `group_rule` says which images share a source (see groups.py); `threads` read
+    Only crops that the index (or an unfinished build) does not know are embedded. `Auto` lets the data choose
+    the encoder, once for an index. `crop_policy` is the encoder's own unless given, `padding` replaces the
+    one in it; `group_rule` says which images share a source (see groups.py); `threads` read
     and decode images (default: half the cores). `signals` are joined by the agreement with predictions where
     `inputs` (see findings/inputs.py) give some. With `strict`, any problem is fatal and nothing is committed.
     An index of format version 1 is built over; its verdicts are kept. Raises InputError, IndexBusy, BadIndex
@@ -100,35 +105,20 @@ def build(
     clock = _Clock()
     inputs = inputs or Inputs()
     signals = inputs.signals(signals)
-    policy = crop_policy or encoder.spec.crop_policy()
-    mark = fingerprint(encoder.spec.fingerprint, policy)
-    plan = CropPlan(policy, encoder.spec.resolution_px, mark, background_per_image)
     settings = _settings(group_rule, background_per_image, findings, signals)
+    threads = threads or max(1, (os.cpu_count() or 2) // 2)
+    cutting = Cutting(crop_policy, padding)
     with building(index_dir) as staging:
         old, note = old_index(index_dir)
-        pool = VectorPool(index_dir / CACHE_FOLDER, fingerprint=mark, dim=encoder.spec.dim)
-        batcher = Batcher(encoder, pool)
+        place = Workplace(index_dir / CACHE_FOLDER, old, cutting, group_rule, strict, threads, progress)
         try:
-            if old is not None:
-                add_old_vectors(pool, old, mark)
-            with CatalogWriter(staging / CATALOG_NAME) as catalog:
-                intake = Intake(source, catalog, pool, batcher, plan, group_rule, strict, progress)
-                try:
-                    intake.run(threads or max(1, (os.cpu_count() or 2) // 2))
-                finally:
-                    pool.flush()  # whatever ends this build, the next one need not embed it again
-                if not intake.boxes:
-                    raise _nothing(source, intake.problems)
-                clock.lap("embed")
-                _write_words(catalog, encoder)
-                shards = _write_shards(catalog, pool, staging, encoder.spec.dim)
-                catalog.finish()
+            chosen = choose(encoder, source, place)
+            clock.lap("choose")
+            taken = _take_in(chosen, place, staging, background_per_image, clock)
         finally:
-            pool.close()
             if old is not None:
                 old.close()
-        clock.lap("write")
-        manifest = _manifest(source, encoder, plan, settings, intake, shards, clock.started_at)
+        manifest = _manifest(chosen, taken, settings, clock.started_at)
         with Index(staging, manifest) as index:
             tables = score(index, signals, findings, progress, inputs=inputs)
         clock.lap("score")
@@ -136,6 +126,7 @@ def build(
         scored = summary(tables, clock.seconds["score"], index_dir)
         _commit(index_dir, staging, manifest, scored)
         clock.lap("commit")
+    intake, embedded = taken.intake, chosen.embedded + taken.batcher.embedded
     return BuildReport(
         index=index_dir,
         images=intake.images,
@@ -143,15 +134,61 @@ def build(
         classes=manifest.counts.classes,
         background=intake.background,
         problems=tuple(intake.problems),
-        embedded=batcher.embedded,
-        reused=intake.boxes + intake.background - batcher.embedded,
+        embedded=embedded,
+        reused=intake.boxes + intake.background - embedded,
         findings=scored.findings,
         flagged=scored.flagged,
         flags=scored.flags,
         failures=scored.failures,
-        seconds={**clock.seconds, "encoder": batcher.seconds, "total": clock.total()},
+        seconds={
+            **clock.seconds,
+            "encoder": chosen.seconds + taken.batcher.seconds,
+            "total": clock.total(),
+        },
         note=note,
+        encoder=chosen.encoder.spec.name,
+        choice=chosen.choice,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What was read and embedded. `shards`: class id → number of boxes."""
+
+    plan: CropPlan
+    batcher: Batcher
+    intake: Intake
+    shards: dict[int, int]
+
+
+def _take_in(
+    chosen: Chosen, place: Workplace, staging: Path, background_per_image: int, clock: _Clock
+) -> _Taken:
+    """Everything of the source into the catalog and the shards of `staging`. Raises InputError."""
+    encoder, source = chosen.encoder, chosen.source
+    resolution_px = encoder.spec.resolution_px
+    plan = CropPlan(place.cutting.policy(encoder), resolution_px, place.mark(encoder), background_per_image)
+    pool = place.pool(encoder)
+    batcher = Batcher(encoder, pool)
+    try:
+        with CatalogWriter(staging / CATALOG_NAME) as catalog:
+            intake = Intake(
+                source, catalog, pool, batcher, plan, place.group_rule, place.strict, place.progress
+            )
+            try:
+                intake.run(place.threads)
+            finally:
+                pool.flush()  # whatever ends this build, the next one need not embed it again
+            if not intake.boxes:
+                raise _nothing(source, intake.problems)
+            clock.lap("embed")
+            _write_words(catalog, encoder)
+            shards = _write_shards(catalog, pool, staging, encoder.spec.dim)
+            catalog.finish()
+    finally:
+        pool.close()
+    clock.lap("write")
+    return _Taken(plan, batcher, intake, shards)
 
 
 def _settings(
@@ -168,16 +205,9 @@ def _settings(
     }
 
 
-def _manifest(
-    source: Source,
-    encoder: Encoder,
-    plan: CropPlan,
-    settings: dict[str, JsonValue],
-    intake: Intake,
-    shards: dict[int, int],
-    started_at: str,
-) -> Manifest:
+def _manifest(chosen: Chosen, taken: _Taken, settings: dict[str, JsonValue], started_at: str) -> Manifest:
     """What the index says of itself, before it is scored and its files are hashed."""
+    source, spec = chosen.source, chosen.encoder.spec
     return Manifest(
         format_version=FORMAT_VERSION,
         created_at=started_at,
@@ -186,14 +216,15 @@ def _manifest(
         source=SourceEntry(
             kind=source.kind, edits=source.edits, root=_posix(source.root), data=_posix(source.data)
         ),
-        encoder=encoder.spec.model_dump(mode="json"),
-        crop_policy=plan.policy.model_dump(mode="json"),
-        fingerprint=plan.fingerprint,
+        encoder=spec.model_dump(mode="json"),
+        crop_policy=taken.plan.policy.model_dump(mode="json"),
+        fingerprint=taken.plan.fingerprint,
+        encoder_choice=chosen.choice,
         settings=settings,
-        dim=encoder.spec.dim,
-        counts=intake.counts(),
-        shards={str(class_id): rows for class_id, rows in shards.items()},
-        label_files=intake.label_files,
+        dim=spec.dim,
+        counts=taken.intake.counts(),
+        shards={str(class_id): rows for class_id, rows in taken.shards.items()},
+        label_files=taken.intake.label_files,
         files={},
     )
 

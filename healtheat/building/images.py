@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from healtheat.core.boxes import ProblemCode
+from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.core.errors import ImageError
 from healtheat.core.text import Unreadable, read_small
 from healtheat.crops import (
@@ -25,7 +27,7 @@ from healtheat.crops import (
 from healtheat.index.cache import ImageFacts, VectorPool
 from healtheat.index.keys import crop_keys, image_key
 from healtheat.index.store import MAX_IMAGE_BYTES
-from healtheat.sources.base import LabelledImage
+from healtheat.sources.base import LabelFile, LabelledImage, Record
 
 # Crops a worker cuts ahead of the encoder; an image with more boxes is cut slice by slice in its turn.
 _SLICE_CROPS = 64
@@ -98,6 +100,31 @@ def read_image(record: LabelledImage, plan: CropPlan, pool: VectorPool) -> ReadI
     except ImageError as error:
         return ReadImage(record, reason=str(error))
     return read
+
+
+def read_ahead(
+    records: Iterable[Record], plan: CropPlan, pool: VectorPool, threads: int
+) -> Iterator[LabelFile | Problem | ReadImage]:
+    """The records in their order, images read by `threads` workers a few ahead."""
+    waiting: deque[LabelFile | Problem | Future[ReadImage]] = deque()
+    ahead = 2 * threads + 1
+    executor = ThreadPoolExecutor(threads, "image")
+    try:
+        for record in records:
+            if isinstance(record, LabelledImage):
+                waiting.append(executor.submit(read_image, record, plan, pool))
+            else:
+                waiting.append(record)
+            while len(waiting) > ahead:
+                yield _ready(waiting.popleft())
+        while waiting:
+            yield _ready(waiting.popleft())
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _ready(item: LabelFile | Problem | Future[ReadImage]) -> LabelFile | Problem | ReadImage:
+    return item.result() if isinstance(item, Future) else item
 
 
 def _tiles(

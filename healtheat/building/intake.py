@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.building.images import CropPlan, ReadImage, Slice, read_image
+from healtheat.building.images import CropPlan, ReadImage, Slice, read_ahead
 from healtheat.core.boxes import Problem
 from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress
@@ -20,7 +17,7 @@ from healtheat.index.cache import VectorPool
 from healtheat.index.catalog import CatalogWriter
 from healtheat.index.keys import image_key
 from healtheat.index.manifest import Counts, FileEntry
-from healtheat.sources.base import LabelFile, LabelledImage, Source
+from healtheat.sources.base import LabelFile, Source
 from healtheat.sources.groups import group_key
 
 _PROBLEMS_SHOWN = 10
@@ -104,7 +101,7 @@ class Intake:
     def run(self, threads: int) -> None:
         """Take everything in. Raises InputError under `strict` if anything could not be read."""
         group_key("", self._group_rule)  # a senseless rule is told before the work
-        for item in self._ordered(threads):
+        for item in read_ahead(self._source.read(), self._plan, self._pool, threads):
             if isinstance(item, LabelFile):
                 self.label_files[item.path] = FileEntry(sha256=item.sha256, size=item.size)
             elif isinstance(item, Problem):
@@ -129,24 +126,6 @@ class Intake:
             findings=0,
             flagged=0,
         )
-
-    def _ordered(self, threads: int) -> Iterator[LabelFile | Problem | ReadImage]:
-        """The source's records in its order, images read by `threads` workers a few ahead."""
-        waiting: deque[LabelFile | Problem | Future[ReadImage]] = deque()
-        ahead = 2 * threads + 1
-        executor = ThreadPoolExecutor(threads, "image")
-        try:
-            for record in self._source.read():
-                if isinstance(record, LabelledImage):
-                    waiting.append(executor.submit(read_image, record, self._plan, self._pool))
-                else:
-                    waiting.append(record)
-                while len(waiting) > ahead:
-                    yield _ready(waiting.popleft())
-            while waiting:
-                yield _ready(waiting.popleft())
-        finally:
-            executor.shutdown(wait=True, cancel_futures=True)
 
     def _problem(self, problem: Problem) -> None:
         self.problems.append(problem)
@@ -240,7 +219,3 @@ class Intake:
                 reason=problem.reason,
                 image_id=image_id,
             )
-
-
-def _ready(item: LabelFile | Problem | Future[ReadImage]) -> LabelFile | Problem | ReadImage:
-    return item.result() if isinstance(item, Future) else item

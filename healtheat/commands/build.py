@@ -35,8 +35,13 @@ def build(
         ),
     ] = None,
     encoder: Annotated[
-        str, typer.Option("--encoder", metavar="NAME", help="See `healtheat encoders`.")
-    ] = "default",
+        str,
+        typer.Option(
+            "--encoder",
+            metavar="NAME",
+            help="One of `healtheat encoders`; auto: the embedded one that suits a sample of the boxes best.",
+        ),
+    ] = "auto",
     weights: Annotated[
         Path | None,
         typer.Option(
@@ -146,6 +151,8 @@ def _summary(report: BuildReport) -> dict[str, Any]:
         "boxes": report.boxes,
         "classes": report.classes,
         "problems": len(report.problems),
+        "encoder": report.encoder,
+        "choice": report.choice.model_dump(mode="json") if report.choice else None,
         "embedded": report.embedded,
         "reused": report.reused,
         "flagged": report.flagged,
@@ -161,6 +168,7 @@ def _print(report: BuildReport) -> None:
     typer.echo(
         f"{report.embedded} crops embedded, {report.reused} reused, {report.seconds['total']:.1f} s in all"
     )
+    typer.echo(one_line(str(report.choice)) if report.choice else f"encoder {one_line(report.encoder)}")
     if report.problems:
         typer.echo(f"{len(report.problems)} problems, not indexed:")
         for problem in report.problems[:PROBLEMS_SHOWN]:

@@ -27,8 +27,13 @@ def demo(
     images: Annotated[int, typer.Option("--images", metavar="N", help="How many images to draw.")] = 300,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another seed, other images.")] = 0,
     encoder: Annotated[
-        str, typer.Option("--encoder", metavar="NAME", help="See `healtheat encoders`.")
-    ] = "default",
+        str,
+        typer.Option(
+            "--encoder",
+            metavar="NAME",
+            help="One of `healtheat encoders`; auto: the embedded one that suits a sample of the boxes best.",
+        ),
+    ] = "auto",
 ) -> None:
     """Do the whole job on generated images with known errors.
 
@@ -47,6 +52,8 @@ def demo(
     made = report.made
     typer.echo(f"{made.images} images, {made.boxes} boxes, {len(made.truth)} planted errors in {out}")
     typer.echo(f"{report.build.boxes} boxes indexed in {index}, {len(report.build.problems)} problems")
+    if report.build.choice:
+        typer.echo(one_line(str(report.build.choice)))
     _print_comparison(report)
     typer.echo("")
     for path, what in report.written.items():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from healtheat.building.auto import Auto
 from healtheat.building.build import BuildReport, build
 from healtheat.core.progress import Progress, silent
 from healtheat.drawing.compare import summary_rows
@@ -46,7 +47,7 @@ def demo(
     index: Path,
     lists: Path,
     *,
-    encoder: Encoder,
+    encoder: Encoder | Auto,
     images: int,
     seed: int,
     progress: Progress = silent,

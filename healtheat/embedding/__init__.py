@@ -3,8 +3,10 @@
 from healtheat.embedding.base import Encoder
 from healtheat.embedding.prompts import QUESTIONS
 from healtheat.embedding.registry import (
+    AUTO,
     DEFAULT,
     EncoderInfo,
+    candidates,
     encoder_table,
     list_encoders,
     load_encoder,
@@ -13,11 +15,13 @@ from healtheat.embedding.registry import (
 from healtheat.embedding.spec import EncoderSpec
 
 __all__ = [
+    "AUTO",
     "DEFAULT",
     "QUESTIONS",
     "Encoder",
     "EncoderInfo",
     "EncoderSpec",
+    "candidates",
     "encoder_table",
     "list_encoders",
     "load_encoder",

@@ -23,6 +23,7 @@ from healtheat.embedding.speed import crops_per_s
 
 DEFAULT = "pill"
 EMBEDDED = ("imagenet", "pill")  # folders beside this file; work offline
+AUTO = "auto"  # stands for a choice by the data, which only a build can make
 MEASURE_S = 2.0  # for the speed of one encoder
 _HERE = Path(__file__).resolve().parent
 
@@ -75,6 +76,10 @@ def load_encoder(
         return OnnxEncoder.load(folder, threads=threads, **policy)
     if "/" in name or name.startswith(("hf-hub:", "local-dir:")):
         return OpenClipEncoder.load(name, device=device, precision=precision, threads=threads, **policy)
+    if name == AUTO:
+        raise EncoderError(
+            f"encoder auto: only a build can choose by its data; name one of {', '.join(embedded())}"
+        )
     raise EncoderError(
         f"unknown encoder {shown(name)!r}: expected default, {', '.join(embedded())}, onnx-dir:FOLDER or an "
         "open_clip name (MODEL/PRETRAINED, hf-hub:USER/REPO, local-dir:FOLDER)"
@@ -85,6 +90,11 @@ def load_encoder(
 def embedded() -> list[str]:
     """Names of the encoders whose files are installed."""
     return [name for name in EMBEDDED if (_HERE / name / SPEC_FILE).is_file()]
+
+
+def candidates() -> tuple[str, ...]:
+    """The embedded encoders that a build chooses among, the default first."""
+    return (DEFAULT, *(name for name in embedded() if name != DEFAULT))
 
 
 def list_encoders(

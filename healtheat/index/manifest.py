@@ -19,6 +19,7 @@ from healtheat.core.text import shown
 from healtheat.crops import CropPolicy
 from healtheat.embedding import EncoderSpec
 from healtheat.index import older as older_versions
+from healtheat.index.choice import EncoderChoice
 from healtheat.sources.base import Edits
 
 FORMAT_VERSION = 3
@@ -83,6 +84,7 @@ class Manifest(_Part):
     encoder: dict[str, JsonValue]
     crop_policy: dict[str, JsonValue]
     fingerprint: str
+    encoder_choice: EncoderChoice | None = None  # where the data chose it
     settings: dict[str, JsonValue]
     dim: Annotated[int, Field(ge=1, le=1 << 16)]
     counts: Counts

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from healtheat.embedding import DEFAULT
+from healtheat.embedding import AUTO
 
 VERSIONS = (1, 2)
 _EDITS = {"yolo": "lines", "coco": "annotations"}  # version 1 named the kind of the source only
@@ -64,7 +64,7 @@ def build_command(body: Mapping[str, Any], index: Path) -> str:
         weights = _plain(str(PurePosixPath(root) / files[0]))
         command += ["--weights", weights] if weights else []
     for option, value, default in (
-        ("--encoder", encoder.get("name"), DEFAULT),
+        ("--encoder", encoder.get("name"), AUTO),
         ("--group-by", settings.get("group_rule"), "auto"),
     ):
         text = _plain(value)

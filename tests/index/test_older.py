@@ -184,7 +184,7 @@ def test_the_very_command_keeps_all_verdicts(
     with pytest.raises(OtherVersion) as error:
         Index.open(old)
     message = str(error.value)
-    monkeypatch.setattr("healtheat.embedding.load_encoder", lambda name, **more: FakeEncoder())
+    monkeypatch.setattr("healtheat.building.auto.load_encoder", lambda name, **more: FakeEncoder())
     assert run(shlex.split(message[message.index("healtheat build") :])[1:]) == 0
     said = f"was in format version {version} and is in version {FORMAT_VERSION} now; its verdicts were kept"
     assert said in capfd.readouterr().err

@@ -1,0 +1,40 @@
+"""A source that is read once and can be gone through again: a detector must not look at everything twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from healtheat.sources.base import Edits, Record, Source
+
+
+class ReadOnce:
+    """`source` with its records kept: boxes and paths of all images, no pixels."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._records = list(source.read())
+
+    @property
+    def kind(self) -> str:
+        return self._source.kind
+
+    @property
+    def edits(self) -> Edits:
+        return self._source.edits
+
+    @property
+    def root(self) -> Path:
+        return self._source.root
+
+    @property
+    def data(self) -> Path:
+        return self._source.data
+
+    @property
+    def names(self) -> Mapping[int, str]:
+        return self._source.names
+
+    def read(self) -> Iterator[Record]:
+        """The same records every time."""
+        return iter(self._records)
