@@ -101,22 +101,20 @@ def assign(
     n, c = log_p.shape
     problem = _Problem(
         log_p - np.log(base), base, base[code], class_ids[code],
-        {int(k): at for at, k in enumerate(class_ids)}, Rates.of(trays, class_ids[code]), exchange,
+        class_ids, {int(k): at for at, k in enumerate(class_ids)}, Rates.of(trays, class_ids[code]), exchange,
     )  # fmt: skip
     batches: defaultdict[tuple[int, tuple[int, ...], int, int], list[Tray]] = defaultdict(list)
     for tray in trays:
         counts = tuple(tray.listed[k] for k in sorted(tray.listed))
         if np.prod([count + 1.0 for count in counts]) <= MOST_STATES:
             batches[len(tray.rows), counts, tray.broken, tray.listed.get(NO_CLASS, 0)].append(tray)
-    solved: list[tuple[Tray, _Solved, int]] = []
+    solved: list[_Solved] = []
     for (m, counts, broken, unnamed), group in batches.items():
         size = max(1, int(_BATCH / ((m + 1) * np.prod([count + 1 for count in counts]))))
         for start in range(0, len(group), size):
-            part = group[start : start + size]
-            found = problem.solve(part, m, counts, (broken, unnamed))
-            solved += [(tray, found, at) for at, tray in enumerate(part)]
-    trusted = _trusted_names(solved, np.exp(log_p[np.arange(n), code]), problem.label_share, problem.rates)
-    return _collect(solved, trusted.tolist(), problem, (n, c, images))
+            solved.append(problem.solve(group[start : start + size], m, counts, (broken, unnamed)))
+    trusted = _trusted_names(solved, np.exp(log_p[np.arange(n), code]), problem)
+    return _collect(solved, trusted, problem, (n, c, images))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +125,7 @@ class _Problem:
     base: Floats  # (c,)
     label_share: Floats  # (n,)
     label: Ints
+    class_ids: Ints  # (c,)
     column: Mapping[int, int]
     rates: Rates
     exchange: float
@@ -153,13 +152,23 @@ class _Problem:
         top = np.maximum(log_w.max(axis=2, initial=-np.inf), log_x)
         weight, none = np.exp(log_w - top[:, :, None]), np.exp(log_x - top)
         box, extra, missing, total = _chances(weight, none, counts, spare, rates.missing, left)
-        return _Solved(box, extra, missing, np.log(total) + top.sum(axis=1))
+        return _Solved(
+            np.array([tray.image for tray in trays], np.int64), rows, classes, at, same, counts, spare,
+            box, extra, missing, np.log(total) + top.sum(axis=1),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class _Solved:
     """B images of one shape, m boxes and k listed classes: chances, and the log weight of all ways."""
 
+    image: Ints  # (B,)
+    rows: Ints  # (B, m)
+    classes: Ints  # (B, k)
+    column: Ints  # (B, k) of the classes, -1 for one that no box has
+    same: NDArray[np.bool_]  # (B, m, k) the box's label
+    counts: tuple[int, ...]  # (k,) how often each class is listed
+    spare: tuple[int, int]  # lines that could not be read, things without a class
     box: Floats  # (B, m, k)
     extra: Floats  # (B, m)
     missing: Floats  # (B, k, most) at least 1, 2, … of the class have no box
@@ -218,35 +227,30 @@ def _chances(
     return box, extra, missing, total
 
 
-def _trusted_names(
-    solved: Sequence[tuple[Tray, _Solved, int]], own: Floats, label_share: Floats, rates: Rates
-) -> Floats:
-    """(images,) the chance that each name is of its image, against labels that come from anywhere.
+def _trusted_names(solved: Sequence[_Solved], own: Floats, problem: _Problem) -> list[Floats]:
+    """For each batch (B,) the chance that a name is of its image, against labels that come from anywhere.
 
-    How many are not is found by expectation-maximisation.
+    How many are not is found by expectation-maximisation. `own` (n,): the box's class by the crop alone.
     """
     if not solved:
-        return np.zeros(0)
-    gain = np.zeros(len(solved))
-    for row, (tray, found, at) in enumerate(solved):
-        s, m = sum(tray.listed.values()), len(tray.rows)
-        spare = tray.broken + tray.listed.get(NO_CLASS, 0)
-        anywhere = np.log((1 - rates.wrong) * own[tray.rows] + rates.wrong * label_share[tray.rows]).sum()
-        lost, extra = max(0, s - m - spare), max(0, m - s)
+        return []
+    rates = problem.rates
+    anywhere = np.log((1 - rates.wrong) * own + rates.wrong * problem.label_share)
+    gains = []
+    for part in solved:
+        m, things = part.rows.shape[1], sum(part.counts)
+        lost, extra = max(0, things - m - sum(part.spare)), max(0, m - things)
         same_count = lost * np.log(rates.missing) + extra * np.log(rates.extra)
-        gain[row] = found.log_weight[at] - anywhere - same_count
-    share = _PRIOR_RATE
+        gains.append(part.log_weight - anywhere[part.rows].sum(axis=1) - same_count)
+    gain, share = np.exp(-np.clip(np.concatenate(gains), -500, 500)), _PRIOR_RATE
     for _ in range(10):
-        trust = 1 / (1 + share / (1 - share) * np.exp(-np.clip(gain, -500, 500)))
-        share = min(_rate(float((1 - trust).sum()), len(solved)), 0.99)
-    return np.asarray(trust)
+        trust = 1 / (1 + share / (1 - share) * gain)
+        share = min(_rate(float((1 - trust).sum()), len(trust)), 0.99)
+    return np.split(trust, np.cumsum([len(part.image) for part in solved])[:-1])
 
 
 def _collect(
-    solved: Sequence[tuple[Tray, _Solved, int]],
-    trusted: Sequence[float],
-    problem: _Problem,
-    sizes: tuple[int, int, int],
+    solved: Sequence[_Solved], trusted: Sequence[Floats], problem: _Problem, sizes: tuple[int, int, int]
 ) -> Assigned:
     n, c, images = sizes
     known, fits, settled = np.zeros(n, bool), np.zeros(n, bool), np.zeros(images, bool)
@@ -254,29 +258,31 @@ def _collect(
     suggestion = np.full(n, NO_CLASS, np.int64)
     missing: list[tuple[int, int, float]] = []
     exchanged = pairs = 0.0
-    for (tray, found, at), trust in zip(solved, trusted, strict=True):
-        settled[tray.image] = True
-        classes = np.array(sorted(tray.listed), np.int64)
-        held = Counter(problem.label[tray.rows].tolist())
-        for i, row in enumerate(tray.rows.tolist()):
-            p, own = found.box[at, i] * trust, int(problem.label[row])
-            same = classes == own
-            known[row], fits[row] = True, held[own] <= tray.listed.get(own, 0)
-            extra[row], wrong[row] = found.extra[at, i] * trust, p[~same].sum()
-            for class_id, chance in zip(classes.tolist(), p.tolist(), strict=True):
-                if class_id in problem.column:
-                    posterior[row, problem.column[class_id]] = chance
-            posterior[row, problem.column[own]] += 1 - trust + extra[row]
-            if (~same).any():
-                suggestion[row] = classes[int(np.where(same, -1.0, p).argmax())]
-            exchanged += wrong[row] / 2 * fits[row]
-        pairs += len(tray.rows) * (len(tray.rows) - 1) / 2
-        for k, class_id in enumerate(classes.tolist()):
-            if class_id != NO_CLASS:
-                chances = found.missing[at, k, : tray.listed[class_id]] * trust
-                missing += [(tray.image, class_id, float(p)) for p in chances if p > problem.rates.missing]
+    for part, trust in zip(solved, trusted, strict=True):
+        rows, m = part.rows, part.rows.shape[1]
+        p = part.box * trust[:, None, None]
+        others = np.where(part.same, 0.0, p)
+        settled[part.image], known[rows] = True, True
+        extra[rows], wrong[rows] = part.extra * trust[:, None], others.sum(axis=2)
+        full = part.same.sum(axis=1) <= np.array(part.counts, np.int64)  # (B, k) not more boxes than listed
+        fits[rows] = (part.same & full[:, None, :]).any(axis=2)
+        for k in range(len(part.counts)):
+            there = part.column[:, k] >= 0
+            posterior[rows[there], part.column[there, k, None]] = p[there, :, k]
+        own = np.searchsorted(problem.class_ids, problem.label[rows])
+        posterior[rows, own] += 1 - trust[:, None] + extra[rows]
+        if part.counts and m:
+            best = np.where(part.same, -1.0, p).argmax(axis=2)
+            other = ~np.take_along_axis(part.same, best[:, :, None], axis=2)[:, :, 0]
+            suggestion[rows] = np.where(other, np.take_along_axis(part.classes, best, axis=1), NO_CLASS)
+        exchanged += float((wrong[rows] * fits[rows]).sum()) / 2
+        pairs += len(rows) * m * (m - 1) / 2
+        gone = part.missing * trust[:, None, None]
+        gone[part.classes == NO_CLASS] = 0
+        for i, k, often in np.argwhere(gone > problem.rates.missing).tolist():
+            missing.append((int(part.image[i]), int(part.classes[i, k]), float(gone[i, k, often])))
     rate = _rate(exchanged, pairs)
-    return Assigned(known, posterior, wrong, extra, suggestion, fits, tuple(missing), settled, rate)
+    return Assigned(known, posterior, wrong, extra, suggestion, fits, tuple(sorted(missing)), settled, rate)
 
 
 def _rate(count: float, of: float) -> float:
