@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from healtheat.core.drop import Drop
 from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
 
@@ -206,7 +207,8 @@ def export(
     verdict: Words = None,
     status: Words = None,
     all_: bool = False,
-    drop: Literal["boxes", "images"] = "boxes",
+    drop: Drop | None = None,
+    max_share: float | None = None,
     write: bool = False,
     spreadsheet: bool = False,
     crops: bool = False,
@@ -244,6 +246,7 @@ def export(
             format,
             filters=asked.filters(own, filters),
             drop=drop,
+            max_share=max_share,
             write=write,
             spreadsheet=spreadsheet,
             crops=crops,
@@ -260,7 +263,8 @@ def apply(
     to: PathLike | None = None,
     in_place: bool = False,
     flagged: bool = False,
-    drop: Literal["boxes", "images"] = "boxes",
+    drop: Drop | None = None,
+    max_share: float | None = None,
     issue: Words = None,
     class_: ClassWords = None,
     split: Words = None,
@@ -272,8 +276,9 @@ def apply(
     """Take out of the labels what people decided to drop; a dry run unless `to` or `in_place` says where.
 
     `to` is a new folder for a cleaned copy; `in_place` changes the data set itself, and `rollback` undoes it.
-    `flagged` also takes out what is only flagged, `drop="images"` the whole image of a box. Class ids are
-    never changed. Raises InputError where something changed since the build; BadIndex.
+    `flagged` also takes out what is only flagged, `drop="images"` the whole image of a box, `drop="mask"` its
+    pixels in the copy too. Class ids are never changed. Raises InputError where something changed since the
+    build, or where more than `max_share` (0.1) of the boxes or images would go; BadIndex.
     """
     from healtheat.cleanup import apply as run
     from healtheat.findings.words import FilterWords
@@ -289,6 +294,7 @@ def apply(
             in_place=in_place,
             flagged=flagged,
             drop=drop,
+            max_share=max_share,
             filters=asked.filters(own, filters),
             progress=progress,
         )

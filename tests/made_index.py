@@ -46,10 +46,12 @@ class MadeIndex(Index):
         problems: Sequence[tuple[str, int | None, str]] = (),
         unreadable: Sequence[str] = (),
         raw_labels: Mapping[str, bytes] | None = None,
+        pixels: Mapping[str, bytes] | None = None,
     ) -> None:
         """`labels`: image path → its label lines; writes them below `root` beside images of a few bytes.
 
-        `raw_labels` are the bytes to write where they must not be the lines with line feeds.
+        `raw_labels` are the bytes to write where they must not be the lines with line feeds, `pixels` those
+        of image files that must be images.
 
         A finding has image, line, issue and score; every other column has a plain default. `flagged` says
         that it reached its threshold; of those of one box the strongest leads.
@@ -64,7 +66,7 @@ class MadeIndex(Index):
             box_ids: dict[tuple[str, int], tuple[int, int]] = {}
             image_ids: dict[str, int] = {}
             for image_id, (path, lines) in enumerate(labels.items()):
-                self._write_image(path, lines, (raw_labels or {}).get(path))
+                self._write_image(path, lines, (raw_labels or {}).get(path), (pixels or {}).get(path))
                 image_ids[path] = image_id
                 label = self.label_of(path)
                 status = "unreadable" if path in unreadable else "labelled" if lines else "empty"
@@ -158,11 +160,11 @@ class MadeIndex(Index):
     def label_of(path: str) -> str:
         return Path(path.replace("images/", "labels/", 1)).with_suffix(".txt").as_posix()
 
-    def _write_image(self, path: str, lines: Sequence[str], raw: bytes | None) -> None:
+    def _write_image(self, path: str, lines: Sequence[str], raw: bytes | None, pixels: bytes | None) -> None:
         image, label = self.root / path, self.root / self.label_of(path)
         for file in (image, label):
             file.parent.mkdir(parents=True, exist_ok=True)
-        image.write_bytes(f"pixels of {path}".encode())
+        image.write_bytes(f"pixels of {path}".encode() if pixels is None else pixels)
         label.write_bytes("".join(f"{line}\n" for line in lines).encode() if raw is None else raw)
         self.label_files[self.label_of(path)] = FileEntry(
             sha256=sha256_file(label), size=label.stat().st_size

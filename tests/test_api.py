@@ -323,7 +323,7 @@ def test_demo_returns_what_it_made(tmp_path: Path) -> None:
         (lambda folder: healtheat.query(3), "index: expected a path or an opened Index, found int"),
         (lambda folder: healtheat.build(3), "data: expected a path, found int"),
         (lambda folder: healtheat.similar(3, folder), "image: expected a path, found int"),
-        (lambda folder: healtheat.apply(folder, drop="foo"), "drop 'foo': choose from boxes, images"),
+        (lambda folder: healtheat.apply(folder, drop="foo"), "drop 'foo': choose from boxes, images, mask"),
     ],
 )
 def test_values_of_another_kind_are_refused(

@@ -6,13 +6,12 @@ from healtheat.cleanup.figures import Figures
 from healtheat.cleanup.inplace import apply_in_place, finish, stale_caches
 from healtheat.cleanup.plan import Plan, plan_labels, plan_training
 from healtheat.cleanup.rollback import RolledBack, rollback
-from healtheat.cleanup.rows import Drop, HeldBack, LeftOut, PlannedImage, Relabel
+from healtheat.cleanup.rows import HeldBack, LeftOut, PlannedImage, Relabel
 from healtheat.cleanup.run import pending
 from healtheat.cleanup.training import write_training
 
 __all__ = [
     "Applied",
-    "Drop",
     "Figures",
     "HeldBack",
     "LeftOut",

@@ -11,8 +11,9 @@ from healtheat.cleanup.copy import LISTS_FOLDER, write_copy
 from healtheat.cleanup.figures import Figures
 from healtheat.cleanup.inplace import apply_in_place, finish, stale_caches
 from healtheat.cleanup.plan import plan_labels
-from healtheat.cleanup.rows import Drop
+from healtheat.cleanup.rows import drop_for
 from healtheat.cleanup.run import pending
+from healtheat.core.drop import Drop
 from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
 from healtheat.findings.filters import Filters
@@ -42,7 +43,8 @@ def apply(
     *,
     in_place: bool = False,
     flagged: bool = False,
-    drop: Drop = "boxes",
+    drop: Drop | None = None,
+    max_share: float | None = None,
     filters: Filters | None = None,
     progress: Progress = silent,
 ) -> Applied:
@@ -50,8 +52,10 @@ def apply(
 
     `to` is a new folder for a cleaned copy. `in_place` changes the data set itself, and finishes an earlier
     such run that was killed instead; `rollback` undoes it. `flagged` also takes out what is only flagged,
-    `drop="images"` the whole image of a box. `filters` narrow it (their verdicts, statuses and `flagged_only`
-    do not count). Raises InputError where something changed since the build or the target cannot be used.
+    `drop="images"` the whole image of a box; `drop="mask"` greys it out in the copy as well. `filters` narrow
+    it (their verdicts, statuses and `flagged_only` do not count). Nothing is written where more than
+    `max_share` (0.1) of the boxes or images would go. Raises InputError for that, where something changed
+    since the build or where the target cannot be used.
     """
     if to is not None and in_place:
         raise InputError("--to writes a copy and --in-place changes the data set; give one of them")
@@ -60,8 +64,11 @@ def apply(
         run = finish(root, progress=progress)
         if run is not None:
             return Applied("finished", None, run.folder, run.folder)
-    plan = plan_labels(index, filters, flagged=flagged, drop=drop)
+    chosen = drop_for(drop, index.manifest.source.edits, in_place=in_place)
+    plan = plan_labels(index, filters, flagged=flagged, drop=chosen)
     figures, caches = Figures.of(plan), () if to is not None else tuple(stale_caches(plan))
+    if (why := figures.too_much(max_share)) and (to is not None or in_place):
+        raise InputError(why)
     if to is not None:
         write_copy(plan, Path(to), progress=progress)
         return Applied("copied", figures, Path(to), Path(to) / LISTS_FOLDER)

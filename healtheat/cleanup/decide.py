@@ -8,12 +8,16 @@ The rules, for cleaned labels and for lists to train on:
 | a person wants another class | stays, whatever else is said; goes out as advice | its line goes |
 | flagged, nobody decided | its line goes, if that is asked for | its line goes |
 | the other of two boxes that are flagged as each other's duplicate | stays | stays |
+| flagged as a hint only (`HINTS`), and the issue is not named | stays | stays |
 | a finding about no line | the image goes where a person said so | the image goes |
 | a line of a label file that two images share | stays | the image goes |
 | the last box of an image | its line goes | the image goes |
 | a line that is no box, an image or label file that cannot be used | stays | goes, or its image |
 
-With `drop="images"` the whole image goes for a line.
+With `drop="images"` the whole image goes for a line. With `drop="mask"` the box is greyed out in a copy of
+the image as well, and so is the place of a missing box where one is proposed, instead of losing the image.
+
+A box goes once, however many findings speak against it.
 """
 
 from __future__ import annotations
@@ -21,10 +25,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from healtheat.cleanup.rows import Drop, Goal, HeldBack, LeftOut, PlannedImage, Relabel
-from healtheat.core.errors import InputError
+from healtheat.cleanup.rows import Goal, HeldBack, LeftOut, Place, PlannedImage, Relabel
+from healtheat.core.drop import Drop
+from healtheat.core.issues import HINTS
 from healtheat.findings.filters import Filters, Findings
 from healtheat.findings.query import query
 
@@ -71,16 +76,22 @@ def listable(path: str) -> bool:
 
 
 class Facts:
-    """What the rules need to know of an index. `changed` are label files that changed since the build."""
+    """What the rules need to know of an index.
 
-    def __init__(self, index: Findings, *, changed: Collection[str], whole_images: bool) -> None:
+    `named` are the issues that the user names, `changed` label files that changed since the build.
+    """
+
+    def __init__(
+        self, index: Findings, *, named: Collection[str], changed: Collection[str], whole_images: bool
+    ) -> None:
         self.names = index.names
+        self.hints = frozenset(HINTS) - frozenset(named)  # no reason to drop anything
         self.changed = frozenset(changed)
         self.whole_images = whole_images  # whether images can be left out: one label file each
         self.images = index.sql("select * from images order by image_id").to_pylist()
-        self.lines: defaultdict[int, set[int]] = defaultdict(set)
-        for box in index.sql("select image_id, line from boxes").to_pylist():
-            self.lines[box["image_id"]].add(box["line"])
+        self.boxes: defaultdict[int, dict[int, Place]] = defaultdict(dict)  # image id → line → place
+        for box in index.sql("select image_id, line, cx, cy, w, h from boxes").to_pylist():
+            self.boxes[box["image_id"]][box["line"]] = _place(box)
         self.problems: defaultdict[str, list[Row]] = defaultdict(list)
         # One COCO file labels many images, and its bad annotations are not known by image.
         problems = "select file, line, reason from problems order by problem_id"
@@ -103,10 +114,9 @@ class Facts:
 
 def decide(facts: Facts, findings: Sequence[Row], *, goal: Goal, drop: Drop) -> Decisions:
     """Apply the rules above to `findings` (rows of `asked_for` or `deciding`)."""
-    if drop not in get_args(Drop):
-        raise InputError(f"drop {drop!r}: choose from {', '.join(get_args(Drop))}")
     sorting = _Sorting(facts, goal, drop)
-    for row in sorted(findings, key=lambda row: row["status"] != "confirmed"):  # people first
+    # People first; then what is wrong with one box alone: of two boxes on one object the right one stays.
+    for row in sorted(findings, key=lambda row: (row["status"] != "confirmed", row["twin_box_id"] >= 0)):
         if row["image"] is not None:  # a label file without an image is a problem, not a sample
             sorting.sort(row)
     out = Decisions([], [], sorting.relabels, [])
@@ -117,6 +127,7 @@ def decide(facts: Facts, findings: Sequence[Row], *, goal: Goal, drop: Drop) -> 
         rows = sorting.taken[path] + late
         why = _why_whole(facts, image, sorting, goal, drop)
         bad = facts.bad_lines(image["label_path"]) if goal == "training" and not why else {}
+        grey, visible = _pixels(facts, image, sorting, bad) if drop == "mask" and not why else ((), ())
         out.images.append(
             PlannedImage(
                 path=path,
@@ -126,9 +137,11 @@ def decide(facts: Facts, findings: Sequence[Row], *, goal: Goal, drop: Drop) -> 
                 sha256=image["sha256"] or "",
                 lines_out=frozenset() if why else frozenset(lines | bad.keys()),
                 left_out=why,
+                grey=grey,
+                visible=visible,
             )
         )
-        out.left_out += [_left_out(row, whole=bool(why)) for row in rows]
+        out.left_out += [_left_out(same, whole=bool(why)) for same in _by_place(rows)]
         if why and not rows:
             out.left_out.append(_undecided(image, None, why))
         out.left_out += [_undecided(image, n, bad[n]) for n in sorted(bad.keys() - lines)]
@@ -145,6 +158,7 @@ class _Sorting:
         self._facts, self._goal, self._drop = facts, goal, drop
         self.gone: set[int] = set()  # boxes
         self.lines: defaultdict[str, set[int]] = defaultdict(set)
+        self.spots: defaultdict[str, list[Place]] = defaultdict(list)  # of missing boxes, to grey out
         self.whole: defaultdict[str, list[str]] = defaultdict(list)  # issues for which the image goes
         self.taken: defaultdict[str, list[Row]] = defaultdict(list)
         self.held: defaultdict[str, list[tuple[Row, str]]] = defaultdict(list)
@@ -156,7 +170,8 @@ class _Sorting:
             self.relabels.append(_relabel(row, self._facts.names))
             return
         is_line = row["box_id"] >= 0 or row["line"] in self._facts.bad_lines(row["label_file"] or "")
-        whole = not is_line or self._drop == "images"
+        spot = self._drop == "mask" and row["kind"] == "place" and row["cx"] is not None
+        whole = self._drop == "images" or not (is_line or spot)
         if why := self._why_held(row, is_line, whole):
             self.held[image].append((row, why))
             return
@@ -165,21 +180,25 @@ class _Sorting:
             self.gone.add(row["box_id"])
         if whole:
             self.whole[image].append(row["issue"])
+        elif spot:
+            self.spots[image].append(_place(row))
         else:
             self.lines[image].add(row["line"])
 
     def _why_held(self, row: Row, is_line: bool, whole: bool) -> str:
         box, labels = row["box_id"], self._goal == "labels"
+        if row["status"] != "confirmed" and row["issue"] in self._facts.hints:
+            return f"{row['issue']} is a hint, no reason to drop: --issue {row['issue']} drops it"
         if labels and box >= 0 and box in self._facts.relabelled:
             return "a person wants another class for this box: fix the label instead"
-        if labels and not is_line and row["status"] != "confirmed":
+        if labels and not is_line and whole and row["status"] != "confirmed":
             return "a whole image is taken out only where a person said so"
         if labels and whole and not self._facts.whole_images:
             return "whole images are taken out of YOLO data sets only"
         one_goes = row["twin_box_id"] in self.gone and not (whole and self.whole[row["image"]])
         if row["status"] != "confirmed" and one_goes and box not in self.gone:
             return "its twin is taken out already"
-        if labels and not whole and self._facts.users[row["label_file"]] > 1:
+        if labels and is_line and not whole and self._facts.users[row["label_file"]] > 1:
             return "another image has the same label file"
         return ""
 
@@ -190,7 +209,7 @@ def _why_whole(facts: Facts, image: Row, sorting: _Sorting, goal: Goal, drop: Dr
     lines, issues = sorting.lines[path], ", ".join(dict.fromkeys(sorting.whole[path]))
     if goal == "labels":
         return issues
-    own, bad = facts.lines[image["image_id"]], facts.bad_lines(label)
+    own, bad = facts.boxes[image["image_id"]].keys(), facts.bad_lines(label)
     if image["status"] == "unreadable":
         return "the image cannot be read"
     if label in facts.changed:
@@ -210,12 +229,46 @@ def _why_whole(facts: Facts, image: Row, sorting: _Sorting, goal: Goal, drop: Dr
     return ""
 
 
-def _left_out(row: Row, *, whole: bool) -> LeftOut:
+def _pixels(
+    facts: Facts, image: Row, sorting: _Sorting, bad: Collection[int]
+) -> tuple[tuple[Place, ...], tuple[Place, ...]]:
+    """Places to grey out in an image, and the boxes that stay visible. A bad line has no place."""
+    boxes, out = facts.boxes[image["image_id"]], sorting.lines[image["path"]]
+    grey = [place for line, place in sorted(boxes.items()) if line in out] + sorting.spots[image["path"]]
+    if not grey:
+        return (), ()
+    return tuple(grey), tuple(place for line, place in sorted(boxes.items()) if line not in out)
+
+
+def _by_place(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows of one image by the box or line they are about, the leading one first; others stand alone."""
+    places: defaultdict[tuple[int, int, int], list[Row]] = defaultdict(list)
+    for row in rows:
+        alone = row["finding_id"] if row["box_id"] < 0 and row["line"] < 0 else -1
+        places[row["box_id"], row["line"], alone].append(row)
+    return [sorted(same, key=_lead) for same in places.values()]
+
+
+def _lead(row: Row) -> tuple[bool, bool, bool, float, int]:
+    score = 0.0 if row["score"] is None else row["score"]
+    hint = row["issue"] in HINTS
+    return row["status"] != "confirmed", hint, not row["flagged"], -score, row["finding_id"]
+
+
+def _place(row: Row) -> Place:
+    return row["cx"], row["cy"], row["w"], row["h"]
+
+
+def _left_out(rows: Sequence[Row], *, whole: bool) -> LeftOut:
+    """The row of one place, by its findings."""
+    row = rows[0]
+    also = {other["issue"] for other in rows[1:]} - {row["issue"]}
     same = ("image", "line", "class_id", "class_name", "issue", "score", "status", "decided_by", "decided_at")
     return LeftOut(
         **{name: row[name] for name in same},
         label_file=row["label_file"] or "",
-        left_out="image" if whole else "box",
+        left_out="image" if whole else "box" if row["line"] >= 0 else "place",
+        also=", ".join(sorted(also)),
         why=row["reason"],
     )
 
@@ -230,6 +283,7 @@ def _undecided(image: Row, line: int | None, why: str) -> LeftOut:
         label_file=image["label_path"],
         left_out="image" if line is None else "box",
         issue="",
+        also="",
         score=None,
         status=None,
         decided_by=None,

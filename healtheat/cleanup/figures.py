@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from healtheat.cleanup.rows import Drop
+from healtheat.core.drop import MAX_SHARE, Drop
+from healtheat.core.errors import InputError
 
 if TYPE_CHECKING:
     from healtheat.cleanup.plan import Plan
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
 class Figures:
     """What a cleanup does, planned or done.
 
-    `boxes_out` and `images_out` count findings by issue, the most frequent first; "" stands for what no
-    finding decided, such as lines and images that cannot be read. `held_back` counts reasons.
+    `boxes_out` and `images_out` count places (boxes, lines, missing boxes) by their leading issue, the most
+    frequent first; "" stands for what no finding decided, such as lines and images that cannot be read.
+    `boxes_out` are those whose image stays. `held_back` counts reasons.
     """
 
     root: Path
@@ -37,6 +40,7 @@ class Figures:
     relabels: int
     held_back: Mapping[str, int]
     emptied: tuple[str, ...]  # images that stay but keep no box
+    images_greyed: int  # images of which a copy with greyed out boxes is written
 
     @classmethod
     def of(cls, plan: Plan) -> Figures:
@@ -48,7 +52,7 @@ class Figures:
             boxes=plan.boxes,
             names=plan.names,
             findings=_counted(plan.findings["issue"].to_pylist()),
-            boxes_out=_counted([row.issue for row in plan.left_out if row.left_out == "box"]),
+            boxes_out=_counted([row.issue for row in plan.left_out if row.left_out != "image"]),
             images_out=_counted([row.issue for row in plan.left_out if row.left_out == "image"]),
             lines_removed=sum(len(image.lines_out) for image in plan.images),
             images_removed=sum(bool(image.left_out) for image in plan.images),
@@ -57,6 +61,7 @@ class Figures:
             relabels=len(plan.relabels),
             held_back=_counted([row.why for row in plan.held_back]),
             emptied=tuple(plan.emptied),
+            images_greyed=sum(bool(image.grey) for image in plan.images),
         )
 
     @property
@@ -68,6 +73,31 @@ class Figures:
     def images_kept(self) -> tuple[int, int]:
         """(images kept, images in all)."""
         return sum(kept for kept, _ in self.images.values()), sum(of for _, of in self.images.values())
+
+    @property
+    def gone(self) -> dict[str, tuple[int, int]]:
+        """boxes, images → (how many go, how many there are)."""
+        kept = {"boxes": self.boxes_kept, "images": self.images_kept}
+        return {what: (of - left, of) for what, (left, of) in kept.items()}
+
+    def too_much(self, max_share: float | None = None) -> str:
+        """What to do where more than `max_share` (None: `MAX_SHARE`) of the boxes or images goes, else "".
+
+        Raises InputError for what is no share.
+        """
+        most = MAX_SHARE if max_share is None else max_share
+        if isinstance(most, bool) or not isinstance(most, int | float) or not 0 <= most <= 1:
+            raise InputError(f"max_share {most!r}: a share lies in [0, 1]")
+        share, what = max((gone / of if of else 0.0, what) for what, (gone, of) in self.gone.items())
+        if share <= most:
+            return ""
+        gone, of = self.gone[what]
+        needed = math.ceil(share * 100) / 100
+        return (
+            f"{gone} of {of} {what} ({share:.0%}) would go, more than --max-share {most:g} allows; look at "
+            f"them in `healtheat review`, narrow it with --issue or --min-score, or add "
+            f"--max-share {needed:g}"
+        )
 
     def halved(self) -> list[tuple[int, int, int]]:
         """Classes that lose more than half of their boxes: (class id, boxes kept, boxes in all)."""
@@ -83,6 +113,7 @@ class Figures:
             "findings": dict(self.findings),
             "lines_removed": self.lines_removed,
             "images_removed": self.images_removed,
+            "images_greyed": self.images_greyed,
             "files_changed": self.files_edited + self.files_removed,
             "relabel_advice": self.relabels,
             "held_back": sum(self.held_back.values()),

@@ -9,6 +9,7 @@ from healtheat.cleanup.edits import without_annotations, without_lines
 from healtheat.cleanup.files import caches, hash_of, put, quarantine, remove, sweep_folders
 from healtheat.cleanup.lists import write_lists
 from healtheat.cleanup.plan import Plan
+from healtheat.cleanup.rows import drop_for
 from healtheat.cleanup.run import Run, Step, create, inside, one_at_a_time, pending
 from healtheat.core.errors import InputError
 from healtheat.core.paths import relative
@@ -20,8 +21,10 @@ def apply_in_place(plan: Plan, *, progress: Progress = silent) -> Run:
 
     Before the first file is touched, all of them are compared with the plan. Each original is kept in the
     run's `originals/` before the file is replaced in one step. A killed run is finished by `finish`. Raises
-    InputError if a file changed, lies outside the data set's folder, or an earlier run is unfinished.
+    InputError if a file changed, lies outside the data set's folder, an earlier run is unfinished, or the
+    plan greys out boxes: images are never changed.
     """
+    drop_for(plan.drop, plan.by, in_place=True)
     with one_at_a_time(plan.root):
         if (unfinished := pending(plan.root)) is not None:
             raise InputError(f"{unfinished.folder}: was begun and never finished; {fix_for(unfinished)}")

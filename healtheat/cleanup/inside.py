@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path, PurePosixPath
 
 from healtheat.cleanup.rows import PlannedImage
-from healtheat.core.errors import InputError
+from healtheat.core.errors import ImageError, InputError
 from healtheat.core.paths import yolo_label_path
 
 _BLOCK_BYTES = 1 << 20
@@ -34,12 +34,38 @@ def label_place(to: Path, image: PurePosixPath) -> Path:
 
 
 def copy_image(root: Path, image: PlannedImage, target: Path) -> None:
-    """Copy the image file. Raises InputError if it is not the one the index was built from."""
+    """Copy the image file, with what the plan greys out in it greyed out.
+
+    Raises InputError if it is not the one the index was built from, or cannot be greyed out.
+    """
+    if image.grey:
+        _copy_greyed(root, image, target)
+        return
     digest = hashlib.sha256()
     target.parent.mkdir(parents=True, exist_ok=True)
     with (root / image.file).open("rb") as source, target.open("xb") as out:
         while block := source.read(_BLOCK_BYTES):
             digest.update(block)
             out.write(block)
-    if image.sha256 and digest.hexdigest() != image.sha256:
+    _check(image, digest.hexdigest())
+
+
+def _copy_greyed(root: Path, image: PlannedImage, target: Path) -> None:
+    from healtheat.crops import grey_out  # Pillow is needed for this alone
+
+    data = (root / image.file).read_bytes()
+    _check(image, hashlib.sha256(data).hexdigest())
+    try:
+        greyed = grey_out(data, image.grey, image.visible, image.path)
+    except ImageError as error:
+        raise InputError(
+            f"{image.path}: cannot be greyed out: {error}; take --drop images or --drop boxes"
+        ) from None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("xb") as out:
+        out.write(greyed)
+
+
+def _check(image: PlannedImage, sha256: str) -> None:
+    if image.sha256 and sha256 != image.sha256:
         raise InputError(f"{image.path}: the image changed since the build; build again")

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from healtheat.cleanup.check import Box, check_yolo, locate_coco
 from healtheat.cleanup.decide import Decisions, Facts, asked_for, decide, deciding
 from healtheat.cleanup.edits import without_annotations, without_lines
-from healtheat.cleanup.rows import Drop, Goal, HeldBack, LeftOut, PlannedImage, Relabel
+from healtheat.cleanup.rows import Goal, HeldBack, LeftOut, PlannedImage, Relabel, drop_for
+from healtheat.core.drop import Drop
 from healtheat.core.errors import InputError
 from healtheat.core.paths import is_file, is_folder, relative
 from healtheat.findings.filters import Filters, words
@@ -88,35 +89,38 @@ class Plan:
 
 
 def plan_labels(
-    index: Index, filters: Filters | None = None, *, flagged: bool = False, drop: Drop = "boxes"
+    index: Index, filters: Filters | None = None, *, flagged: bool = False, drop: Drop | None = None
 ) -> Plan:
     """Plan cleaned labels: without the boxes called `drop`, and with `flagged` those only flagged as well.
 
-    `drop="images"` takes out the whole image of such a box. A `drop` on a finding about a whole image takes
-    the image out. Every label file is compared with the manifest, and every line with the box that was
-    judged: InputError if anything is not as it was, or if the index has no label files to act on.
+    `drop="images"` takes out the whole image of such a box, `drop="mask"` its line and its pixels. A `drop`
+    on a finding about a whole image takes the image out. Every label file is compared with the manifest, and
+    every line with the box that was judged: InputError if anything is not as it was, or if the index has no
+    label files to act on.
     """
     source = index.manifest.source
     if source.edits == "none":
         raise InputError(
             f"an index built from {source.kind} has no label files; there is nothing to clean up"
         )
-    if source.edits != "lines" and drop == "images":
-        raise InputError("taking out whole images works for YOLO label files only; leave --drop images out")
+    chosen = drop_for(drop, source.edits)
     if changed := index.changed_label_files():
         raise InputError(f"{_first(changed)} changed since the build, so lines may have moved; build again")
-    findings = asked_for(index, filters or Filters(), flagged=flagged)
-    return _plan(index, findings, goal="labels", drop=drop, by=source.edits)
+    filters = filters or Filters()
+    findings = asked_for(index, filters, flagged=flagged)
+    named = words(filters.issues)
+    return _plan(index, findings, goal="labels", drop=chosen, by=source.edits, named=named)
 
 
 def plan_training(
-    index: Index, filters: Filters | None = None, *, drop: Drop = "boxes", force: bool = False
+    index: Index, filters: Filters | None = None, *, drop: Drop | None = None, force: bool = False
 ) -> Plan:
     """Plan lists to train on: without what is flagged or confirmed, and without what cannot be trained on.
 
     `drop="boxes"` removes the lines of the findings from a copy of the label file and leaves the image out
-    where that cannot help: a finding about no line (a missing box), or no line left. `drop="images"` leaves
-    out every image with a finding. Raises InputError if the index was not built from YOLO label files, if
+    where that cannot help: a finding about no line (a missing box), or no line left. `drop="mask"` greys them
+    out in the copy of the image as well, and a missing box whose place is known. `drop="images"` leaves out
+    every image with a finding. Raises InputError if the index was not built from YOLO label files, if
     label files changed since the build (with `force` the images of changed files are left out instead), or if
     the filters ask for what nobody would leave out.
     """
@@ -139,7 +143,13 @@ def plan_training(
             "--force to leave the images of changed files out"
         )
     return _plan(
-        index, deciding(index, filters), goal="training", drop=drop, by=source.edits, changed=changed
+        index,
+        deciding(index, filters),
+        goal="training",
+        drop=drop_for(drop, source.edits),
+        by=source.edits,
+        named=words(filters.issues),
+        changed=changed,
     )
 
 
@@ -150,11 +160,12 @@ def _plan(
     goal: Goal,
     drop: Drop,
     by: Literal["lines", "annotations"],
+    named: Collection[str],
     changed: Collection[str] = (),
 ) -> Plan:
     source = index.manifest.source
     root, data = Path(source.root), Path(source.data)
-    facts = Facts(index, changed=changed, whole_images=by == "lines")
+    facts = Facts(index, named=named, changed=changed, whole_images=by == "lines")
     decisions = decide(facts, findings.to_pylist(), goal=goal, drop=drop)
     label_sha256 = {path: entry.sha256 for path, entry in index.manifest.label_files.items()}
     boxes = index.sql(

@@ -34,7 +34,8 @@ def write_training(plan: Plan, to: Path, *, overwrite: bool = False) -> list[str
     with replacing_folder(to) as staged:
         listed: dict[str, list[str]] = {}
         for image in plan.kept:
-            file = _edited(image, plan, edits, staged, to) if image.lines_out else plan.root / image.file
+            changes = image.lines_out or image.grey
+            file = _edited(image, plan, edits, staged, to) if changes else plan.root / image.file
             listed.setdefault(image.split or "images", []).append(file.as_posix())
         for split, paths in listed.items():
             _write_lines(staged / f"{split}.txt", paths)
@@ -66,13 +67,17 @@ def _edited(image: PlannedImage, plan: Plan, edits: Mapping[str, Edit], staged: 
     """Copy the image, and its label file without the lines that go; returns the image's path in `to`."""
     place = PurePosixPath(EDITED) / inside(image.path)
     label = staged / label_place(to, place)
+    copy_image(plan.root, image, staged / place)
+    if (
+        image.label_path not in plan.label_sha256
+    ):  # an image without labels, where a missing box is greyed out
+        return to / place
     data = (plan.root / image.label_path).read_bytes()
     if hashlib.sha256(data).hexdigest() != plan.label_sha256[image.label_path]:
         raise InputError(f"{image.label_path}: changed since the build; build again")
-    copy_image(plan.root, image, staged / place)
     label.parent.mkdir(parents=True, exist_ok=True)
     with label.open("xb") as file:  # no two images have one place: their whole path is kept
-        file.write(edits[image.label_path].result(data))
+        file.write(edits[image.label_path].result(data) if image.lines_out else data)
     return to / place
 
 

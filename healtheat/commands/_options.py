@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from healtheat.commands._terminal import note
+from healtheat.core.drop import DEFAULT_DROP, MAX_SHARE, Drop
 from healtheat.core.issues import ISSUES
 from healtheat.findings.filters import STATUSES, VERDICTS
 
@@ -66,6 +67,24 @@ PredictionsOption = Annotated[
         help="What `yolo predict save_txt=True save_conf=True` wrote about these images, with a model not "
         "trained on these labels; where it disagrees is reported. none: without any, if some were given "
         "before.",
+    ),
+]
+DropOption = Annotated[
+    Drop | None,
+    typer.Option(
+        help="What goes for a box: its label line (boxes), the line and, in a copy of the image, its pixels, "
+        "greyed out (mask), or the whole image (images). mask and images are for YOLO data sets. "
+        f"Default: {DEFAULT_DROP}.",
+        show_default=False,
+    ),
+]
+MaxShareOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-share",
+        metavar="X",
+        help=f"Write nothing if more than this share of the boxes or images goes. Default: {MAX_SHARE:g}.",
+        show_default=False,
     ),
 ]
 VerdictOption = Annotated[

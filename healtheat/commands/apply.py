@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
+from healtheat.commands._cleanup import note_left_alone, note_too_much, what_goes
 from healtheat.commands._terminal import note, one_line, progress_bar
 
 if TYPE_CHECKING:
@@ -30,10 +31,8 @@ def apply(
     flagged: Annotated[
         bool, typer.Option("--flagged", help="Also take out what is flagged and nobody has decided on.")
     ] = False,
-    drop: Annotated[
-        Literal["boxes", "images"],
-        typer.Option(help="Take out the line of a dropped box, or the whole image it is on (YOLO)."),
-    ] = "boxes",
+    drop: options.DropOption = None,
+    max_share: options.MaxShareOption = None,
     issue: options.IssueOption = None,
     class_: options.ClassOption = None,
     split: options.SplitOption = None,
@@ -46,7 +45,8 @@ def apply(
     Only boxes with the verdict `drop` are removed, with --flagged the flagged ones too. Class ids are never
     changed and every other line stays byte for byte; what should be relabelled is written to a list,
     relabel.csv, for the annotation tool. Every label file is compared with its hash from the build before it
-    is touched.
+    is touched. Nothing is written where more than a tenth of the boxes or images would go, unless
+    --max-share says so.
 
     With --to, the data set is copied without these boxes. With --in-place, its own label files are replaced,
     one by one; the originals are kept in `.healtheat/applied/` beside data.yaml, and stale label caches of
@@ -59,6 +59,7 @@ def apply(
       healtheat apply --to cleaned
       healtheat apply --issue background --in-place
       healtheat apply --flagged --min-score 0.9 --to cleaned
+      healtheat apply --drop mask --to cleaned
     """
     with progress_bar() as progress:
         done = api.apply(
@@ -67,6 +68,7 @@ def apply(
             in_place=in_place,
             flagged=flagged,
             drop=drop,
+            max_share=max_share,
             issue=issue,
             class_=class_,
             split=split,
@@ -77,6 +79,8 @@ def apply(
         )
     if done.figures is not None:
         _show(done.figures, done.stale_caches)
+        if done.done == "planned":
+            note_too_much(done.figures, max_share)
     _show_end(done)
 
 
@@ -84,15 +88,19 @@ def _show(figures: Figures, caches: tuple[str, ...]) -> None:
     kept, of = figures.boxes_kept
     typer.echo(f"data set  {one_line(str(figures.root))}")
     typer.echo(f"boxes     {kept} of {of} kept")
+    typer.echo(f"goes      {what_goes(figures)}")
     typer.echo(f"lines     {figures.lines_removed} taken out{_by_issue(figures.boxes_out)}")
     typer.echo(f"images    {figures.images_removed} taken out{_by_issue(figures.images_out)}")
+    if figures.images_greyed:
+        typer.echo(
+            f"greyed    {figures.images_greyed} images get a copy in which what is dropped is greyed out"
+        )
     typer.echo(f"files     {figures.files_edited} lose lines, {figures.files_removed} go")
     if caches:
         listed = ", ".join(map(one_line, caches))
         typer.echo(f"caches    {len(caches)} would be stale, --in-place moves them aside: {listed}")
     typer.echo(f"relabel   {figures.relabels} boxes go out as a list; their labels stay as they are")
-    for why, n in figures.held_back.items():
-        note(f"left alone: {n}, {why}")
+    note_left_alone(figures)
     if empty := figures.emptied:
         more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
         note(

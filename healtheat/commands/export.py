@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
+from healtheat.commands._cleanup import note_left_alone, note_too_much, what_goes
 from healtheat.commands._terminal import note, one_line, progress_bar
 from healtheat.exporting.formats import FORMATS, Needs
 
@@ -46,12 +47,8 @@ def export(
     verdict: options.VerdictOption = None,
     status: options.StatusOption = None,
     all_: options.AllOption = False,
-    drop: Annotated[
-        Literal["boxes", "images"],
-        typer.Option(
-            help="yolo: leave out only the box's line, in a copy of the label file, or its whole image."
-        ),
-    ] = "boxes",
+    drop: options.DropOption = None,
+    max_share: options.MaxShareOption = None,
     write: Annotated[
         bool, typer.Option("--write", help="yolo: write; without it only print what would be written.")
     ] = False,
@@ -83,7 +80,8 @@ def export(
     what is only flagged and what a person cleared. Formats for other tools hand over the images with
     findings, with all their boxes and what was found about each; --all hands over every image.
     docs/handoffs.md says how to open them. yolo is a folder with train and val lists for Ultralytics without
-    what is flagged, and lists of what was left out and why; it is a dry run until --write is given.
+    what is flagged, and lists of what was left out and why; it is a dry run until --write is given, and is
+    not written where more than a tenth of the boxes or images would go, unless --max-share says so.
 
     \b
     Examples:
@@ -109,6 +107,7 @@ def export(
             status=status,
             all_=all_,
             drop=drop,
+            max_share=max_share,
             write=write,
             spreadsheet=spreadsheet,
             crops=crops,
@@ -116,10 +115,10 @@ def export(
             force=force,
             progress=progress,
         )
-    _show(done)
+    _show(done, max_share)
 
 
-def _show(done: Exported) -> None:
+def _show(done: Exported, max_share: float | None) -> None:
     if done.changed:
         listed = f"{done.changed[0]}{_more(done.changed)}"
         note(f"warning: {listed} changed since the build; lines may have moved, build again")
@@ -131,7 +130,7 @@ def _show(done: Exported) -> None:
     if done.unreadable:
         note(f"left out, nobody can look at it: {done.unreadable[0]}{_more(done.unreadable)}")
     if done.cleanup is not None:
-        _show_cleanup(done, done.cleanup)
+        _show_cleanup(done, done.cleanup, max_share)
     elif done.images is not None:
         listed = ", ".join(one_line(str(file)) for file in done.files)
         typer.echo(f"{done.images} images, {done.boxes} boxes, {done.findings} with findings -> {listed}")
@@ -140,13 +139,18 @@ def _show(done: Exported) -> None:
         typer.echo(f"{done.findings} findings{f' ({parts})' if parts else ''} -> {one_line(str(done.to))}")
 
 
-def _show_cleanup(done: Exported, figures: Figures) -> None:
+def _show_cleanup(done: Exported, figures: Figures, max_share: float | None) -> None:
     if done.blocked:
         note(f"note: {done.blocked}")
     for split, (kept, of) in figures.images.items():
         typer.echo(f"{one_line(split) or 'no split':<9} {kept:>7} of {of} images kept")
     kept, of = figures.boxes_kept
     typer.echo(f"{'boxes':<9} {kept:>7} of {of} kept")
+    typer.echo(f"{'goes':<9} {what_goes(figures)}")
+    if figures.images_greyed:
+        typer.echo(
+            f"{'greyed':<9} {figures.images_greyed:>7} images get a copy with what is dropped greyed out"
+        )
     if figures.drop == "images":
         typer.echo("an image is left out whole, with its good boxes; `--drop boxes` leaves out boxes alone")
     reasons = {
@@ -155,8 +159,7 @@ def _show_cleanup(done: Exported, figures: Figures) -> None:
     }
     for what, n in sorted(reasons.items(), key=lambda item: -item[1]):
         typer.echo(f"  {n:>7} {what or 'not readable as it is'}")
-    for why, n in figures.held_back.items():
-        note(f"left alone: {n}, {why}")
+    note_left_alone(figures)
     if poor := figures.halved():
         listed = ", ".join(f"{i} {figures.names.get(i, '')} ({k} of {n})" for i, k, n in poor[:10])
         note(f"warning: {len(poor)} classes lose more than half of their boxes: {listed}")
@@ -167,6 +170,7 @@ def _show_cleanup(done: Exported, figures: Figures) -> None:
             f"train with: yolo detect train data={one_line(str(done.to / 'data.yaml'))} model=yolo11n.pt"
         )
     else:
+        note_too_much(figures, max_share)
         typer.echo(f"dry run: nothing was written; add --write to write {one_line(str(done.to))}")
 
 

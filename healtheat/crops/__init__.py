@@ -3,6 +3,7 @@
 from healtheat.crops.background import background_xywhn
 from healtheat.crops.cut import CropPolicy, cut, cut_one, pixel_boxes
 from healtheat.crops.decode import MAX_IMAGE_PX, open_image
+from healtheat.crops.mask import grey_out
 from healtheat.crops.measure import CROP_MEASURES, image_dhash, measure
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "background_xywhn",
     "cut",
     "cut_one",
+    "grey_out",
     "image_dhash",
     "measure",
     "open_image",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
@@ -26,7 +28,7 @@ _STRICT = threading.Lock()
 
 # EXIF orientation (CIPA DC-008, tag 0x0112) → what turns the stored pixels upright
 _ORIENTATION = 0x0112
-_UPRIGHT = {
+UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -62,6 +64,26 @@ def open_image(data: bytes, name: str = "", *, max_px: int = MAX_IMAGE_PX) -> Im
     the reason in one line, for anything else: empty, truncated, no image, a format outside FORMATS, or more
     than `max_px` pixels (checked on the header, before anything is decoded).
     """
+    with _decoded(data, name, max_px) as image:
+        turn = UPRIGHT.get(_orientation(image))
+        rgb = _rgb(image)
+        return rgb if turn is None else rgb.transpose(turn)
+
+
+def open_stored(
+    data: bytes, name: str = "", *, max_px: int = MAX_IMAGE_PX
+) -> tuple[ImageFile.ImageFile, Image.Transpose | None]:
+    """The image in `data` as it is stored, decoded, in its own mode; and what would turn it upright.
+
+    Of an animation the first frame. Raises ImageError as `open_image`.
+    """
+    with _decoded(data, name, max_px) as image:
+        return image, UPRIGHT.get(_orientation(image))
+
+
+@contextmanager
+def _decoded(data: bytes, name: str, max_px: int) -> Iterator[ImageFile.ImageFile]:
+    """The decoded image; whatever goes wrong here or with it becomes an ImageError."""
     if not data:
         raise ImageError("the file is empty (0 bytes)")
     try:
@@ -71,7 +93,7 @@ def open_image(data: bytes, name: str = "", *, max_px: int = MAX_IMAGE_PX) -> Im
             _check_size(image, max_px)
             _load_whole(image)
             _check_size(image, max_px)
-            return _upright(_rgb(image), _orientation(image))
+            yield image
     except ImageError:
         raise
     except UnidentifiedImageError:
@@ -129,11 +151,6 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:
         return 1
-
-
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    turn = _UPRIGHT.get(orientation)
-    return image if turn is None else image.transpose(turn)
 
 
 def _unidentified(data: bytes, name: str) -> str:

@@ -74,7 +74,7 @@ def _write_lists(
 ) -> dict[Path, str]:
     export(index, to / "suspicious.csv", overwrite=True)
     export(index, to / "every-box.csv", filters=Filters(flagged_only=False), overwrite=True)
-    figures = export(index, to / "yolo", "yolo", write=True, overwrite=True).cleanup
+    figures = export(index, to / "yolo", "yolo", max_share=1, write=True, overwrite=True).cleanup
     assert figures is not None
     images, of = figures.images_kept
     kept = f"{images} of {of} images to train on, and what was left out and why"

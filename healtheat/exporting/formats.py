@@ -62,7 +62,7 @@ FORMATS: tuple[Format, ...] = (
     Format("json", write_json_file, "rows", suffixes=(".json",)),
     Format("jsonl", write_jsonl_file, "rows", suffixes=(".jsonl", ".ndjson")),
     Format("parquet", write_parquet_file, "rows", suffixes=(".parquet",)),
-    Format("yolo", write_yolo, "plan", takes=("drop", "write", "force")),
+    Format("yolo", write_yolo, "plan", takes=("drop", "max-share", "write", "force")),
     Format("cvat", write_cvat, "images", beside=(".labels.json",)),
     Format("labelstudio", write_labelstudio, "images", beside=(".config.xml",)),
     Format("coco", write_coco, "images"),

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from healtheat.core.drop import Drop
 from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
 from healtheat.exporting.formats import Format, check_options, format_of
@@ -17,7 +18,7 @@ from healtheat.findings.filters import LISTED, STATUSES, Filters
 from healtheat.findings.query import query, unit_of
 
 if TYPE_CHECKING:
-    from healtheat.cleanup import Figures
+    from healtheat.cleanup import Figures, Plan
     from healtheat.index import Index
 
 
@@ -52,7 +53,8 @@ def export(
     format: str | None = None,
     *,
     filters: Filters | None = None,
-    drop: Literal["boxes", "images"] = "boxes",
+    drop: Drop | None = None,
+    max_share: float | None = None,
     write: bool = False,
     spreadsheet: bool = False,
     crops: bool = False,
@@ -63,16 +65,21 @@ def export(
     """Write findings to `to`. The data set itself is never touched, nor an index, wherever `to` is.
 
     `format` is the name of one of `FORMATS`; None takes it from the suffix of `to`. `filters` choose findings
-    as for `query`. Only for yolo: `drop` (what goes for a box), `write` (without it a dry run) and `force`
-    (leave out images whose label files changed). Only for csv: `spreadsheet`. Only for atlas: `crops`.
-    `overwrite` replaces what is there. Raises InputError for what cannot be written or means nothing.
+    as for `query`. Only for yolo: `drop` (what goes for a box), `write` (without it a dry run), `max_share`
+    (nothing is written where more of the boxes or images would go) and `force` (leave out images whose label
+    files changed). Only for csv: `spreadsheet`. Only for atlas: `crops`. `overwrite` replaces what is there.
+    Raises InputError for what cannot be written or means nothing.
     """
     to, filters = Path(to), filters or Filters()
     chosen = format_of(to, format)
-    given = {"crops": crops, "spreadsheet": spreadsheet, "drop": drop != "boxes"}
+    given = {"crops": crops, "spreadsheet": spreadsheet, "drop": drop is not None}
+    given["max-share"] = max_share is not None
     check_options(chosen, {**given, "write": write, "force": force})
     if chosen.needs == "plan":
-        return _plan(index, filters, to, chosen, drop, write=write, overwrite=overwrite, force=force)
+        from healtheat.cleanup import plan_training
+
+        plan = plan_training(index, filters, drop=drop, force=force)
+        return _plan(plan, to, chosen, max_share, write=write, overwrite=overwrite)
     options = {name: value for name, value in given.items() if name in chosen.takes}
     write_content = _rows if chosen.needs == "rows" else _images
     return write_content(index, filters, to, chosen, options, overwrite, progress)
@@ -133,30 +140,25 @@ def _images(
 
 
 def _plan(
-    index: Index,
-    filters: Filters,
-    to: Path,
-    format: Format,
-    drop: Literal["boxes", "images"],
-    *,
-    write: bool,
-    overwrite: bool,
-    force: bool,
+    plan: Plan, to: Path, format: Format, max_share: float | None, *, write: bool, overwrite: bool
 ) -> Exported:
-    from healtheat.cleanup import Figures, plan_training
+    from healtheat.cleanup import Figures
     from healtheat.cleanup.training import check_target
 
-    plan = plan_training(index, filters, drop=drop, force=force)
     plan.places.check_folder(to)
-    done = Exported(format.name, to, (), written=write, cleanup=Figures.of(plan))
+    figures = Figures.of(plan)
+    done = Exported(format.name, to, (), written=write, cleanup=figures)
     try:
         check_target(plan, to, overwrite=overwrite)
     except InputError as error:
         if write:
             raise
         return replace(done, blocked=str(error))
+    too_much = figures.too_much(max_share)  # also refuses what is no share
     if not write:
         return done
+    if too_much:
+        raise InputError(too_much)
     return replace(done, files=tuple(to / name for name in format.write(plan, to, overwrite=overwrite)))
 
 

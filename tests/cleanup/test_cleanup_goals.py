@@ -1,6 +1,7 @@
 """One plan, two goals: cleaned labels lose what people decided on, lists to train on what is in doubt."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,17 +58,64 @@ def test_a_twin_that_goes_for_another_reason_is_not_held_back(tmp_path: Path) ->
         findings=[
             {"image": image, "line": 0, "issue": "duplicate", "twin_box_id": 1},
             {"image": image, "line": 1, "issue": "duplicate", "twin_box_id": 0},
-            {"image": image, "line": 1, "issue": "low_quality"},
+            {"image": image, "line": 1, "issue": "mislabel", "score": 0.9},
         ],
     )
-    plan = plan_training(index)
-    assert lines_out(plan) == {image: {0, 1}}
-    assert plan.held_back == []
-    assert [(row.line, row.issue) for row in plan.left_out] == [
-        (0, "duplicate"),
-        (1, "low_quality"),
-        (1, "duplicate"),
-    ]
+    (index.root / "data.yaml").write_text("train: images/train\nnames: {3: a}\n", encoding="utf-8")
+    for plan in (plan_training(index), plan_labels(index, flagged=True)):
+        assert lines_out(plan) == {image: {1}}, "of two boxes on one object the right one stays"
+        assert [(row.line, row.why) for row in plan.held_back] == [(0, "its twin is taken out already")]
+        assert [(row.line, row.issue, row.also) for row in plan.left_out] == [(1, "mislabel", "duplicate")]
+
+
+def test_a_duplicate_names_the_box_that_goes(tmp_path: Path) -> None:
+    image = "images/train/a.jpg"
+    index = MadeIndex(
+        tmp_path / "index",
+        names={3: "a", 4: "b"},
+        root=tmp_path / "data",
+        labels={image: ["3 0.5 0.5 0.1 0.1", "4 0.5 0.5 0.1 0.1", "4 0.2 0.2 0.1 0.1"]},
+        findings=[{"image": image, "line": 1, "issue": "duplicate", "twin_box_id": 0}],
+    )
+    (index.root / "data.yaml").write_text("train: images/train\nnames: {3: a, 4: b}\n", encoding="utf-8")
+    assert lines_out(plan_training(index)) == {image: {1}}
+    assert lines_out(plan_labels(index, flagged=True)) == {image: {1}}
+
+
+def test_hints_drop_nothing_unless_they_are_named(tmp_path: Path) -> None:
+    image = "images/train/a.jpg"
+    index = MadeIndex(
+        tmp_path / "index",
+        names={3: "a"},
+        root=tmp_path / "data",
+        labels={image: [f"3 0.{n} 0.5 0.1 0.1" for n in (1, 2, 3, 4)]},
+        findings=[
+            {"image": image, "line": 0, "issue": "outlier", "score": 0.9},
+            {"image": image, "line": 1, "issue": "low_quality", "score": 0.9},
+            {"image": image, "line": 2, "issue": "mislabel", "score": 0.6},
+            {"image": image, "line": 2, "issue": "outlier", "score": 0.9},
+        ],
+    )
+    (index.root / "data.yaml").write_text("train: images/train\nnames: {3: a}\n", encoding="utf-8")
+
+    def plans(**filters: Any) -> list[Plan]:
+        chosen = Filters(**filters)
+        return [plan_training(index, chosen), plan_labels(index, chosen, flagged=True)]
+
+    for plan in plans():
+        assert lines_out(plan) == {image: {2}}
+        assert [(row.issue, row.also) for row in plan.left_out] == [("mislabel", "outlier")]
+        assert {(row.line, row.why) for row in plan.held_back} == {
+            (0, "outlier is a hint, no reason to drop: --issue outlier drops it"),
+            (1, "low_quality is a hint, no reason to drop: --issue low_quality drops it"),
+        }
+    for plan in plans(issues=["outlier"]):
+        assert lines_out(plan) == {image: {0, 2}}
+    for plan in plans(signals=["made"]):  # a filter that happens to let hints through does not name them
+        assert lines_out(plan) == {image: {2}}
+    index.judging.append(NewVerdict(box_id=1, issue="low_quality", verdict="drop", who="a"))
+    for plan in plans():  # a person's word is no hint
+        assert lines_out(plan) == {image: {1, 2}}
 
 
 def test_only_flagged_images_go_from_training_alone(index: MadeIndex) -> None:
@@ -138,13 +186,13 @@ def test_apply_says_what_it_did(decided: MadeIndex, tmp_path: Path) -> None:
     assert (planned.figures.lines_removed, planned.figures.images_removed) == (3, 1)
     assert planned.figures.boxes_out == {"background": 1, "outlier": 1, "unreadable": 1}
     assert planned.figures.images_out == {"missing_box": 1}
-    copied = apply(decided, str(tmp_path / "copy"))
+    copied = apply(decided, str(tmp_path / "copy"), max_share=0.3)
     assert (copied.done, copied.folder, copied.stale_caches) == ("copied", tmp_path / "copy", ())
     assert copied.lists is not None and (copied.lists / "removed.csv").is_file()
     assert tree(decided.root) == before
     with pytest.raises(InputError, match="give one of them"):
         apply(decided, tmp_path / "other", in_place=True)
-    changed = apply(decided, in_place=True)
+    changed = apply(decided, in_place=True, max_share=1)
     assert changed.done == "changed" and changed.folder is not None
     assert tree(decided.root) != before
 
@@ -162,7 +210,7 @@ def test_apply_finishes_what_was_begun(decided: MadeIndex, monkeypatch: pytest.M
 
     with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
         broken.setattr(inplace, "remove", interrupted)  # after some label files were replaced
-        apply(decided, in_place=True)
+        apply(decided, in_place=True, max_share=1)
     assert pending(decided.root) is not None
     done = apply(decided, in_place=True)
     assert (done.done, done.figures) == ("finished", None)

@@ -230,7 +230,7 @@ def test_images_beside_the_root(home: Path, tmp_path: Path) -> None:
 
 def test_an_earlier_cleanup_that_has_become_a_data_set(home: Path, tmp_path: Path) -> None:
     """Lists of a cleanup were trained on and indexed: replacing the cleanup would take them away."""
-    option = ["--format", "yolo", "--write", "--to", str(tmp_path / "cleanup")]
+    option = ["--format", "yolo", "--write", "--max-share", "1", "--to", str(tmp_path / "cleanup")]
     assert run(["export", "--index", str(home / "색인"), *option, "--issue", "missing_box"]) == 0
     data, index = tmp_path / "cleanup/data.yaml", tmp_path / "index"
     build(open_source(data), index, encoder=FakeEncoder(), signals=(Geometry(),))
@@ -243,7 +243,7 @@ def test_a_cleanup_that_holds_an_index_is_not_replaced(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     option = ["--index", str(home / "색인"), "--format", "yolo", "--write", "--to", str(tmp_path / "cleanup")]
-    assert run(["export", *option, "--issue", "missing_box"]) == 0
+    assert run(["export", *option, "--issue", "missing_box", "--max-share", "1"]) == 0
     shutil.copytree(home / "색인", tmp_path / "cleanup/index")
     assert "holds the index" in refused(["export", *option, "--overwrite"], capsys)
     assert (tmp_path / "cleanup/index/verdicts.jsonl").is_file()
@@ -268,6 +268,7 @@ def test_what_is_no_file_at_all(home: Path, tmp_path: Path) -> None:
         (["--write", "--format", "cvat"], "q.xml"),
         (["--force"], "q.csv"),
         (["--drop", "images"], "q.csv"),
+        (["--max-share", "0.5"], "q.csv"),
         (["--spreadsheet"], "q.json"),
     ],
 )

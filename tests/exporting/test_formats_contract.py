@@ -53,7 +53,9 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeIndex:
 def written(index: MadeIndex, format: Format, to: Path, **options: Any) -> Exported:
     """Everything there is, in this format; of a plan what it keeps."""
     everything = Filters(flagged_only=format.needs == "plan")
-    return export(index, to, format.name, filters=everything, write=format.needs == "plan", **options)
+    if format.needs == "plan":
+        options = {"write": True, "max_share": 1, **options}
+    return export(index, to, format.name, filters=everything, **options)
 
 
 Read = tuple[dict[tuple[str, int], int], set[str]]  # (image, line) → class id; texts of labels
@@ -297,7 +299,7 @@ def test_figures_of_a_dry_run(index: MadeIndex, tmp_path: Path) -> None:
     blocked = export(index, tmp_path / "cleanup", "yolo")
     assert blocked.blocked is not None and "not empty" in blocked.blocked
     with pytest.raises(InputError, match="not empty"):
-        export(index, tmp_path / "cleanup", "yolo", write=True)
+        export(index, tmp_path / "cleanup", "yolo", max_share=1, write=True)
 
 
 def test_figures_of_tables_and_hand_offs(index: MadeIndex, tmp_path: Path) -> None:

@@ -1,0 +1,34 @@
+"""What `apply` and `export --format yolo` both say about a cleanup."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from healtheat.commands._terminal import note
+
+if TYPE_CHECKING:
+    from healtheat.cleanup import Figures
+
+
+def what_goes(figures: Figures) -> str:
+    """How many boxes and images go, and which share of all that is."""
+    return ", ".join(
+        f"{gone} of {of} {what} ({gone / of if of else 0:.1%})" for what, (gone, of) in figures.gone.items()
+    )
+
+
+def note_left_alone(figures: Figures) -> None:
+    """What stays all the same, and what `--drop mask` cannot grey out."""
+    for why, n in figures.held_back.items():
+        note(f"left alone: {n}, {why}")
+    if figures.drop == "mask" and (missing := figures.images_out.get("missing_box", 0)):
+        note(
+            f"whole images go for {missing} missing boxes: nobody knows where these boxes are, so there is "
+            "nothing to grey out"
+        )
+
+
+def note_too_much(figures: Figures, max_share: float | None) -> None:
+    """Of a dry run: that writing would be refused, and what to do about it."""
+    if why := figures.too_much(max_share):
+        note(f"warning: it will not be written: {why}")
