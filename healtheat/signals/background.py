@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from healtheat.core.issues import Silence
 from healtheat.signals.base import Scores, Signal
 from healtheat.signals.evidence.calibrate import error_probability
 from healtheat.signals.evidence.classmodel import FOLDS, folds
@@ -17,6 +18,7 @@ from healtheat.signals.evidence.components import whiten
 from healtheat.signals.samples import Pool, Samples
 
 Floats = NDArray[np.float64]
+WHOLE = 0.85  # share of the image from which a box fills it
 
 
 def tile_share(to_tiles: NDArray[np.float32], to_crops: NDArray[np.float32], k: int) -> Floats:
@@ -54,12 +56,31 @@ def word_odds(vectors: NDArray[np.float32], words: Mapping[str, NDArray[np.float
     return np.asarray(vectors @ (words["background"] - words["pill"]), np.float64)
 
 
+def fills(samples: Samples) -> float:
+    """The share of boxes that cover about their whole image: photos of one object."""
+    return float((samples.boxes.xywhn[:, 2:].prod(axis=1) >= WHOLE).mean()) if len(samples) else 0.0
+
+
+def understands(
+    samples: Samples, words: Mapping[str, NDArray[np.float32]], least: float, fewest_tiles: int = 10
+) -> bool:
+    """Whether the encoder's words fit this set: it calls a clear majority of the boxes pills, and most tiles
+    background. Of things it never learned, its answers mean nothing.
+    """
+    if not {"pill", "background"} <= set(words) or not len(samples):
+        return False
+    boxes = float((word_odds(samples.vectors, words) < 0).mean())
+    doubt = np.sqrt(boxes * (1 - boxes) / len(samples))
+    tiles = word_odds(samples.background, words) > 0
+    return bool(boxes - 2 * doubt > least and (len(tiles) < fewest_tiles or tiles.mean() > 0.5))
+
+
 class Background(Signal):
     """Issue background. Raw: log odds of a classifier that never saw the source, plus the tiles nearby.
 
     Score: the chance that the box holds background. Where the encoder knows the words "a pill" and
     "background", their log odds count as well: alone where there are no tiles to learn from, less and less
-    the more there are.
+    the more there are, and not at all where they do not fit this set. Silent where boxes fill their images.
     """
 
     name = "background"
@@ -72,19 +93,32 @@ class Background(Signal):
         fewest_tiles: int = 10,
         share_weight: float = 4.0,
         words_worth_tiles: int = 30,
+        understood: float = 0.8,
+        filled_share: float = 0.6,
     ) -> None:
         self.k = k
         self.fewest_tiles = fewest_tiles
         self.share_weight = share_weight  # log odds that a neighbourhood of nothing but tiles is worth
         self.words_worth_tiles = words_worth_tiles  # with so many tiles, words count half
+        self.understood = understood  # share of boxes that must be called pills before words count
+        self.filled_share = filled_share  # if more boxes than this fill their image, they are meant to
 
-    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
-        words = store.texts.get("pill", {})
-        asked = {"pill", "background"} <= set(words)
+    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores | Silence]:
         if not len(queries):
             return []
+        whole = fills(store)
+        if whole > self.filled_share:
+            return self._silent(
+                f"{whole:.0%} of the boxes fill their image, so there is no ground beside them"
+            )
+        words = store.texts.get("pill", {})
+        asked = understands(store, words, self.understood)
         if len(store.background) < self.fewest_tiles or len(np.unique(store.group)) < 2:
-            return self._by_words_alone(queries, words) if asked else []
+            if asked:
+                return self._by_words_alone(queries, words)
+            few = f"only {len(store.background)} tiles of background to compare with"
+            why = few if len(store.background) < self.fewest_tiles else "all images are of one source"
+            return self._silent(f"{why}, and the encoder's words do not fit most boxes" if words else why)
         pool = Pool.of(queries, store)
         samples, judged = pool.samples, pool.judged
         n, m = len(samples), len(samples.background)
@@ -124,6 +158,9 @@ class Background(Signal):
                 evidence=evidence,
             )
         ]
+
+    def _silent(self, why: str) -> Sequence[Silence]:
+        return [Silence(self.name, "background", f"not asked on this set: {why}")]
 
     def _by_words_alone(self, samples: Samples, words: Mapping[str, NDArray[np.float32]]) -> Sequence[Scores]:
         said = word_odds(samples.vectors, words)

@@ -1,7 +1,8 @@
 """Is the box itself placed sensibly? Plain rules, then robust statistics against its class and its image.
 
 Rules come first because frequent errors are not rare inside their class: a labeller that draws the whole
-image for a third of a class moves that class's statistics, but not the rule.
+image for a third of a class moves that class's statistics, but not the rule. What breaking one is worth is
+learned from the set: a box that covers its image is an error among small ones, and none among close-ups.
 """
 
 from __future__ import annotations
@@ -13,29 +14,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.signals.base import Scores, Signal
-from healtheat.signals.evidence.robust import robust_z
+from healtheat.signals.evidence.robust import chance_of_error, robust_z
 from healtheat.signals.samples import Pool, Samples
 
 Floats = NDArray[np.float64]
+WORST_ASPECT, WORST_SIDE_PX = 100.0, 0.5  # where slivers end
 
 
 @dataclass(frozen=True, slots=True)
 class GeometryRule:
-    """`value` (n,) in units of its limit; the score is `at` there, grows to `top`, falls from `below`."""
+    """`value` (n,) in units of its limit, the `score` (n,) for it, and the words about box i."""
 
     key: str
     value: Floats
-    at: float
-    top: float
-    below: float
+    score: Floats
     words: Callable[[int], str]
 
-    def score(self, convention_share: float, teaches: NDArray[np.bool_]) -> Floats:
-        """(n,) a fifth where more than `convention_share` of the boxes that teach break it: a convention."""
-        v, known = self.value, self.value[teaches]
-        above = self.at + (self.top - self.at) * (1 - 1 / np.maximum(v, 1))
-        out = np.where(v >= 1, above, self.below * np.clip(v, 0, 1) ** 4)
-        return np.asarray(out * (0.2 if len(known) and (known >= 1).mean() > convention_share else 1.0))
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What the boxes of a class are like: learned from those that break no rule, and teach.
+
+    Where most boxes of a class break one, that is how they are meant (one object fills each photo), and they
+    teach it.
+    """
+
+    code: NDArray[np.int64]
+    teaches: NDArray[np.bool_]
+    convention_share: float
+
+    def chance(self, value: Floats, limit: float, worst: float, least: float) -> Floats:
+        """(n,) chance that a box whose `value` is from `limit` to `worst` is placed wrongly."""
+        breaks = (value >= limit) & self.teaches
+        count = np.bincount(self.code, self.teaches)
+        share = np.bincount(self.code, breaks, minlength=len(count)) / np.maximum(count, 1)
+        usual = (value < limit) | (share[self.code] > self.convention_share)
+        errors = (limit, worst)
+        return chance_of_error(
+            np.minimum(value, worst), self.code, errors, usual=usual, teaches=self.teaches, least=least
+        )
 
 
 def image_scale(
@@ -106,7 +123,6 @@ class Geometry(Signal):
         inside = np.maximum(np.minimum(corners[:, 2:], 1) - np.maximum(corners[:, :2], 0), 0).prod(axis=1)
         outside = 1 - inside / np.maximum(share, 1e-12)
         outside[outside < 1e-9] = 0
-        touching = np.isclose(np.clip(corners, 0, 1), [0, 0, 1, 1], atol=0.002).sum(axis=1)
         whole = share / self.whole_share
         sliver = np.maximum(aspect / self.sliver_aspect, self.sliver_side_px / sides_px.min(axis=1))
         beyond = outside / self.outside_share
@@ -119,13 +135,16 @@ class Geometry(Signal):
         z_size = np.minimum(to_class, to_image)  # an image taken from nearer explains a large box
         z_aspect = robust_z(np.log(aspect), samples.class_code, usual=known)
         z = np.maximum(z_size, z_aspect)
+        over = z / self.z_limit
+        odd = np.where(over >= 1, 0.3 + 0.2 * (1 - 1 / np.maximum(over, 1)), 0.2 * np.clip(over, 0, 1) ** 4)
+        usual = Usual(samples.class_code, pool.teaches, self.convention_share)
         rules = (
-            *_class_rules(z / self.z_limit, z, np.where(z_size >= z_aspect, "size", "aspect")),
-            *_place_rules(touching, beyond, outside),
-            *_shape_rules(sliver, sides_px, whole, share),
+            _class_rule(over, odd, z, np.where(z_size >= z_aspect, "size", "aspect")),
+            *self._shape_rules(usual, aspect, sides_px),
+            *self._place_rules(usual, share, outside),
         )
         raw = np.maximum.reduce([rule.value for rule in rules])
-        each = np.stack([rule.score(self.convention_share, pool.teaches) for rule in rules])
+        each = np.stack([rule.score for rule in rules])
         score, first = each.max(axis=0, initial=0.0), each.argmax(axis=0)
         judged = pool.judged
         reason = [rules[first[i]].words(i) for i in judged]
@@ -142,35 +161,38 @@ class Geometry(Signal):
             )
         ]
 
+    def _shape_rules(self, usual: Usual, aspect: Floats, sides_px: Floats) -> tuple[GeometryRule, ...]:
+        side_px = sides_px.min(axis=1)
+        long = usual.chance(np.log(aspect), np.log(self.sliver_aspect), np.log(WORST_ASPECT), 0.1)
+        thin = usual.chance(-np.log(side_px), -np.log(self.sliver_side_px), -np.log(WORST_SIDE_PX), 0.1)
 
-def _class_rules(over: Floats, z: Floats, what: NDArray[np.str_]) -> tuple[GeometryRule, ...]:
+        def words(i: int) -> str:
+            return "a sliver: {:.0f} × {:.0f} px".format(*sides_px[i])
+
+        return (
+            GeometryRule("aspect_over_limit", aspect / self.sliver_aspect, long, words),
+            GeometryRule("thin_over_limit", self.sliver_side_px / side_px, thin, words),
+        )
+
+    def _place_rules(self, usual: Usual, share: Floats, outside: Floats) -> tuple[GeometryRule, ...]:
+        area = np.log(np.maximum(share, 1e-9))
+        whole = usual.chance(area, np.log(self.whole_share), 0.0, 0.05)
+        beyond = usual.chance(outside, self.outside_share, 1.0, 0.02)
+
+        def covers(i: int) -> str:
+            return f"covers {share[i]:.0%} of the image"
+
+        def out(i: int) -> str:
+            return f"{outside[i]:.0%} of it lies outside the image"
+
+        return (
+            GeometryRule("outside_over_limit", outside / self.outside_share, beyond, out),
+            GeometryRule("whole_over_limit", share / self.whole_share, whole, covers),
+        )
+
+
+def _class_rule(over: Floats, odd: Floats, z: Floats, what: NDArray[np.str_]) -> GeometryRule:
     def words(i: int) -> str:
         return f"{what[i]} is {z[i]:.1f} robust deviations from its class"
 
-    return (GeometryRule("z_over_limit", over, 0.3, 0.5, 0.2, words),)
-
-
-def _place_rules(touching: NDArray[np.int64], beyond: Floats, outside: Floats) -> tuple[GeometryRule, ...]:
-    def sides(i: int) -> str:
-        return f"touches {touching[i]} sides of the image"
-
-    def share(i: int) -> str:
-        return f"{outside[i]:.0%} of it lies outside the image"
-
-    return (
-        GeometryRule("sides_touched", touching / 4, 0.5, 0.5, 0.1, sides),
-        GeometryRule("outside_over_limit", beyond, 0.7, 1.0, 0.1, share),
-    )
-
-
-def _shape_rules(sliver: Floats, sides_px: Floats, whole: Floats, share: Floats) -> tuple[GeometryRule, ...]:
-    def thin(i: int) -> str:
-        return "a sliver: {:.0f} × {:.0f} px".format(*sides_px[i])
-
-    def covers(i: int) -> str:
-        return f"covers {share[i]:.0%} of the image"
-
-    return (
-        GeometryRule("sliver_over_limit", sliver, 0.8, 1.0, 0.1, thin),
-        GeometryRule("whole_over_limit", whole, 0.97, 1.0, 0.3, covers),
-    )
+    return GeometryRule("z_over_limit", over, odd, words)

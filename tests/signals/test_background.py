@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from healtheat.core.issues import Silence
 from healtheat.signals import Samples
 from healtheat.signals.background import Background, nearest, tile_share, word_odds
 from tests.signals.synthetic_samples import by_itself, clusters, unit
@@ -65,10 +66,30 @@ def test_words_alone_find_background_where_there_are_no_tiles() -> None:
     vectors, empty = samples.vectors.copy(), [5, 40, 77]
     vectors[empty] = samples.background[:3]
     bare = replace(samples, vectors=vectors, background=samples.background[:0])
-    assert Background().measure(bare, bare) == []
+    (silence,) = Background().measure(bare, bare)
+    assert isinstance(silence, Silence) and "only 0 tiles" in silence.why
     (answer,) = by_itself(Background(), worded(bare))
     assert answer.score[empty].min() > 0.5 > np.delete(answer.score, empty).max()
     assert "looks like background" in answer.reason[5] and "a pill" in answer.reason[6]
+
+
+def test_words_that_do_not_fit_most_boxes_are_not_asked() -> None:
+    samples = worded(clusters(noise=0.1))
+    words = samples.texts["pill"]
+    swapped = replace(samples, texts={"pill": {"pill": words["background"], "background": words["pill"]}})
+    alone = replace(swapped, background=swapped.background[:0])
+    (silence,) = Background().measure(alone, alone)
+    assert isinstance(silence, Silence) and "words do not fit most boxes" in silence.why
+    without = replace(samples, texts={})
+    (found,), (expected,) = by_itself(Background(), swapped), by_itself(Background(), without)
+    np.testing.assert_array_equal(found.score, expected.score)
+
+
+def test_boxes_that_fill_their_image_have_no_background() -> None:
+    samples = worded(clusters(noise=0.1))
+    whole = replace(samples.boxes, xywhn=np.tile([0.5, 0.5, 0.97, 0.97], (len(samples), 1)))
+    (silence,) = Background().measure(samples, replace(samples, boxes=whole))
+    assert isinstance(silence, Silence) and "100% of the boxes fill their image" in silence.why
 
 
 def test_words_count_less_the_more_tiles_there_are() -> None:
