@@ -92,9 +92,9 @@ def class_beliefs(
 
 
 def judged_beliefs(queries: Samples, store: Samples) -> tuple[Pool, Sequence[Floats], Beliefs]:
-    """The pool, its visual evidence and beliefs about `queries` judged by `store`; worked out once for both.
+    """The pool, its visual evidence and beliefs about `queries` judged by `store`.
 
-    Images that the listing of `queries` knows are assigned.
+    Images that the listing of `queries` knows are assigned; then two signals ask, and it is worked out once.
     """
     known = queries.memo.get("beliefs")
     if known is not None and known[0] is store:
@@ -106,7 +106,8 @@ def judged_beliefs(queries: Samples, store: Samples) -> tuple[Pool, Sequence[Flo
     ]
     visual = visual_evidence(pool)
     result = pool, visual, class_beliefs(pool, visual, trays=trays)
-    queries.memo["beliefs"] = store, result
+    if queries.listing is not None:
+        queries.memo["beliefs"] = store, result
     return result
 
 

@@ -20,8 +20,8 @@ from healtheat.signals.samples import Samples
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-_PAIRS = 20_000  # of different objects, to learn from
 _PRIOR_COUNT, _PRIOR_RATE = 20.0, 0.05  # what is known of wrong labels before two copies are compared
+_ANCHORS = 8  # matched boxes tried as the one that lies right
 _AFFINE = 4  # matched boxes that an affine map needs, one more than it has to fit
 # Quarter turns and mirror images of the plane; the first leaves everything where it is.
 _TURNS = np.array(
@@ -61,38 +61,38 @@ def _groups(samples: Samples) -> list[list[Ints]]:
 
 
 def _least_similarity(samples: Samples, groups: list[list[Ints]]) -> float:
-    """The cosine from which two boxes are one object: it parts best matches from different objects.
+    """The cosine from which two boxes are one object; inf where sources do not show objects again.
 
-    Youden's index: the largest difference between the share of matches and of different objects above it.
+    The largest difference between the shares of best matches within sources and of different objects above
+    one cosine (Youden 1950) is about the share of boxes that are shown again: below one half matching would
+    mostly be wrong. The cosine returned makes fewest errors at that share.
     """
     v = samples.vectors
-    matched: list[float] = []
+    again: list[float] = []
+    other: list[float] = []
     for images in groups:
         for rows in images[1:]:
-            cosine = v[images[0]] @ v[rows].T
-            matched += cosine[linear_sum_assignment(cosine, maximize=True)].tolist()
-    different = _different(samples)
-    if not matched or not len(different):
+            again += _best_matches(v[images[0]], v[rows])
+    for one, two in pairwise(groups):
+        other += _best_matches(v[one[0]], v[two[0]])
+    for images in groups:
+        cosine = v[images[0]] @ v[images[0]].T
+        np.fill_diagonal(cosine, -1)
+        other += cosine.max(axis=1).tolist() if len(cosine) > 1 else []
+    if not again or not other:
         return -1.0
-    values = np.unique(np.r_[matched, different])
+    values = np.unique(np.r_[again, other])
     cuts = (values[1:] + values[:-1]) / 2
-    if not len(cuts):
-        return -1.0
-    above = [1 - np.searchsorted(np.sort(x), cuts) / len(x) for x in (np.asarray(matched), different)]
-    return float(cuts[int((above[0] - above[1]).argmax())])
+    above = [1 - np.searchsorted(np.sort(x), cuts) / len(x) for x in (again, other)]
+    share = (above[0] - above[1]).max(initial=0)
+    if share < 0.5:
+        return np.inf
+    return float(cuts[(share * above[0] - (1 - share) * above[1]).argmax()])
 
 
-def _different(samples: Samples) -> Floats:
-    """Cosines of boxes that are different objects: on one image, and drawn from different sources."""
-    n, v = len(samples), samples.vectors
-    order = np.argsort(samples.image_row, kind="stable")
-    a, b = order[:-1], order[1:]
-    one_image = samples.image_row[a] == samples.image_row[b]
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(n, size=(2, min(_PAIRS, 4 * n))) if n else np.zeros((2, 0), np.int64)
-    apart = samples.group[x] != samples.group[y]
-    first, second = np.r_[a[one_image][:_PAIRS], x[apart]], np.r_[b[one_image][:_PAIRS], y[apart]]
-    return np.asarray(np.einsum("nd,nd->n", v[first], v[second]), np.float64)
+def _best_matches(one: NDArray[np.float32], two: NDArray[np.float32]) -> list[float]:
+    cosine = one @ two.T
+    return [float(x) for x in cosine[linear_sum_assignment(cosine, maximize=True)]]
 
 
 def _objects(samples: Samples, images: list[Ints], least: float) -> list[list[int]]:
@@ -150,19 +150,20 @@ def _aligned(
 ) -> Floats | None:
     """(m, 2) places `here` in the frame of the k objects `there`, by the turn and shift that most boxes fit.
 
-    `alike` (k, m) says which could be one. Each matched pair is tried as the one that lies right (Fischler,
-    Bolles 1981); four boxes that fit refine it to an affine map, since copies are also zoomed and sheared.
-    None where fewer than two boxes fit, or less than half of those matched.
+    `alike` (k, m) says which could be one. A few matched pairs are tried as the one that lies right
+    (Fischler, Bolles 1981); four boxes that fit refine it to an affine map, since copies are also zoomed and
+    sheared. None where fewer than two boxes fit, or less than half of those matched.
     """
     known = [(a, b) for a, b in pairs if np.isfinite(there[a]).all()]
     if len(known) < 2:
         return None
-    a, b = np.array(known).T
+    a, b = np.array(known[:_ANCHORS]).T
     turned = here @ _TURNS.transpose(0, 2, 1)  # (8, m, 2)
     shift = np.concatenate([np.zeros((8, 1, 2)), there[a] - turned[:, b]], axis=1)  # (8, 1 + pairs, 2)
     ways = (turned[:, None] + shift[:, :, None]).reshape(-1, len(here), 2)
-    apart = np.linalg.norm(there[:, None] - ways[:, None], axis=3) / size
-    apart = np.where(alike & np.isfinite(apart), apart, np.inf)
+    could = np.flatnonzero(alike.any(axis=1) & np.isfinite(there).all(axis=1))
+    apart = np.linalg.norm(there[could, None] - ways[:, None], axis=3) / size  # (ways, objects, m)
+    apart = np.where(alike[could], apart, np.inf)
     nearest = np.minimum(apart.min(axis=1), 1.0)  # (ways, m)
     fit = (nearest < 0.5).sum(axis=1)
     turns = np.repeat(np.arange(8), shift.shape[1])
@@ -172,7 +173,7 @@ def _aligned(
     moved, boxes = ways[best], np.flatnonzero(nearest[best] < 0.5)
     if len(boxes) >= _AFFINE:
         plane = np.column_stack([here, np.ones(len(here))])
-        to = there[apart[best].argmin(axis=0)[boxes]]
+        to = there[could[apart[best].argmin(axis=0)[boxes]]]
         moved = plane @ np.linalg.lstsq(plane[boxes], to, rcond=None)[0]
     return np.asarray(moved)
 
