@@ -74,7 +74,7 @@ bench-quality: .venv/.installed-bench
 	$(PY) -m benchmarks.flags
 
 bench-end-to-end: .venv/.installed-bench
-	$(PY) -m benchmarks.end_to_end --arms dirty,flagged,random,clean --bf16
+	$(PY) -m benchmarks.end_to_end --bf16
 
 clean:
 	$(PYTHON) -c "import shutil; [shutil.rmtree(p, ignore_errors=True) for p in ('.mypy_cache', '.ruff_cache', '.pytest_cache', '.hypothesis', 'build', 'dist')]"

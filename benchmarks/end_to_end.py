@@ -1,13 +1,17 @@
-"""Does cleaning pay? A detector trained on planted errors, without what healtheat flags, and without others.
+"""Does cleaning pay? A detector trained on planted errors, without what healtheat leaves out, and clean.
 
-    python -m benchmarks.end_to_end [--seeds 0,1,2] [--arms dirty,flagged,random,clean] [--work FOLDER]
+    python -m benchmarks.end_to_end --bf16 [--seeds 0,1,2] [--arms dirty,boxes,images,mask,clean]
 
-Splits pushin-pill by source image, plants mixed errors into the training labels alone and trains yolo11n
-from scratch on each arm, with the same seed and settings: `dirty`; `flagged`, without the boxes that
-`healtheat apply --flagged` takes out; `random`, without as many others; `clean`, nothing planted. mAP comes
-from the last epoch's weights on the clean images of the other sources. A finished run is kept in --work and
-not run again; one that was killed starts again. Writes end_to_end.md after every run, with all that are
-finished.
+Splits pushin-pill by source, plants mixed errors into the training labels alone and trains yolo11n from
+scratch on each arm, with the same seed and settings: `dirty`; `boxes`, `images` and `mask`, what
+`healtheat export --format yolo --drop …` writes, with its defaults; `random`, without as many boxes as
+`boxes`; `clean`, nothing planted. mAP comes from the last epoch's weights on the clean images of the other
+sources.
+
+Every finished run is kept in --work and not run again, unless its training set has changed; one that was
+killed starts again. Seeds and arms may be run by separate calls, one after the other or side by side: a run
+that another call has begun is left to it. What is flagged is kept as well; --again asks the code as it is
+now. Writes end_to_end.md after every run, with all that are finished, and log.txt in --work.
 """
 
 from __future__ import annotations
@@ -18,29 +22,40 @@ import json
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from benchmarks.end_to_end_data import (
     all_lines,
     at_random,
+    by_issue,
     counts,
-    flagged,
+    index_of,
+    lines_gone,
     plant,
     planted,
     write_arm,
+    write_cleaned,
     write_json,
     write_split,
 )
 from benchmarks.end_to_end_report import report
 from benchmarks.quality import HERE, SHARED
+from healtheat.cleanup import Plan, plan_training
+from healtheat.core.atomic import write_file
+from healtheat.core.drop import Drop
 
 RESULT = "result.json"
-ARMS = ("dirty", "flagged", "random", "clean")
+MODES: tuple[Drop, ...] = ("boxes", "images", "mask")
+ARMS = ("dirty", *MODES, "random", "clean")
+DEFAULT_ARMS = ("dirty", *MODES, "clean")
+REPORTED_SEEDS = range(10)
 # Where there is a choice it was made on seed 10, which is not reported.
 TRAIN: Mapping[str, Any] = {
     "optimizer": "AdamW",
@@ -54,38 +69,50 @@ TRAIN: Mapping[str, Any] = {
 
 def prepare(seed: int, folder: Path, split: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Training sets of one seed in `folder`, and what is in them. Done once: flags stay what they were."""
-    listed = folder / "arms.json"
-    if listed.is_file():
-        return dict(json.loads(listed.read_text(encoding="utf-8")))
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "prepare.lock"):
+        listed = folder / "arms.json"
+        if listed.is_file() and not args.again:
+            return dict(json.loads(listed.read_text(encoding="utf-8")))
+        dirty = folder / "planted"
+        if not (dirty / "truth.csv").is_file():
+            plant(split, dirty, args.rate, seed)
+        with index_of(dirty, folder / "index", args.encoder) as index:
+            plans = {mode: plan_training(index, drop=mode) for mode in MODES}
+        arms = _arms(plans, folder, split, seed)
+        write_json(listed, arms)
+        return arms
+
+
+def _arms(plans: Mapping[str, Plan], folder: Path, split: Path, seed: int) -> dict[str, Any]:
     dirty = folder / "planted"
-    if not (dirty / "truth.csv").is_file():
-        plant(split, dirty, args.rate, seed)
-    by_issue = flagged(dirty, folder / "index", args.encoder)
-    found = {line for lines in by_issue.values() for line in lines}
-    others = set(at_random(dirty, len(found), seed))
     errors, missing = planted(dirty)
-    arms: dict[str, Any] = {
+    gone = {mode: lines_gone(plan, dirty) for mode, plan in plans.items()}
+    gone["random"] = set(at_random(dirty, len(gone["boxes"]), seed))
+    arms = {}
+    for arm in ARMS:
+        out, drop = folder / arm, gone.get(arm, set())
+        if arm in plans:
+            data_sha256 = write_cleaned(plans[arm], out, split)
+        else:
+            data_sha256 = write_arm(split if arm == "clean" else dirty, out, split, drop)
+        arms[arm] = {
+            "data_sha256": data_sha256,
+            "dropped": len(drop),
+            "dropped_errors": len(drop & errors),
+            "images_out": sum(bool(image.left_out) for image in plans[arm].images) if arm in plans else 0,
+        }
+    issues = {
+        issue: [len(lines), len(errors & set(lines))]
+        for issue, lines in sorted(by_issue(plans["boxes"]).items())
+    }
+    return {
         "boxes": len(all_lines(dirty)),
         "errors": len(errors),
         "missing": missing,
-        "issues": {
-            issue: [len(lines), len(errors & set(lines))] for issue, lines in sorted(by_issue.items())
-        },
-        "arms": {},
+        "issues": issues,
+        "arms": arms,
     }
-    for arm, base, drop in (
-        ("dirty", dirty, set()),
-        ("flagged", dirty, found),
-        ("random", dirty, others),
-        ("clean", split, set()),
-    ):
-        arms["arms"][arm] = {
-            "labels_sha256": write_arm(base, folder / arm, split, drop),
-            "dropped": len(drop),
-            "dropped_errors": len(drop & errors),
-        }
-    write_json(listed, arms)
-    return arms
 
 
 def train(data: Path, test: Path, out: Path, seed: int, args: argparse.Namespace) -> dict[str, Any]:
@@ -141,13 +168,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--arms", default=",".join(ARMS[:3]))
+    parser.add_argument("--arms", default=",".join(DEFAULT_ARMS))
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--imgsz", type=int, default=160)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument(
         "--bf16", action="store_true", help="layers in bfloat16 while training: faster on some processors"
     )
+    parser.add_argument("--again", action="store_true", help="flag again, with the code as it is now")
     parser.add_argument("--rate", type=float, default=0.15)
     parser.add_argument("--encoder", default="pill")
     parser.add_argument("--test-share", type=float, default=0.25, help="share of the sources held out")
@@ -171,26 +199,66 @@ def main() -> None:
         "torch": version("torch"),
     }
     home = work / _key(sets)  # other settings never mix: they have a folder of their own
+    home.mkdir(parents=True, exist_ok=True)
     split = home / "split"
-    if not (split / "test.yaml").is_file():
-        write_split(SHARED / "data" / "pushin-pill", split, args.test_share, seed=0)
+    with FileLock(home / "split.lock"):
+        if not (split / "test.yaml").is_file():
+            write_split(SHARED / "data" / "pushin-pill", split, args.test_share, seed=0)
     seeds = [int(seed) for seed in args.seeds.split(",")]
-    made: dict[str, Any] = {"split": counts(split), "seeds": {}}
     for seed in seeds:
-        made["seeds"][seed] = prepare(seed, home / f"seed-{seed}", split, args)
+        prepare(seed, home / f"seed-{seed}", split, args)
     for seed in seeds:
         for arm in args.arms.split(","):
-            about = {"seed": seed, "arm": arm, **made["seeds"][seed]["arms"][arm]}
-            run = home / f"runs-{_key(settings)}" / f"seed-{seed}-{arm}"
-            if run not in finished(home, made):
-                found = train(home / f"seed-{seed}" / arm, split, run, seed, args)
-                write_json(run / RESULT, {**about, **found, "settings": {**sets, **settings}})
-            results = finished(home, made)
-            print(f"seed {seed} {arm}: mAP50 {results[run]['map50']:.3f}", flush=True)
-            args.out.mkdir(parents=True, exist_ok=True)
-            machine = f"Python {platform.python_version()}, {os.cpu_count()} CPUs"
-            text = report(list(results.values()), made, machine)
-            (args.out / "end_to_end.md").write_text(text, encoding="utf-8", newline="\n")
+            _run(seed, arm, home, {**sets, **settings}, home / f"runs-{_key(settings)}", args)
+            _write_report(home, seeds, args.out)
+
+
+def _run(
+    seed: int, arm: str, home: Path, settings: Mapping[str, Any], runs: Path, args: argparse.Namespace
+) -> None:
+    """Train one arm of one seed, unless that is done, or another call is at it."""
+    run = runs / f"seed-{seed}-{arm}"
+    run.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(runs / f"{run.name}.lock", timeout=0):
+            if run in finished(home, prepared(home)):
+                _log(home, f"{run.name}: was done before")
+            else:
+                _log(home, f"{run.name}: begun")
+                about = {"seed": seed, "arm": arm, **prepared(home)["seeds"][seed]["arms"][arm]}
+                found = train(home / f"seed-{seed}" / arm, home / "split", run, seed, args)
+                write_json(run / RESULT, {**about, **found, "settings": dict(settings)})
+    except Timeout:
+        _log(home, f"{run.name}: another call is training it")
+        return
+    result = json.loads((run / RESULT).read_text(encoding="utf-8"))
+    _log(home, f"{run.name}: mAP50 {result['map50']:.3f}, {result['seconds']:.0f} s")
+
+
+def _log(home: Path, text: str) -> None:
+    line = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}"
+    print(line, flush=True)
+    with (home.parent / "log.txt").open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+
+
+def _write_report(home: Path, seeds: Sequence[int], out: Path) -> None:
+    made = prepared(home)
+    made["seeds"] = {n: about for n, about in made["seeds"].items() if n in seeds or n in REPORTED_SEEDS}
+    results = list(finished(home, made).values())
+    if results:
+        out.mkdir(parents=True, exist_ok=True)
+        machine = f"Python {platform.python_version()}, {os.cpu_count()} CPUs"
+        write_file(out / "end_to_end.md", report(results, made, machine).encode())
+
+
+def prepared(home: Path) -> dict[str, Any]:
+    """What is in the split and in the training sets of every seed that was prepared."""
+    seeds = {
+        int(path.parent.name.removeprefix("seed-")): json.loads(path.read_text(encoding="utf-8"))
+        for path in home.glob("seed-*/arms.json")
+    }
+    return {"split": counts(home / "split"), "seeds": dict(sorted(seeds.items()))}
 
 
 def finished(home: Path, made: Mapping[str, Any]) -> dict[Path, dict[str, Any]]:
@@ -199,7 +267,7 @@ def finished(home: Path, made: Mapping[str, Any]) -> dict[Path, dict[str, Any]]:
     for path in sorted(home.glob(f"runs-*/seed-*/{RESULT}")):
         result = json.loads(path.read_text(encoding="utf-8"))
         about = made["seeds"].get(result["seed"], {"arms": {}})["arms"].get(result["arm"], {})
-        if result["labels_sha256"] == about.get("labels_sha256"):  # trained on these very labels
+        if result["data_sha256"] == about.get("data_sha256"):  # trained on these very images and labels
             out[path.parent] = result
     return out
 

@@ -17,8 +17,9 @@ import yaml
 from benchmarks.planter import plant as plant_errors
 from benchmarks.quality import GROUPS
 from healtheat.building.build import build
-from healtheat.cleanup import plan_labels
-from healtheat.core.atomic import write_file
+from healtheat.cleanup import Plan, write_training
+from healtheat.core.atomic import sha256_file, write_file
+from healtheat.core.paths import yolo_label_path
 from healtheat.embedding import load_encoder
 from healtheat.index import Index
 from healtheat.sources import open_source
@@ -88,20 +89,28 @@ def planted(dirty: Path) -> tuple[Lines, int]:
     return {row for row in rows if row[1] >= 0}, sum(line < 0 for _, line in rows)
 
 
-def flagged(dirty: Path, index_dir: Path, encoder: str) -> dict[str, list[tuple[str, int]]]:
-    """issue → lines that `healtheat apply --flagged` takes out of `dirty`, with default settings."""
+def index_of(dirty: Path, index_dir: Path, encoder: str) -> Index:
+    """The index of `dirty`, built with default settings and open."""
     report = build(open_source(dirty / "data.yaml"), index_dir, encoder=load_encoder(encoder))
     if report.failures:
         raise SystemExit(f"signals crashed: {', '.join(map(str, report.failures))}")
-    with Index.open(index_dir, verify=False) as index:
-        plan = plan_labels(index, flagged=True)
-    by_issue: dict[str, list[tuple[str, int]]] = {}
-    for removal in plan.left_out:
-        assert removal.line is not None
-        by_issue.setdefault(removal.issue, []).append((removal.image, removal.line))
-    lines = {line for found in by_issue.values() for line in found}
-    assert sum(len(edit.drop) for edit in plan.edits) == len(lines), "plan and edits differ"
-    return by_issue
+    return Index.open(index_dir, verify=False)
+
+
+def lines_gone(plan: Plan, data: Path) -> Lines:
+    """Lines of the data set that a plan takes away, alone or with their image."""
+    whole = {image.path for image in plan.images if image.left_out}
+    gone = {(image.path, line) for image in plan.images for line in image.lines_out}
+    return gone | {(image, line) for image, line in all_lines(data) if image in whole}
+
+
+def by_issue(plan: Plan) -> dict[str, list[tuple[str, int]]]:
+    """Leading issue → lines that a plan leaves out for it."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for row in plan.left_out:
+        if row.line is not None and row.line >= 0:
+            found.setdefault(row.issue, []).append((row.image, row.line))
+    return found
 
 
 def all_lines(data: Path, part: str = "train") -> list[tuple[str, int]]:
@@ -120,22 +129,45 @@ def at_random(data: Path, count: int, seed: int) -> list[tuple[str, int]]:
 
 
 def write_arm(data: Path, out: Path, test: Path, drop: Iterable[tuple[str, int]]) -> str:
-    """A copy of the training set `data` without the lines `drop`; returns the SHA-256 over its labels."""
+    """A copy of the training set `data` without the lines `drop`; returns the SHA-256 over it."""
     gone = set(drop)
     missing = gone - set(all_lines(data))
     if missing:
         raise SystemExit(f"no such line: {sorted(missing)[0]}")
     shutil.rmtree(out, ignore_errors=True)
-    digest = hashlib.sha256()
     for file in sorted(data.glob("images/train/*")):
         image = file.relative_to(data).as_posix()
         text = (data / label_of(image)).read_text(encoding="utf-8").splitlines(keepends=True)
         kept = "".join(line for number, line in enumerate(text) if (image, number) not in gone)
-        for path in (out / image, out / label_of(image)):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        link_or_copy(file, out / image)
-        (out / label_of(image)).write_text(kept, encoding="utf-8", newline="\n")
-        digest.update(f"{image}\n{kept}\n".encode())
+        _add(out, file, kept)
+    return _finished(out, test)
+
+
+def write_cleaned(plan: Plan, out: Path, test: Path) -> str:
+    """What `healtheat export --format yolo` writes, by itself in one folder; returns the SHA-256 over it."""
+    shutil.rmtree(out, ignore_errors=True)
+    write_training(plan, out / "lists")
+    for line in (out / "lists" / "train.txt").read_text(encoding="utf-8").splitlines():
+        label = yolo_label_path(Path(line))
+        _add(out, Path(line), label.read_text(encoding="utf-8") if label.is_file() else "")
+    return _finished(out, test)
+
+
+def _add(out: Path, image: Path, labels: str) -> None:
+    target = out / "images" / "train" / image.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    link_or_copy(image, target)
+    label = yolo_label_path(target)
+    label.parent.mkdir(parents=True, exist_ok=True)
+    label.write_text(labels, encoding="utf-8", newline="\n")
+
+
+def _finished(out: Path, test: Path) -> str:
+    """Write data.yaml; returns the SHA-256 over images and labels."""
+    digest = hashlib.sha256()
+    for image in sorted((out / "images" / "train").iterdir()):
+        labels = yolo_label_path(image).read_text(encoding="utf-8")
+        digest.update(f"{image.name}\n{sha256_file(image)}\n{labels}\n".encode())
     spec = yaml.safe_load((test / "test.yaml").read_text(encoding="utf-8"))
     write_yaml(out / "data.yaml", {**spec, "path": str(out), "val": str(test / "images" / "test")})
     return digest.hexdigest()

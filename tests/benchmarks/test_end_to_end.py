@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.end_to_end import ARMS, RESULT, finished, prepare
+from benchmarks.end_to_end import ARMS, RESULT, _run, finished, prepare, prepared
 from benchmarks.end_to_end_data import (
     all_lines,
     at_random,
@@ -26,6 +28,7 @@ from benchmarks.end_to_end_data import (
 )
 from benchmarks.end_to_end_report import report
 from healtheat.sources.groups import group_key
+from tests.made_index import MadeIndex
 
 SETTINGS = {
     "epochs": 40,
@@ -108,37 +111,64 @@ def test_a_line_that_is_not_there_is_refused(split: Path, tmp_path: Path) -> Non
         write_arm(split, tmp_path / "arm", split, [(image, 999)])
 
 
-def test_flagged_and_random_lose_equally_many(
-    split: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flags: dict[str, list[tuple[str, int]]] = {}
+def indexed(dirty: Path, folder: Path, flagged: Sequence[tuple[str, int]]) -> MadeIndex:
+    """An index of the planted set in which these lines are flagged, the first of them for two issues."""
+    images = {image: [] for image, _ in all_lines(dirty)}
+    findings = [
+        {"image": image, "line": line, "issue": issue, "score": 0.9}
+        for n, (image, line) in enumerate(flagged)
+        for issue in (("mislabel", "bad_box") if n == 0 else ("mislabel",))
+    ]
+    return MadeIndex(
+        folder,
+        names={number: str(number) for number in range(17)},
+        root=dirty,
+        labels={i: (dirty / label_of(i)).read_text(encoding="utf-8").splitlines() for i in images},
+        pixels={i: (dirty / i).read_bytes() for i in images},
+        findings=findings,
+    )
 
-    def some_flags(dirty: Path, index_dir: Path, encoder: str) -> dict[str, list[tuple[str, int]]]:
+
+def test_what_each_arm_loses(split: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flags: list[tuple[str, int]] = []
+
+    def made_index(dirty: Path, index_dir: Path, encoder: str) -> MadeIndex:
         errors, _ = planted(dirty)
-        flags["mislabel"] = [
-            *sorted(errors)[:30],
-            *[row for row in all_lines(dirty) if row not in errors][:9],
-        ]
-        flags["outlier"] = sorted(errors)[:5]  # twice flagged counts once
-        return flags
+        others = [row for row in all_lines(dirty) if row not in errors]
+        flags[:] = [*sorted(errors)[:30], *others[:: len(others) // 8][:9]]
+        return indexed(dirty, index_dir, flags)
 
-    monkeypatch.setattr("benchmarks.end_to_end.flagged", some_flags)
-    made = prepare(0, tmp_path, split, Namespace(rate=0.15, encoder="pill"))
-    arms = made["arms"]
-    assert (arms["flagged"]["dropped"], arms["flagged"]["dropped_errors"]) == (39, 30)
-    assert arms["random"]["dropped"] == 39
+    monkeypatch.setattr("benchmarks.end_to_end.index_of", made_index)
+    args = Namespace(rate=0.15, encoder="pill", again=False)
+    made = prepare(0, tmp_path, split, args)
+    arms, every = made["arms"], all_lines(tmp_path / "planted")
     sizes = {arm: sum(len(lines) for lines in labels(tmp_path / arm).values()) for arm in ARMS}
-    assert sizes["dirty"] == made["boxes"] and sizes["flagged"] == sizes["random"] == made["boxes"] - 39
+    assert sizes == {arm: made["boxes"] - arms[arm]["dropped"] for arm in ARMS} | {"clean": sizes["clean"]}
+    assert (arms["boxes"]["dropped"], arms["boxes"]["dropped_errors"]) == (len(flags), 30)
+    assert arms["mask"]["dropped"] == arms["random"]["dropped"] == len(flags)
+    whole = {image for image, _ in flags}
+    assert arms["images"]["dropped"] == sum(image in whole for image, _ in every)
+    assert arms["images"]["images_out"] == len(whole)
+    assert made["issues"].keys() == {"mislabel", "bad_box"}, "one line, one issue"
+    assert sum(n for n, _ in made["issues"].values()) == len(flags)
     assert labels(tmp_path / "dirty") == labels(tmp_path / "planted")
     assert labels(tmp_path / "clean") == labels(split)
-    flags.clear()
-    assert prepare(0, tmp_path, split, Namespace(rate=0.15, encoder="pill")) == made  # from the file
+    assert labels(tmp_path / "mask") == labels(tmp_path / "boxes")
+    image = next(image for image, _ in flags if (tmp_path / "boxes" / image).is_file())
+    same = [
+        (tmp_path / arm / image).read_bytes() == (split / image).read_bytes() for arm in ("boxes", "mask")
+    ]
+    assert same == [True, False], "greyed out in a copy alone"
+    assert len({arm["data_sha256"] for arm in arms.values()}) == len(ARMS)
+    monkeypatch.delattr("benchmarks.end_to_end.index_of")
+    assert prepare(0, tmp_path, split, args) == made  # from the file
 
 
 @pytest.fixture
 def made() -> dict[str, Any]:
     about = {"boxes": 100, "errors": 20, "missing": 3, "issues": {"mislabel": [10, 9]}}
-    arms = {"flagged": {"dropped": 10, "dropped_errors": 9}, "random": {"dropped": 10, "dropped_errors": 1}}
+    lost = {"dropped": 10, "dropped_errors": 9, "images_out": 2}
+    arms = {arm: dict(lost) for arm in ("boxes", "images", "mask", "random")}
     split = dict.fromkeys(("train_images", "train_sources", "test_images", "test_sources", "test_boxes"), 7)
     return {"split": split, "seeds": {seed: {**about, "arms": arms} for seed in (0, 1)}}
 
@@ -149,29 +179,62 @@ def run(seed: int, arm: str, map50: float, **settings: Any) -> dict[str, Any]:
 
 
 def test_the_report_pairs_by_seed_and_stands_gaps(made: dict[str, Any]) -> None:
-    results = [run(1, "dirty", 0.5), run(0, "dirty", 0.25), run(0, "flagged", 0.5), run(1, "flagged", 0.25)]
+    results = [run(1, "dirty", 0.5), run(0, "dirty", 0.25), run(0, "boxes", 0.5), run(1, "boxes", 0.25)]
     text = report(results, made, "machine")
-    assert "| flagged − dirty | +0.250 | -0.250 | +0.000 | 0.354 |" in text
-    assert "flagged − random" not in text
-    assert "| 0 | 100 | 20 | 3 | 10 | 9 | 0.90 | 0.45 | 1 |" in text
+    assert "| boxes − dirty | +0.250 | -0.250 | +0.000 | 0.354 |" in text
+    assert "boxes − random" not in text
+    assert "| 0 | `mask` | 100 | 20 | 3 | 10 | 9 | 0.90 | 0.45 | 2 |" in text
     partial = report([*results, run(0, "random", 0.3)], made, "machine")
-    assert "| flagged − random | +0.200 |  | +0.200 |  |" in partial
+    assert "| boxes − random | +0.200 |  | +0.200 |  |" in partial
 
 
 def test_settings_are_not_mixed(made: dict[str, Any]) -> None:
-    results = [run(0, "dirty", 0.25, epochs=9), run(0, "flagged", 0.5), run(0, "dirty", 0.4)]
+    results = [run(0, "dirty", 0.25, epochs=9), run(0, "boxes", 0.5), run(0, "dirty", 0.4)]
     text = report(results, made, "machine")
     assert text.index("40 epochs at 192 px") < text.index("9 epochs at 192 px")
-    assert text.count("| flagged − dirty |") == 1 and "| flagged − dirty | +0.100 |" in text
+    assert text.count("| boxes − dirty |") == 1 and "| boxes − dirty | +0.100 |" in text
 
 
 def test_only_runs_on_the_very_same_labels_count(tmp_path: Path) -> None:
-    made = {"seeds": {0: {"arms": {"dirty": {"labels_sha256": "new"}}}}}
+    made = {"seeds": {0: {"arms": {"dirty": {"data_sha256": "new"}}}}}
     for name, seed, sha in (("seed-0-dirty", 0, "new"), ("seed-0-old", 0, "old"), ("seed-7-dirty", 7, "new")):
         (tmp_path / "runs-1" / name).mkdir(parents=True)
-        write_json(tmp_path / "runs-1" / name / RESULT, {"seed": seed, "arm": "dirty", "labels_sha256": sha})
+        write_json(tmp_path / "runs-1" / name / RESULT, {"seed": seed, "arm": "dirty", "data_sha256": sha})
     (tmp_path / "runs-1" / "seed-1-dirty").mkdir()  # killed before it was done
     assert list(finished(tmp_path, made)) == [tmp_path / "runs-1" / "seed-0-dirty"]
+
+
+def test_a_run_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = []
+
+    def train(data: Path, *rest: Any) -> dict[str, Any]:
+        trained.append(data.name)
+        return {"map50": 0.5, "seconds": 60}
+
+    monkeypatch.setattr("benchmarks.end_to_end.train", train)
+    monkeypatch.setattr("benchmarks.end_to_end.counts", lambda split: {})
+    (tmp_path / "seed-0").mkdir()
+
+    def prepare_with(sha256: str) -> None:
+        arms = {"dirty": {"data_sha256": "same"}, "mask": {"data_sha256": sha256}}
+        write_json(tmp_path / "seed-0" / "arms.json", {"arms": arms})
+
+    def run_all() -> list[str]:
+        trained.clear()
+        for arm in ("dirty", "mask"):
+            _run(0, arm, tmp_path, SETTINGS, tmp_path / "runs-1", Namespace())
+        return list(trained)
+
+    prepare_with("old")
+    assert run_all() == ["dirty", "mask"]
+    assert run_all() == []
+    prepare_with("new")  # flagged again by other code: only what has changed
+    assert run_all() == ["mask"]
+    (tmp_path / "runs-1" / "seed-0-dirty" / RESULT).unlink()  # killed
+    with FileLock(tmp_path / "runs-1" / "seed-0-dirty.lock"):
+        assert run_all() == []  # another call is at it
+    assert run_all() == ["dirty"]
+    assert list(prepared(tmp_path)["seeds"]) == [0]
 
 
 @pytest.mark.torch
