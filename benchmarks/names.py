@@ -90,12 +90,16 @@ def report(rows: Sequence[str], command: str) -> str:
             "Demo sets, whose names list what is on every image (AI Hub), with planted errors of all kinds;",
             "flagged findings of `mislabel`, `unexpected_class` and `missing_box` with default",
             "settings. One finding: a single row for the box, and none that says its product is missing.",
-            "Trays apart: every image counts as a source of its own, so images of one tray do not vouch.",
+            "Trays apart: every image counts as a source of its own, so images of one tray do not vouch",
+            "(but they teach the crop models, which flatters).",
             "",
             "| set | wrong labels | one finding | correction right | of each kind | missing boxes found "
             "| flags on right boxes | on boxes that are there |",
             "|---|---|---|---|---|---|---|---|",
             *rows,
+            "",
+            "Before names and looks were read together (seed 10, 58 wrong labels): 14 were one finding,",
+            "43 had the right correction, and 36 right boxes were flagged, 34 of them as `mislabel`.",
             "",
         ]
     )
