@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from healtheat.core.boxes import NO_CLASS
 from healtheat.signals.base import Scores, Signal
-from healtheat.signals.evidence.beliefs import DOUBT, SHARPNESS, Beliefs, judged_beliefs
+from healtheat.signals.evidence.beliefs import DOUBT, Beliefs, judged_beliefs
 from healtheat.signals.evidence.calibrate import smooth_probability
 from healtheat.signals.evidence.classmodel import class_log_probabilities
 from healtheat.signals.evidence.listed import Assigned
+from healtheat.signals.evidence.noise import label_noise
 from healtheat.signals.evidence.trust import trust
 from healtheat.signals.samples import Pool, Samples
 
@@ -43,57 +44,9 @@ def foreign_share(other: NDArray[np.int64], code: NDArray[np.int64], k: int = 5)
     return np.asarray(foreign.sum(axis=1) / np.maximum(known.sum(axis=1), 1))
 
 
-def likely_exchanges(p: Floats, code: NDArray[np.int64]) -> Floats:
-    """(c, c) chance that a wrong label of a box of class i is j: half by look-alikeness, half at random.
-
-    People and models mistake a class for those it looks like; `p` (n, c) tells which these are.
-    """
-    c = p.shape[1]
-    alike = np.full((c, c), 1e-9)
-    np.add.at(alike, code, p)
-    np.fill_diagonal(alike, 0)
-    alike /= alike.sum(axis=1, keepdims=True)
-    out = 0.5 * alike + 0.5 / (c - 1)
-    np.fill_diagonal(out, 0)
-    return np.asarray(out)
-
-
-def sharpen(p: Floats, power: float) -> Floats:
-    """(n, c) rows of `p` to the power, summing to 1 again.
-
-    The weights of the evidence are learned from labels some of which are wrong, and drawn towards small ones:
-    what they give is too doubtful. On planted errors (two encoders) 1.5 made the chances add up.
-    """
-    out = p**power
-    return np.asarray(out / out.sum(axis=1, keepdims=True))
-
-
-def wrong_probability(
-    p: Floats,
-    code: NDArray[np.int64],
-    doubt: float,
-    rounds: int = 10,
-    teaches: NDArray[np.bool_] | None = None,
-) -> Floats:
-    """(n,) probability of a wrong label; how many there are is found by expectation-maximisation.
-
-    That, and which classes are exchanged, is learned from the rows that `teaches` (n,) marks, all by default.
-
-    `doubt` is the chance that the class model knows nothing about a box: its probabilities are mixed with
-    that much of a flat guess.
-    """
-    at, c = np.arange(len(p)), p.shape[1]
-    mixed = (1 - doubt) * p + doubt / c
-    known = slice(None) if teaches is None or teaches.all() else teaches
-    if not len(code[known]):
-        return np.zeros(len(p))
-    exchanged = (mixed * likely_exchanges(p[known], code[known])[:, code].T).sum(axis=1)
-    kept = mixed[at, code]
-    share = 0.05
-    for _ in range(rounds):
-        wrong = share * exchanged / (share * exchanged + (1 - share) * kept)
-        share = float(np.clip(wrong[known].mean(), 0.005, 0.4))
-    return np.asarray(wrong)
+def log_odds(p: Floats) -> Floats:
+    """(n,) log(p / (1 - p)), between -9 and 9: beyond, a chance says no more about the order."""
+    return np.asarray(np.clip(np.log(np.maximum(p, 1e-9)) - np.log(np.maximum(1 - p, 1e-9)), -9, 9))
 
 
 class Label(Signal):
@@ -110,13 +63,13 @@ class Label(Signal):
         foreign: float = 0.5,
         doubt: float = DOUBT,
         fewest: int = 3,
-        sharpness: float = SHARPNESS,
+        alike_weight: float = 0.2,
     ) -> None:
         self.k = k  # nearest crops told about
         self.floor = floor  # probability that means nothing in the order of the boxes
         self.foreign = foreign  # worth of a neighbourhood of nothing but other classes, beside the models
         self.doubt = doubt  # chance that the class model knows nothing about a box
-        self.sharpness = sharpness  # makes up for what wrong labels took from the beliefs
+        self.alike_weight = alike_weight  # of an error's chance in the order, as far as errors follow looks
         self.fewest = fewest  # boxes a class needs to be judged
 
     def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
@@ -136,17 +89,19 @@ class Label(Signal):
         beaten = others.max(axis=1, initial=0) > p[np.arange(n), code]
         suggestion = np.where(beaten & (c > 1), samples.class_ids[best], NO_CLASS)
         raw, score, contradicted = np.zeros(n), np.zeros(n), np.zeros(n, bool)
+        suspect = contradicted
         if c > 1:
             raw = odds(p, code, self.floor) + self.foreign * foreign_share(pool.neighbours.other, code)
-            sharp = sharpen(np.exp(beliefs.log_p), self.sharpness)
-            wrong = wrong_probability(sharp, code, self.doubt, teaches=pool.teaches)
-            score = smooth_probability(raw, wrong, pool.teaches & ~known)
+            suspect = raw > 0
+            noise = label_noise(np.exp(beliefs.log_p), code, self.doubt, pool.teaches)
+            raw += self.alike_weight * noise.alike * log_odds(noise.wrong)
+            score = smooth_probability(raw, noise.wrong, pool.teaches & ~known)
         if named is not None:
             score[known] = named.wrong[known]
             contradicted = known & (named.wrong > p[np.arange(n), code])
             suggestion[known] = np.where(contradicted, named.suggestion, NO_CLASS)[known]
         mixed_up = _mixed_up(pool, visual, best, beliefs)
-        reason, evidence = self._explain(pool, p, best, raw, named)
+        reason, evidence = self._explain(pool, p, best, suspect, named)
         return [
             Scores.of(
                 self,
@@ -156,7 +111,7 @@ class Label(Signal):
                 score=np.clip(score[judged], 0, 1),
                 reason=reason,
                 abstain=self._too_little(pool, contradicted),
-                withheld=[mixed_up[row] if raw[row] > 0 else None for row in judged],
+                withheld=[mixed_up[row] if suspect[row] else None for row in judged],
                 suggestion=suggestion[judged],
                 evidence=evidence,
             )
@@ -182,7 +137,12 @@ class Label(Signal):
         return [None if contradicted[row] else why[samples.class_code[row]] for row in pool.judged]
 
     def _explain(
-        self, pool: Pool, p: Floats, best: NDArray[np.int64], raw: Floats, named: Assigned | None
+        self,
+        pool: Pool,
+        p: Floats,
+        best: NDArray[np.int64],
+        suspect: NDArray[np.bool_],
+        named: Assigned | None,
     ) -> tuple[list[str], list[dict[str, Any]]]:
         samples = pool.samples
         near = pool.neighbours.other[:, : self.k]
@@ -201,9 +161,9 @@ class Label(Signal):
                 f"{len(mine) or 'none'} {'is' if len(mine) == 1 else 'are'} {own}"
             )
             again = on_image[image[row], code[row]] - 1
-            if raw[row] > 0 and again and not on_image[image[row], best[row]]:
+            if suspect[row] and again and not on_image[image[row], best[row]]:
                 words += f"; the image has {again} more {own} and no {other}"
-            if raw[row] > 0 and len(theirs) <= len(mine):
+            if suspect[row] and len(theirs) <= len(mine):
                 says = f"{other} {p[row, best[row]]:.0%}, {own} {p[row, code[row]]:.0%}"
                 words += f"; all evidence together: {says}"
             if named is not None and named.known[row]:

@@ -91,7 +91,7 @@ def test_a_withheld_finding_says_why_and_makes_room_for_another_signal() -> None
     doubtful = scores((0, "label", "mislabel", 0.95), withheld="look-alikes")
     (alone,) = find(doubtful).to_pylist()
     assert alone["reason"] == "label says so; not flagged: look-alikes"
-    for other, expected in ((0.9, ("looks", True)), (0.3, ("label", False))):
+    for other, expected in ((0.9, ("looks", True)), (0.2, ("label", False))):
         both = pa.concat_tables([doubtful, scores((0, "looks", "mislabel", other))])
         for table in (both, both.take([1, 0])):
             (row,) = find(table).to_pylist()

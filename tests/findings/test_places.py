@@ -32,7 +32,7 @@ def flagged(rows: list[dict[str, Any]]) -> list[tuple[int, str]]:
 
 
 def test_a_box_is_flagged_once_by_its_strongest_reason() -> None:
-    rows = found(row(0, "bad_box", 0.6), row(0, "mislabel", 0.9), row(1, "mislabel", 0.3))
+    rows = found(row(0, "bad_box", 0.6), row(0, "mislabel", 0.9), row(1, "mislabel", 0.2))
     assert flagged(rows) == [(0, "mislabel")]
     assert [(r["issue"], r["passed"]) for r in rows] == [
         ("bad_box", True),

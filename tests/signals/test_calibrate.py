@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from healtheat.signals.evidence.calibrate import error_probability, smooth_probability
-from healtheat.signals.label import wrong_probability
 
 
 def test_probabilities_add_up_to_the_errors_there_are() -> None:
@@ -34,18 +33,6 @@ def test_smoothing_keeps_the_order_and_the_sum() -> None:
     assert (np.diff(smooth[order]) > 0).all()
     assert abs(smooth.sum() - p.sum()) < 3
     assert smooth_probability(np.zeros(0), np.zeros(0)).shape == (0,)
-
-
-def test_the_share_of_wrong_labels_is_found() -> None:
-    rng = np.random.default_rng(3)
-    code = rng.integers(0, 5, 1000)
-    p = np.full((1000, 5), 0.0005)
-    p[np.arange(1000), code] = 0.998
-    given = code.copy()
-    given[:80] = (given[:80] + rng.integers(1, 5, 80)) % 5
-    wrong = wrong_probability(p, given, 0.002)
-    assert 70 < wrong.sum() < 90
-    assert wrong[:80].min() > 0.8 > 0.1 > wrong[80:].max()
 
 
 def test_values_that_differ_by_rounding_alone_get_a_number() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healtheat.building.build import build
+from healtheat.core.issues import Silence
 from healtheat.embedding import load_encoder
 from healtheat.index import Index
 from healtheat.signals import Samples, samples_from
@@ -69,17 +70,23 @@ def test_a_class_may_have_two_looks() -> None:
 
 def test_silent_without_words_and_abstaining_without_others() -> None:
     assert by_itself(Looks(), clusters()) == []
-    lonely = Samples.of([3, 3, 9, 9, 9], EYE[:5], group_key=["a", "b", "a", "b", "c"], texts=WORDS)
-    (answer,) = Looks().measure(lonely, lonely)
-    assert [a is not None for a in answer.abstain] == [True, True, False, False, False]
-
-
-def test_a_copy_of_the_image_does_not_vouch() -> None:
-    samples = Samples.of(
-        [0] * 6, EYE[[0, 0, 0, 1, 1, 1]], group_key=["a", "b", "c", "d", "d", "d"], texts=WORDS
-    )
+    code = np.r_[np.arange(40) % 4, 8, 8]  # the last two are of a class of their own
+    samples = Samples.of(code, EYE[np.minimum(code, 3)], texts=WORDS)
     (answer,) = Looks().measure(samples, samples)
-    assert answer.score[3:].min() > 0.7 > 0.5 > answer.score[:3].max()
+    assert [a is not None for a in answer.abstain] == [False] * 40 + [True, True]
+
+
+def test_a_question_that_tells_no_classes_apart_is_not_asked() -> None:
+    """Every class is said to have any colour: a mismatch is nothing to tell anybody of."""
+    rng = np.random.default_rng(1)
+    samples = Samples.of(np.arange(200) % 4, EYE[rng.integers(0, 4, 200)], texts=WORDS)
+    (silence,) = Looks().measure(samples, samples)
+    assert isinstance(silence, Silence) and "colour" in silence.why
+
+
+def test_a_set_without_errors_gets_no_high_chance() -> None:
+    (answer,) = Looks().measure(worded(), worded())
+    assert answer.score.max() < 0.5
 
 
 @pytest.mark.slow
