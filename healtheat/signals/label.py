@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from healtheat.signals.evidence.calibrate import smooth_probability
 from healtheat.signals.evidence.classmodel import class_log_probabilities
 from healtheat.signals.evidence.listed import Assigned
 from healtheat.signals.evidence.noise import label_noise
+from healtheat.signals.evidence.stray import strays
 from healtheat.signals.evidence.trust import trust
 from healtheat.signals.samples import Pool, Samples
 
@@ -102,6 +103,11 @@ class Label(Signal):
             suggestion[known] = np.where(contradicted, named.suggestion, NO_CLASS)[known]
         mixed_up = _mixed_up(pool, visual, best, beliefs)
         reason, evidence = self._explain(pool, p, best, suspect, named)
+        why = self._too_little(pool)
+        for at, found in _strays(pool, why, contradicted).items():
+            row = pool.judged[at]
+            score[row], contradicted[row], reason[at] = found.chance, True, found.words
+            raw[row], suggestion[row] = np.log(found.chance / (1 - found.chance)), found.class_id
         return [
             Scores.of(
                 self,
@@ -110,15 +116,15 @@ class Label(Signal):
                 raw=raw[judged],
                 score=np.clip(score[judged], 0, 1),
                 reason=reason,
-                abstain=self._too_little(pool, contradicted),
+                abstain=[None if contradicted[row] else why[code[row]] for row in judged],
                 withheld=[mixed_up[row] if suspect[row] else None for row in judged],
                 suggestion=suggestion[judged],
                 evidence=evidence,
             )
         ]
 
-    def _too_little(self, pool: Pool, contradicted: NDArray[np.bool_]) -> list[str | None]:
-        """Why the class of each box asked about cannot be judged at all; the image's name needs no others."""
+    def _too_little(self, pool: Pool) -> list[str | None]:
+        """For each class why it cannot be judged at all, None where it can."""
         samples = pool.samples
         code, group = samples.class_code[pool.teaches], samples.group[pool.teaches]
         counts = np.bincount(code, minlength=len(samples.class_ids))
@@ -134,7 +140,7 @@ class Label(Signal):
                 why.append(f"class {name} is on images of one source only: no other source can vouch for it")
             else:
                 why.append(None)
-        return [None if contradicted[row] else why[samples.class_code[row]] for row in pool.judged]
+        return why
 
     def _explain(
         self,
@@ -185,6 +191,36 @@ def _by_name(samples: Samples, named: Assigned, row: int) -> str:
     if named.wrong[row] <= 0.5 or other == NO_CLASS:
         return f"the image's name {says} {own}"
     return f"the image's name {says} {own}; {samples.name(other)} is left for this box"
+
+
+class _Stray(NamedTuple):
+    chance: float
+    class_id: int
+    words: str
+
+
+def _strays(pool: Pool, why: Sequence[str | None], named: NDArray[np.bool_]) -> dict[int, _Stray]:
+    """Place among the judged → what its class is rather, for boxes of classes too small to judge.
+
+    Boxes that the image's name decides about (`named`) are left out, and those that are likelier genuine.
+    """
+    samples = pool.samples
+    small = np.array([text is not None for text in why], bool)[samples.class_code] & ~named
+    asked = np.flatnonzero(small)
+    found = strays(samples.vectors, samples.class_code, samples.group, asked, pool.teaches)
+    if found is None:
+        return {}
+    place = {row: at for at, row in enumerate(pool.judged.tolist())}
+    out = {}
+    for row, chance, code, times in zip(asked.tolist(), found.chance, found.code, found.times, strict=True):
+        if row in place and chance >= 0.5:
+            own, other = (samples.name(samples.class_ids[k]) for k in (samples.class_code[row], code))
+            words = (
+                f"{why[samples.class_code[row]]}; it lies {times:.1f} times as far from {other} as boxes of "
+                f"{other} do, which a box of a class of its own, such as {own}, seldom does"
+            )
+            out[place[row]] = _Stray(min(float(chance), 0.999), int(samples.class_ids[code]), words)
+    return out
 
 
 def _mixed_up(
