@@ -91,12 +91,14 @@ def chance_of_exchange(values: Floats, found: Floats, exchanged: Floats) -> Floa
     """(k,) chance that a box with a mismatch of `values` has an exchanged label.
 
     `found` (n,) and `exchanged` (m,) as in `most_errors`. A logistic regression of the two gives their ratio.
+    No chance is higher than the rule of succession allows for as many errors as the set holds.
     """
     n, m = len(found), len(exchanged)
     share = most_errors(found, exchanged)
     weight = np.r_[np.ones(n), np.full(m, share * n / m)]
     slope, intercept = logistic_curve(np.r_[found, exchanged], np.r_[np.zeros(n), np.ones(m)], weight)
-    return np.asarray(np.exp(np.minimum(slope * values + intercept, 0)))
+    most = 1 - 1 / (share * n + 2)
+    return np.asarray(np.minimum(np.exp(np.minimum(slope * values + intercept, 0)), most))
 
 
 class Looks(Signal):
