@@ -1,9 +1,11 @@
 """Do flags mean what they say? The realised share of false alarms at `--fdr`, and what abstaining is worth.
 
     python -m benchmarks.flags [--plantings 30] [--fdr 0.1] [--encoders pill,imagenet] [--out FOLDER]
+        [--data DATA.yaml --one-per-source MARK --groups "" --profiles flips]
 
 Every planting is the hard setting of quality.py with another seed (100 and on, none of those reported or
-tuned on there) and one of the profiles in turn. Writes flags.md.
+tuned on there) and one of the profiles in turn. Flags are counted over places (all issues together; a box
+once). Writes flags.md, or flags-NAME.md for another data set.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.quality import GROUPS, HERE, QUEUES, plant, truth
+from benchmarks.quality import GROUPS, HERE, QUEUES, Setting, plant, truth
 from healtheat.building.build import build
 from healtheat.embedding import load_encoder
 from healtheat.findings.flag import FindingSettings, expected_errors, find
@@ -37,9 +39,11 @@ def interval(values: list[float], rounds: int = 2000) -> tuple[float, float]:
     return float(np.quantile(means, 0.05)), float(np.quantile(means, 0.95))
 
 
-def judge(profile: str, seed: int, encoder: str, fdr: float, budget: int, work: Path) -> dict[str, object]:
+def judge(
+    profile: str, seed: int, encoder: str, fdr: float, budget: int, work: Path, setting: Setting
+) -> dict[str, object]:
     """Counts of one planting."""
-    folder = plant(profile, seed, work / f"{profile}-{seed}")
+    folder = plant(profile, seed, work / f"{profile}-{seed}", setting)
     index_dir = work / "index"
     build(open_source(folder / "data.yaml"), index_dir, encoder=load_encoder(encoder))
     with Index.open(index_dir, verify=False) as index:
@@ -52,11 +56,7 @@ def judge(profile: str, seed: int, encoder: str, fdr: float, budget: int, work: 
     for name, settings in (("fdr", FindingSettings(fdr=fdr)), ("default", FindingSettings())):
         found = find(scores, settings)
         rows = found.to_pylist()
-        hits = {
-            at[row["box_id"]]
-            for row in rows
-            if row["flagged"] and row["box_id"] >= 0 and row["issue"] in (QUEUES[profile] or ALL)
-        }
+        hits = {at[row["box_id"]] for row in rows if row["flagged"] and row["box_id"] >= 0}
         out[name] = (len(hits), sum(errors[b] for b in hits), sum(wrong[b] for b in hits))
         kept, every = _white(rows), _white(find(free, settings).to_pylist())
         out[f"white {name}"] = tuple(
@@ -79,9 +79,6 @@ def _without_abstaining(scores: pa.Table) -> pa.Table:
     return scores.set_column(place, "withheld", pa.nulls(len(scores), pa.string()))
 
 
-ALL = ("mislabel", "bad_box", "background")
-
-
 def report(rows: list[dict[str, object]], args: argparse.Namespace) -> str:
     """The tables in Markdown."""
     lines = [
@@ -90,8 +87,8 @@ def report(rows: list[dict[str, object]], args: argparse.Namespace) -> str:
         f"`python -m benchmarks.flags --plantings {args.plantings} --fdr {args.fdr}"
         f" --encoders {args.encoders}`, {datetime.now(UTC):%Y-%m-%d}.",
         "",
-        "pushin-pill (CC BY 4.0), hard setting of quality.md, seeds from 100 on, profiles in turn. False:",
-        "flagged boxes that were not planted. False*: neither planted nor one of the two labels known to be",
+        f"{args.data.parent.name}, hard setting of quality.md, seeds from 100 on, profiles in turn. False:",
+        "flagged places that were not planted. False*: neither planted nor one of the two labels known to be",
         "wrong in the published set. Shares are means over plantings (0 where nothing is flagged) with 90 %",
         "bootstrap intervals.",
         "",
@@ -153,8 +150,13 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=50)
     parser.add_argument("--encoders", default="pill,imagenet")
     parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--data", type=Path, default=Setting().data)
+    parser.add_argument("--one-per-source", default=Setting().one_per_source)
+    parser.add_argument("--groups", default=GROUPS)
+    parser.add_argument("--profiles", default=",".join(QUEUES))
     args = parser.parse_args()
-    profiles = list(QUEUES)
+    setting = Setting(args.data, args.groups, args.one_per_source)
+    profiles = args.profiles.split(",")
     parts = []
     with tempfile.TemporaryDirectory() as temporary:
         for encoder in args.encoders.split(","):
@@ -163,12 +165,13 @@ def main() -> None:
                 profile = profiles[number % len(profiles)]
                 seed = FIRST_SEED + number
                 work = Path(temporary) / encoder
-                rows.append(judge(profile, seed, encoder, args.fdr, args.budget, work))
+                rows.append(judge(profile, seed, encoder, args.fdr, args.budget, work, setting))
                 print(encoder, rows[-1], flush=True)
             text = report(rows, args)
             parts.append(text.replace("# What a flag means", f"# What a flag means: encoder {encoder}"))
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "flags.md").write_text("\n".join(parts), encoding="utf-8", newline="\n")
+    name = "flags.md" if args.data == Setting().data else f"flags-{args.data.parent.name}.md"
+    (args.out / name).write_text("\n".join(parts), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":
