@@ -2,7 +2,7 @@
 
 Cut: all but one or two of its boxes are left out, and none must be flagged. Robbed: one or two of its boxes
 get a class of their own, and must be found. `python -m benchmarks.stray INDEX… --half report`: classes are
-halved by their order; the method was chosen on the half `choose`. Only the part of the label signal that
+halved by their order. Only the part of the label signal that
 judges such classes is run, on the index's vectors.
 """
 
