@@ -315,20 +315,20 @@ def test_flag_and_score_change_flags_alone(in_built: Path, tmp_path: Path, capsy
         return [(r["image"], r["line"], r["class_id"], r["issue"], r["score"]) for r in rows("--all")]
 
     flags, before = rows(), scores()
-    assert run(["flag", "--index", index, "--threshold", "bad_box=0", "--threshold", "low_quality=1"]) == 0
+    assert rows("--issue", "low_quality") == []
+    assert run(["flag", "--index", index, "--threshold", "bad_box=0", "--threshold", "low_quality=0"]) == 0
     changed = rows()
     judged = [row for row in rows("--all") if row["issue"] == "bad_box"]
-    assert len([row for row in changed if row["issue"] == "bad_box"]) == len(judged) > 0
-    assert all(float(row["score"]) == 1 for row in changed if row["issue"] == "low_quality")
+    assert len(rows("--issue", "bad_box")) == len(judged) > 0
+    assert rows("--issue", "low_quality"), "a hint, where it is asked for"
     assert scores() == before
     assert run(["score", "--index", index]) == 0
     assert (scores(), rows()) == (before, changed), "scoring again keeps the way of flagging"
     assert run(["flag", "--index", index]) == 0
     assert rows() == flags
     assert run(["flag", "--index", index, "--budget", "3"]) == 0
-    assert "3 boxes or images; by their scores" in capsys.readouterr().out
-    places = {(row["box_id"], row["image"] if row["box_id"] == "-1" else "") for row in rows()}
-    assert len(places) == 3
+    assert "3 places; by their scores" in capsys.readouterr().out
+    assert len({row["place_id"] for row in rows()}) == len(rows()) == 3
     assert run(["flag", "--index", index, "--fdr", "0.05"]) == 0
     strict = rows()
     assert run(["flag", "--index", index, "--fdr", "0.5"]) == 0

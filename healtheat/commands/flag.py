@@ -18,7 +18,8 @@ def flag(
         typer.Option(
             "--threshold",
             metavar="ISSUE=X",
-            help="Flag this issue from score X (0 to 1). Repeatable; other issues keep their defaults.",
+            help="Flag this issue from score X (0 to 1). Repeatable; other issues keep their defaults. "
+            "outlier and low_quality have none and score 0.01 at most.",
         ),
     ] = None,
     fdr: options.FdrOption = None,
@@ -33,7 +34,8 @@ def flag(
     Examples:
       healtheat flag --fdr 0.1
       healtheat flag --budget 200
-      healtheat flag --threshold mislabel=0.8 --threshold outlier=0.9
+      healtheat flag --threshold mislabel=0.8 --threshold background=0.7
+      healtheat flag --threshold low_quality=0.005
       healtheat flag
     """
     report = api.flag(options.which_index(index), threshold=threshold, fdr=fdr, budget=budget)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from healtheat.core.errors import InputError
+from healtheat.core.issues import ISSUES
 from healtheat.core.progress import Progress, silent
 from healtheat.findings.flag import THRESHOLDS, FindingSettings
 from healtheat.findings.inputs import Inputs, contents_of, predictions_of
@@ -59,7 +60,7 @@ def score_again(
 def finding_settings(
     threshold: Threshold = None, fdr: float | None = None, budget: int | None = None
 ) -> FindingSettings:
-    """How findings are to be flagged; issues without a threshold keep their default.
+    """How findings are to be flagged; issues without a threshold keep their default, HINTS are not flagged.
 
     Raises InputError for an unknown issue, a threshold outside 0 to 1, or a rate that is none.
     """
@@ -81,8 +82,8 @@ def _thresholds(threshold: Threshold) -> dict[str, float]:
     found: dict[str, float] = {}
     for text in threshold or ():
         issue, _, value = text.partition("=")
-        if issue not in THRESHOLDS:
-            raise InputError(f"--threshold {text!r}: no such issue; choose from {', '.join(THRESHOLDS)}")
+        if issue not in ISSUES:
+            raise InputError(f"--threshold {text!r}: no such issue; choose from {', '.join(ISSUES)}")
         found[issue] = _share(text, value)
     return found
 

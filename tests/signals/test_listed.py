@@ -13,7 +13,7 @@ from healtheat.core.boxes import NO_CLASS
 from healtheat.findings.inputs import Inputs
 from healtheat.signals import Samples
 from healtheat.signals.contents import Contents
-from healtheat.signals.evidence.listed import Assigned, Rates, Tray, _chances, assign
+from healtheat.signals.evidence.listed import Assigned, Rates, Tray, _chances, assign, trays_of
 from healtheat.signals.evidence.objects import same_objects, vouched
 from healtheat.signals.label import Label
 from tests.signals.synthetic_samples import unit
@@ -216,3 +216,21 @@ def test_rates_are_counted_where_an_extra_and_a_missing_box_are_one_wrong_label(
     label[1] = 3
     wrong = Rates.of(trays, label)
     assert wrong.wrong > right.wrong and (wrong.extra, wrong.missing) == (right.extra, right.missing)
+
+
+@pytest.mark.parametrize(("second", "things"), [(1, 4), (0, 3), (7, 3)])
+def test_of_two_boxes_on_one_place_both_count_only_where_the_name_lists_both(
+    second: int, things: int
+) -> None:
+    path = "K-000001-000002-000003-000004" + SETUP.format(70)
+    places = np.array([PLACES[0], PLACES[0], PLACES[2], PLACES[3]])
+    made = Samples.of(
+        [0, second, 2, 3],
+        np.eye(4),
+        xywhn=places,
+        image_id=np.zeros(4, np.int64),
+        image_path=[path],
+        names={c: str(c) for c in range(8)},
+    )
+    [tray] = trays_of(Inputs().joined(Label(), made))
+    assert len(tray.rows) == things and 0 in tray.rows

@@ -293,7 +293,7 @@ def trays_of(samples: Samples) -> list[Tray]:
     """The images whose names were read; [] where no rule is known.
 
     Boxes that lie on another one are left out, one thing has one box: of two the one stays whose label the
-    name lists, else the first.
+    name lists, else the first. Both stay where the name lists all boxes of that class: things do overlap.
     """
     if samples.listing is None:
         return []
@@ -308,9 +308,11 @@ def trays_of(samples: Samples) -> list[Tray]:
         if what.unknown[image]:
             things[NO_CLASS] = len(what.unknown[image])
         order = sorted(rows.tolist(), key=lambda row: (class_id[row] not in listed, row))
+        often = Counter(class_id[rows].tolist())
         kept: list[int] = []
         for row in order:
-            if not (iou(corner[[row]], corner[kept]) >= SAME_PLACE).any():
+            own = int(class_id[row])
+            if often[own] <= listed.get(own, 0) or not (iou(corner[[row]], corner[kept]) >= SAME_PLACE).any():
                 kept.append(row)
         broken = len(broken_classes(samples.problems_of[images.path[image]]))
         trays.append(Tray(image, np.array(sorted(kept), np.int64), things, broken))
