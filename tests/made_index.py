@@ -15,7 +15,7 @@ from healtheat.index.tables import TABLES
 from healtheat.index.verdicts.log import VerdictLog
 
 
-def with_places(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def with_places(rows: list[dict[str, Any]], copies: Copies) -> list[dict[str, Any]]:
     """The rows with the places that the product makes of them."""
     columns = {
         name: [row[name] for row in rows]
@@ -24,10 +24,11 @@ def with_places(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     columns["score"] = [row["score"] or 0.0 for row in rows]
     units = units_of(columns)
     leaders = leading(columns, [at for at, row in enumerate(rows) if row["passed"]], units)
-    ids, _ = place_ids(columns, units, leaders, Copies())
+    ids, pairs = place_ids(columns, units, leaders, copies)
     first = set(leaders.values())
+    twin = {at: columns["box_id"][other] for pair in pairs for at, other in (pair, pair[::-1])}
     return [
-        {**row, "place_id": place, "flagged": at in first}
+        {**row, "place_id": place, "flagged": at in first, "twin_box_id": twin.get(at, row["twin_box_id"])}
         for at, (row, place) in enumerate(zip(rows, ids, strict=True))
     ]
 
@@ -47,6 +48,7 @@ class MadeIndex(Index):
         unreadable: Sequence[str] = (),
         raw_labels: Mapping[str, bytes] | None = None,
         pixels: Mapping[str, bytes] | None = None,
+        copies: Copies | None = None,
     ) -> None:
         """`labels`: image path → its label lines; writes them below `root` beside images of a few bytes.
 
@@ -147,7 +149,7 @@ class MadeIndex(Index):
                     row["suspicion"] = row["score"]
                 del row["image"]
                 rows.append(row)
-            for row in with_places(rows):
+            for row in with_places(rows, copies or Copies()):
                 catalog.add("findings", **row)
             catalog.finish()
         source = SourceEntry(

@@ -33,8 +33,9 @@ SUSPICIOUS = ("confirmed", "flagged")  # what is handed over as a finding
 
 @dataclass(frozen=True, slots=True)
 class HandBox:
-    """One box. `finding` is its highest row of `query` that is flagged or confirmed, None where none is;
-    `issues` names the issues of all such rows. `judged` is what else is known: score, status, verdict.
+    """One box. `finding` is its row of `query` that leads, else the highest that is flagged or confirmed,
+    None where none is; `issues` names the issues of all such rows, the leading one first. `judged` is what
+    else is known: score, status, verdict.
     """
 
     box_id: int
@@ -135,6 +136,7 @@ def _boxes(index: HandIndex, rows: Mapping[int, list[dict[str, Any]]]) -> Mappin
     for box in index.sql(f"select {columns} from boxes order by box_id").to_pylist():
         own = rows.get(box["box_id"], [])
         found = [row for row in own if row["status"] in SUSPICIOUS]
+        found.sort(key=lambda row: not row["flagged"])  # what leads, then by score
         judged = {"status": None if box["box_id"] in listed else "unflagged"}
         if own:
             row = max(own, key=lambda row: row["status"] == "cleared")  # of equal ones the first, the highest

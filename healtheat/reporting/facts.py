@@ -66,8 +66,8 @@ def collect(
     found = trust(samples) if len(samples) and len(samples.class_ids) > 1 else None
     progress("classes and map", 1, 2)
     flagged = inspection.work.rows(
-        "SELECT finding_id, box_id, issue FROM work WHERE box_id >= 0 AND verdict IS DISTINCT FROM 'ok' "
-        "ORDER BY by_suspicion"
+        "SELECT finding_id, box_id, issue FROM work WHERE box_id >= 0 "
+        "AND coalesce(verdict, '') NOT IN ('ok', 'closed') ORDER BY by_suspicion"
     )
     placed = places(index, samples.boxes.box_id, keep=False)
     drawn = draw_map(samples, placed, [(int(f), int(b), str(i)) for f, b, i in flagged])
@@ -84,7 +84,7 @@ def collect(
             "images": manifest.counts.images,
             "boxes": manifest.counts.boxes,
             "classes": manifest.counts.classes,
-            "flags": sum(s.total for s in stats.values()),
+            "places flagged": sum(s.total for s in stats.values()),
             "decided": sum(s.decided for s in stats.values()),
             "problems": manifest.counts.problems,
         },

@@ -55,7 +55,7 @@ def write_report(
     text, lost = bounded(facts, limit_bytes)
     data = text.encode("utf-8", "replace")  # a lone surrogate in a name must not cost the report
     write_file(to, data)
-    return Written(facts.counts["flags"], len(data), lost)
+    return Written(facts.counts["places flagged"], len(data), lost)
 
 
 def bounded(facts: ReportFacts, limit_bytes: int) -> tuple[str, int]:

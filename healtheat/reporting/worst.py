@@ -13,7 +13,7 @@ from healtheat.view.samples import RowKind, Sample
 STRIP = 3  # crops in a row to compare with
 CROP_PX, IMAGE_PX, STRIP_PX = 280, 420, 112  # the longer side; shown smaller, so that print is sharp
 _QUALITY = 80
-_STRIPS = (RowKind.TWIN, RowKind.TYPICAL, RowKind.TYPICAL_MISSING, RowKind.NEAREST_SUGGESTED)
+_STRIPS = (RowKind.TWIN, RowKind.COPIES, RowKind.TYPICAL, RowKind.TYPICAL_MISSING, RowKind.NEAREST_SUGGESTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Shown:
 def worst(
     inspection: Inspection, issues: Sequence[str], count: int, progress: Progress
 ) -> dict[str, list[Shown]]:
-    """Issue → its `count` highest scores that nobody called ok, highest first."""
+    """Issue → its `count` places with the highest scores that nobody called ok, highest first."""
     pictures = Pictures(inspection.index, quality=_QUALITY)
     chosen = {issue: _ids(inspection, issue, count) for issue in issues}
     total, done = sum(map(len, chosen.values())), 0
@@ -84,8 +84,8 @@ def keep(found: Mapping[str, Sequence[Shown]], count: int) -> dict[str, list[Sho
 
 def _ids(inspection: Inspection, issue: str, count: int) -> list[int]:
     rows = inspection.work.rows(
-        "SELECT finding_id FROM work WHERE issue = ? AND verdict IS DISTINCT FROM 'ok' "
-        "ORDER BY by_score LIMIT ?",
+        "SELECT finding_id FROM work WHERE issue = ? AND entry = finding_id "
+        "AND coalesce(verdict, '') NOT IN ('ok', 'closed') ORDER BY by_score LIMIT ?",
         [issue, count],
     )
     return [int(row[0]) for row in rows]

@@ -40,7 +40,7 @@ class Inspection:
         return self.index.names
 
     def stats(self) -> dict[str, QueueStats]:
-        """Inspection of every queue that has findings, in the order of ISSUES."""
+        """Figures of every queue that has places, in the order of ISSUES."""
         self.work.refresh()
         version = self.index.judging.lines
         with self._stats_lock:
@@ -50,5 +50,8 @@ class Inspection:
             return self._stats
 
     def _of_queue(self, issue: str) -> QueueStats:
-        rows = self.work.rows("SELECT score, verdict FROM work WHERE issue = ? ORDER BY by_score", [issue])
+        rows = self.work.rows(
+            "SELECT score, verdict FROM work WHERE issue = ? AND entry = finding_id ORDER BY by_score",
+            [issue],
+        )
         return queue_stats(np.array([row[0] for row in rows], np.float64), [row[1] for row in rows])

@@ -50,6 +50,7 @@ class RowKind(StrEnum):
     """What crops are there to compare a box with."""
 
     TWIN = "twin"
+    COPIES = "copies"
     TYPICAL = "typical"
     TYPICAL_MISSING = "typical_missing"
     TYPICAL_SUGGESTED = "typical_suggested"
@@ -59,6 +60,7 @@ class RowKind(StrEnum):
 
 _ROW_TITLES: Mapping[RowKind, str] = {
     RowKind.TWIN: "the other box",
+    RowKind.COPIES: "its copies",
     RowKind.TYPICAL: "typical of its class",
     RowKind.TYPICAL_MISSING: "typical of the missing class",
     RowKind.TYPICAL_SUGGESTED: "typical of the suggested class",
@@ -89,7 +91,8 @@ class Sample:
     more_boxes: int
     rows: Sequence[CropRow]
     measures: Mapping[str, str]
-    others: Sequence[Mapping[str, Any]]
+    others: Sequence[Mapping[str, Any]]  # what else was found on the box; `listed`: an entry of its own
+    members: Sequence[Mapping[str, Any]]  # of the place, which a verdict decides with it; see `_members`
     decision: Verdict | None
 
     @property
@@ -111,24 +114,32 @@ class Gallery:
         decision = self._work.decision(finding_id)
         finding = self._index.sql(_FINDING, [finding_id]).to_pylist()[0]
         boxes, more = self._boxes(finding)
+        members = self._members(finding)
         return Sample(
             finding=finding,
             boxes=boxes,
             more_boxes=more,
-            rows=self._rows(finding),
+            rows=self._rows(finding, members),
             measures=_measures(finding, _shown_evidence(finding["evidence"])),
             others=self._others(finding),
+            members=members,
             decision=decision,
         )
 
     def cards(self, finding_ids: Sequence[int]) -> list[dict[str, Any]]:
-        """What a grid shows of several findings, in the order given; `verdict` is None where undecided."""
+        """What a grid shows of several findings, in the order given; `verdict` is None where undecided.
+
+        `also` are the other issues of the box that passed; `copies` and `exchanged` count what is decided
+        with it.
+        """
         if not finding_ids:
             return []
         marks = ", ".join("?" * len(finding_ids))
         found = self._index.sql(
             "SELECT f.finding_id, f.box_id, f.image_id, f.class_id, f.issue, f.score, f.reason, "
-            "f.suggestion, i.path FROM findings f JOIN images i USING (image_id) "
+            "f.suggestion, i.path, (SELECT list(DISTINCT o.issue ORDER BY o.issue) FROM findings o "
+            "WHERE f.box_id >= 0 AND o.box_id = f.box_id AND o.issue <> f.issue AND o.passed) AS also "
+            "FROM findings f JOIN images i USING (image_id) "
             f"WHERE f.finding_id IN ({marks})",
             list(finding_ids),
         )
@@ -138,7 +149,13 @@ class Gallery:
                 f"SELECT finding_id, verdict FROM work WHERE finding_id IN ({marks})", finding_ids
             )
         )
-        return [{**by_id[i], "verdict": verdicts.get(i)} for i in finding_ids if i in by_id]
+        company = self._work.company(finding_ids)
+        cards = []
+        for one in (i for i in finding_ids if i in by_id):
+            copies, exchanged = company.get(one, (0, 0))
+            card = {**by_id[one], "copies": copies, "exchanged": exchanged}
+            cards.append({**card, "also": card["also"] or [], "verdict": verdicts.get(one)})
+        return cards
 
     def _boxes(self, finding: Mapping[str, Any]) -> tuple[list[Drawn], int]:
         found = self._index.sql(
@@ -162,11 +179,13 @@ class Gallery:
         kept += [box for box in shown if box.box_id == finding["box_id"]]
         return kept, len(shown) - len(kept)
 
-    def _rows(self, finding: Mapping[str, Any]) -> list[CropRow]:
+    def _rows(self, finding: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> list[CropRow]:
         box_id, image_id = int(finding["box_id"]), int(finding["image_id"])
         own = NO_CLASS if finding["class_id"] is None else int(finding["class_id"])
         other = NO_CLASS if finding["suggestion"] is None else int(finding["suggestion"])
         found: list[tuple[RowKind, Sequence[int]]] = [(RowKind.TWIN, self._known(finding["twin_box_id"]))]
+        copies = [one["box_id"] for one in members if one["box_id"] >= 0 and not one["exchanged"]]
+        found.append((RowKind.COPIES, copies[:NEIGHBOURS]))
         if own != NO_CLASS:
             kind = RowKind.TYPICAL if box_id >= 0 else RowKind.TYPICAL_MISSING
             found.append((kind, self._alike.typical(own, NEIGHBOURS)))
@@ -185,7 +204,7 @@ class Gallery:
         return [box_id] * len(self._index.sql("SELECT 1 FROM boxes WHERE box_id = ?", [box_id]))
 
     def _others(self, finding: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Other flagged findings of the same box, or of the same image for a finding about the image."""
+        """Other findings of the same box that passed, or of the same image for one about the image."""
         same = "f.box_id = ?" if finding["box_id"] >= 0 else "f.box_id < 0 AND f.image_id = ?"
         number = finding["box_id"] if finding["box_id"] >= 0 else finding["image_id"]
         found = self._index.sql(
@@ -196,11 +215,26 @@ class Gallery:
         out = []
         for row in found:
             try:
-                decision = self._work.decision(row["finding_id"])
+                decision, listed = self._work.decision(row["finding_id"]), True
             except KeyError:
-                continue
-            out.append({**row, "verdict": None if decision is None else decision.verdict})
+                decision, listed = None, False
+            out.append({**row, "listed": listed, "verdict": None if decision is None else decision.verdict})
         return out
+
+    def _members(self, finding: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What one verdict decides together with this finding: box or image, where it is, and whether it is a
+        box whose class is `exchanged` with this one; else it is a copy.
+        """
+        ids = self._work.together(finding["finding_id"])[1:]
+        marks = ", ".join("?" * len(ids)) or "NULL"
+        found = self._index.sql(
+            "SELECT f.finding_id, f.box_id, f.image_id, f.class_id, f.line, i.path, "
+            "f.class_id IS DISTINCT FROM ? AS exchanged "
+            f"FROM findings f JOIN images i USING (image_id) WHERE f.finding_id IN ({marks})",
+            [finding["class_id"], *ids],
+        )
+        by_id = {row["finding_id"]: row for row in found.to_pylist()}
+        return [by_id[one] for one in ids if one in by_id]
 
 
 def _measures(finding: Mapping[str, Any], evidence: Mapping[str, Any]) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """What the verdicts say of a queue: precision so far, errors likely left, and whether to go on.
 
-Precision: the share of drop and relabel among the decided (ok, drop, relabel); `unsure` says nothing either
-way. Its 90 % interval is Jeffreys' (Brown, Cai, DasGupta 2001). It is the precision of what was looked at,
-which is the top of the queue, not of the queue.
+Precision: the share of drop and relabel among the decided (ok, drop, relabel); `unsure`, and a finding that a
+verdict on another one of its box closed, say nothing either way. Its 90 % interval is Jeffreys' (Brown, Cai,
+DasGupta 2001). It is the precision of what was looked at, which is the top of the queue, not of the queue.
 
 Errors left: findings are cut into bins by score. In each bin the share of errors has a Beta posterior: the
 verdicts in it, and a prior worth `PRIOR_WEIGHT` verdicts at the bin's mean score, times how many errors the
@@ -40,11 +40,12 @@ FEWEST = 5  # verdicts before anything is said about what is left
 class QueueStats:
     """Figures of one queue. Intervals are (low, high); `left` is None before `FEWEST` verdicts."""
 
-    total: int
+    total: int  # places
     ok: int
     drop: int
     relabel: int
     unsure: int
+    closed: int  # nothing was said of them, but another finding of their box was decided
     precision: tuple[float, float, float] | None  # share, low, high
     left: tuple[float, float, float] | None  # expected errors among the undecided, 5 % and 95 % quantile
     window: int  # decided findings the stop rule looked at
@@ -53,18 +54,21 @@ class QueueStats:
 
     @property
     def decided(self) -> int:
-        """Findings with any verdict."""
-        return self.ok + self.drop + self.relabel + self.unsure
+        """Places with any verdict, or closed by one."""
+        return self.ok + self.drop + self.relabel + self.unsure + self.closed
 
     @property
     def open(self) -> int:
-        """Findings without a verdict."""
+        """Places without a verdict."""
         return self.total - self.decided
 
 
 def queue_stats(scores: NDArray[np.float64], verdicts: Sequence[str | None], *, seed: int = 0) -> QueueStats:
-    """Of one queue's findings, highest score first: `scores` (n,) in [0, 1], each one's verdict or None."""
-    counts = {name: sum(v == name for v in verdicts) for name in ("ok", "drop", "relabel", "unsure")}
+    """Of one queue's places, highest score first: `scores` (n,) in [0, 1], each one's verdict, "closed" or
+    None.
+    """
+    named = ("ok", "drop", "relabel", "unsure", "closed")
+    counts = {name: sum(v == name for v in verdicts) for name in named}
     errors = counts["drop"] + counts["relabel"]
     judged = errors + counts["ok"]
     precision = None
@@ -98,7 +102,7 @@ def _window(verdicts: Sequence[str | None]) -> list[bool]:
     for verdict in verdicts:
         if verdict is None:
             break
-        if verdict != "unsure":
+        if verdict in ("ok", *ERRORS):
             prefix.append(verdict in ERRORS)
     return prefix[-WINDOW:]
 

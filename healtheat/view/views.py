@@ -94,31 +94,37 @@ class View:
         query = urlencode({**self.parameters(), **{k: str(v) for k, v in more.items() if v is not None}})
         return f"{path}?{query}" if query else path
 
-    def filters(self, *, flagged_only: bool = False) -> Filters:
-        """The same, as the command line and the functions know it; the area is not among it."""
-        return Filters(
-            issues=() if self.queue == EVERY else self.queue,
+    def where(self) -> tuple[str, list[Any]]:
+        """SQL condition over the table `work` for the entries of the view, and its parameters.
+
+        Queue, state and area are those of the finding that stands for an entry. Class, split, signal and
+        score may be those of any of its findings.
+        """
+        terms, values = ["entry = finding_id", _STATE_SQL.get(self.state, "verdict = ?")], list[Any]()
+        if self.state not in _STATE_SQL:
+            values.append(self.state)
+        if self.queue != EVERY:
+            terms.append("issue = ?")
+            values.append(self.queue)
+        of_any = Filters(
             classes=() if self.class_id is None else self.class_id,
             splits=self.split or (),
             signals=self.signal or (),
             min_score=self.min_score,
-            flagged_only=flagged_only,
-            verdicts=_STATE_VERDICTS.get(self.state, (self.state,)),
+            flagged_only=False,
         )
+        if of_any != Filters(flagged_only=False):
+            condition, more = conditions(of_any, _WORK)
+            terms.append(f"entry IN (SELECT entry FROM work WHERE {condition})")
+            values += more
+        if self.area:
+            terms.append(inside_sql(self.area))
+        return " AND ".join(terms), values
 
-    def where(self) -> tuple[str, list[Any]]:
-        """SQL condition over the table `work`, and its parameters."""
-        condition, values = conditions(self.filters(), _WORK)
-        return (f"{condition} and {inside_sql(self.area)}" if self.area else condition), values
 
-
-_STATE_VERDICTS: dict[str, tuple[str, ...]] = {
-    "open": ("none",),
-    "decided": ("ok", "drop", "relabel", "unsure"),
-    "any": (),
-}
+_STATE_SQL = {"open": "verdict IS NULL", "decided": "verdict IS NOT NULL", "any": "true"}
 # What the work list calls what one can filter by.
-_WORK = {name: name for name in ("issue", "class_id", "split", "signal", "score", "verdict")}
+_WORK = {name: name for name in ("class_id", "split", "signal", "score")}
 _NAMES = ("class", "split", "signal", "min_score", "state", "sort")
 
 

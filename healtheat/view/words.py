@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 ISSUE_WORDS: Mapping[str, tuple[str, str]] = {
-    "all": ("All issues", "every finding, the most suspicious box first"),
+    "all": ("All issues", "every place, the most suspicious first"),
     "mislabel": ("Wrong class", "looks like another class than its label says"),
     "outlier": ("Outlier", "looks unlike the rest of its class"),
     "background": ("Background", "may hold no object at all"),
@@ -50,6 +50,7 @@ KEYS: tuple[tuple[str, str], ...] = (
     ("d", "drop: leave the box out; of a finding about a whole image, the image with its label file"),
     ("r", "relabel: say which class it is (a box only)"),
     ("u", "unsure"),
+    ("b", "only this box, not its copies or the box it is exchanged with"),
     ("→ or j", "next sample"),
     ("← or k", "sample before"),
     ("z", "take back my last verdict"),

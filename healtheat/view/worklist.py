@@ -1,4 +1,7 @@
-"""The findings to review as one table in memory, with each one's rank in every order and its verdict.
+"""The places to review as one table in memory, with each one's rank in every order and its verdict.
+
+A place is asked about once: its rows (one a box, or one for a missing box) are one entry, shown by the
+strongest of them, until a person decides about one alone. With `every` each judged (box, issue) is an entry.
 
 Ranks are numbered once, so that the next sample, a page far down and a place in the queue are each one
 comparison of whole numbers. Verdicts are written to the log first and shown here after that.
@@ -6,54 +9,27 @@ comparison of whole numbers. Verdicts are written to the log first and shown her
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any
 
-import duckdb
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from healtheat.core.errors import InputError
-from healtheat.index import Index, NewVerdict
+from healtheat.index import NewVerdict
 from healtheat.index.verdicts.log import Verdict
-from healtheat.view.ledger import Key, Ledger, key_of
-from healtheat.view.views import SORTS, View
+from healtheat.view.ledger import Key, key_of
+from healtheat.view.views import View
+from healtheat.view.worktable import SAME, WorkTable
 
-MEMORY_LIMIT = "2GB"
-
-_ORDERS = {
-    "suspicion": "f.suspicion DESC, f.score DESC, f.finding_id",
-    "score": "f.score DESC, f.suspicion DESC, f.finding_id",
-    "image": "i.path, f.line, f.score DESC, f.finding_id",
-    "class": "f.class_id, f.score DESC, f.finding_id",
-}
-assert _ORDERS.keys() == SORTS.keys()
-_RANKS = ", ".join(
-    f"row_number() OVER (ORDER BY {order}) - 1 AS by_{name}" for name, order in _ORDERS.items()
-)
-# Findings without an image (a label file that could not be read) cannot be looked at: they are problems.
-_FINDINGS = f"""
-SELECT f.finding_id, f.box_id, f.image_id, coalesce(f.class_id, -1) AS class_id, f.issue, f.score, f.signal,
-    coalesce(i.split, '') AS split, {_RANKS}
-FROM findings f JOIN images i USING (image_id)
-WHERE f.flagged OR ?
+_TOGETHER = """
+SELECT other.finding_id, other.box_id, other.image_id, other.class_id, other.issue
+FROM work me JOIN work other USING (place_id)
+WHERE me.finding_id = ? AND (other.finding_id = me.finding_id OR (me.flagged AND other.flagged AND (
+    other.decision IS NOT DISTINCT FROM me.decision OR (? AND other.decision IS NULL))))
+ORDER BY other.finding_id <> me.finding_id, other.score DESC, other.finding_id
 """
-_VERDICTS = """
-SELECT seq, box_id, image_id, class_id, issue FROM verdicts
-WHERE NOT undone AND image_id IS NOT NULL ORDER BY seq
-"""
-_STANDING = pa.schema(
-    [
-        ("box_id", pa.int64()),
-        ("image_id", pa.int64()),
-        ("key_class", pa.int64()),
-        ("issue", pa.string()),
-        ("verdict", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,59 +42,16 @@ class Around:
     total: int
 
 
-class WorkList:
-    """Flagged findings (all judged ones with `every`) and their verdicts. Safe to use from any thread."""
-
-    def __init__(self, index: Index, *, every: bool = False) -> None:
-        self._index = index
-        self._judging = index.judging
-        self._lock = Lock()
-        self._db = duckdb.connect(":memory:")
-        for setting in (f"memory_limit = '{MEMORY_LIMIT}'", "temp_directory = ''", "threads = 2"):
-            self._db.execute(f"SET {setting}")
-        self._db.execute("SET enable_external_access = false")
-        self._db.register("incoming", index.sql(_FINDINGS, [every]))
-        self._db.execute(
-            "CREATE TABLE work AS SELECT *, CASE WHEN box_id >= 0 THEN 0 ELSE class_id END AS key_class, "
-            "NULL::VARCHAR AS verdict, NULL::INTEGER AS map_x, NULL::INTEGER AS map_y "
-            "FROM incoming ORDER BY finding_id"
-        )
-        self._db.unregister("incoming")
-        self._ledger = Ledger()
-        self._seen = -1
-        self.refresh()
-
-    def refresh(self) -> None:
-        """See what others decided, in another process or on another day."""
-        with self._lock:
-            self._refresh()
-
-    def place(self, box_ids: NDArray[np.int64], places: NDArray[np.uint16]) -> None:
-        """Say where boxes lie on the map, so that a view can ask for an area of it."""
-        table = pa.table({"box_id": box_ids, "x": places[:, 0].astype("i4"), "y": places[:, 1].astype("i4")})
-        with self._lock:
-            cursor = self._db.cursor()
-            cursor.register("placed", table)
-            cursor.execute(
-                "UPDATE work SET map_x = p.x, map_y = p.y FROM placed p WHERE work.box_id = p.box_id"
-            )
-            cursor.unregister("placed")
-            cursor.close()
-
-    def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Rows of a SELECT over `work`, whose columns are those of `_FINDINGS` and `verdict`."""
-        cursor = self._db.cursor()
-        try:
-            return cursor.execute(query, list(parameters)).fetchall()
-        finally:
-            cursor.close()
+class WorkList(WorkTable):
+    """Flagged places (all judged findings with `every`) and their verdicts. Safe to use from any thread."""
 
     def open_boxes(self) -> NDArray[np.int64]:
-        """Ids of the boxes with a finding that nobody decided, each once."""
+        """Ids of the boxes that stand for a place that nobody decided, each once."""
         cursor = self._db.cursor()
         try:
             found = cursor.execute(
-                "SELECT DISTINCT box_id FROM work WHERE box_id >= 0 AND verdict IS NULL"
+                "SELECT DISTINCT box_id FROM work "
+                "WHERE box_id >= 0 AND verdict IS NULL AND entry = finding_id"
             ).fetchnumpy()
         finally:
             cursor.close()
@@ -130,8 +63,16 @@ class WorkList:
         text = f"SELECT finding_id FROM work WHERE {where} ORDER BY by_{view.order} LIMIT ? OFFSET ?"
         return [row[0] for row in self.rows(text, [*values, limit, offset])]
 
+    def members(self, view: View) -> list[int]:
+        """Ids of the findings of all entries of the view, each copy and each of two boxes among them."""
+        where, values = view.where()
+        entries = f"SELECT finding_id FROM work WHERE {where}"
+        return [
+            row[0] for row in self.rows(f"SELECT finding_id FROM work WHERE entry IN ({entries})", values)
+        ]
+
     def total(self, view: View) -> int:
-        """How many findings the view has."""
+        """How many entries the view has."""
         where, values = view.where()
         return int(self.rows(f"SELECT count(*) FROM work WHERE {where}", values)[0][0])
 
@@ -157,10 +98,11 @@ class WorkList:
         return Around(before[0][0] if before else None, [row[0] for row in behind], place, total)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """issue → verdict ("" for not decided) → findings."""
+        """issue → verdict ("" for not decided) → entries."""
         out: dict[str, dict[str, int]] = {}
         for issue, verdict, n in self.rows(
-            "SELECT issue, coalesce(verdict, ''), count(*) FROM work GROUP BY ALL ORDER BY ALL"
+            "SELECT issue, coalesce(verdict, ''), count(*) FROM work WHERE entry = finding_id "
+            "GROUP BY ALL ORDER BY ALL"
         ):
             out.setdefault(issue, {})[verdict] = n
         return out
@@ -179,97 +121,135 @@ class WorkList:
         return int(row[0]), int(row[1])
 
     def decision(self, finding_id: int) -> Verdict | None:
-        """What stands for a finding."""
-        return self._ledger.current(self.key(finding_id))
+        """What stands for a finding: the verdict on it, or the one that settled its box."""
+        return self._word(self.key(finding_id))
 
     @property
     def decisions(self) -> int:
-        """How many samples are decided: the last word on each counts, what was taken back does not."""
+        """How many boxes and images are decided: the last word on each counts, not what was taken back."""
         return len(self._ledger)
 
-    def key(self, finding_id: int) -> Key:
-        """What a verdict on this finding is about. Raises KeyError for an unknown one."""
+    def together(self, finding_id: int) -> list[int]:
+        """This finding and, behind it, those of the same place that one verdict decides with it."""
+        return [row[0] for row in self.rows(_TOGETHER, [finding_id, False])]
+
+    def company(self, finding_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """Finding → how many copies, and boxes exchanged with it, `together` names beside it."""
+        marks = ", ".join("?" * len(finding_ids))
         found = self.rows(
-            "SELECT box_id, image_id, class_id, issue FROM work WHERE finding_id = ?", [finding_id]
+            "SELECT me.finding_id, count(*) FILTER (other.class_id = me.class_id), "
+            "count(*) FILTER (other.class_id <> me.class_id) "
+            "FROM work me JOIN work other USING (place_id) WHERE me.flagged AND other.flagged "
+            "AND other.finding_id <> me.finding_id AND other.decision IS NOT DISTINCT FROM me.decision "
+            f"AND me.finding_id IN ({marks}) GROUP BY ALL",
+            finding_ids,
         )
-        if not found:
-            raise KeyError(f"no finding {finding_id}")
-        return key_of(*found[0])
+        return {finding_id: (copies, exchanged) for finding_id, copies, exchanged in found}
+
+    def open_left(self, finding_id: int) -> int | None:
+        """The finding that stands for what nobody decided of the place of this one; None for nothing."""
+        found = self.rows(
+            "SELECT min(other.entry) FROM work me JOIN work other USING (place_id) "
+            "WHERE me.finding_id = ? AND me.flagged AND other.flagged AND other.verdict IS NULL",
+            [finding_id],
+        )
+        return found[0][0] if found else None
 
     def decide(
-        self, finding_id: int, verdict: str, who: str, relabel_to: int | None = None, *, again: bool = False
+        self,
+        finding_id: int,
+        verdict: str,
+        who: str,
+        relabel_to: int | None = None,
+        *,
+        whole: bool = True,
+        again: bool = False,
     ) -> Verdict:
         """Write a verdict down. It is on the disk when this returns. Raises InputError, KeyError.
 
-        `again`: it was sent before and the answer never came. If it stands already, nothing is written.
+        With `whole` it is about all that `together` names: copies get the same verdict; of two boxes whose
+        classes are exchanged each gets the class of the other, or, where it is another class, this one alone.
+        `again`: it was sent before and the answer never came. What stands of it already is not written.
         """
         key = self.key(finding_id)
-        box_id, image_id, class_id, issue = key
-        about = {"box_id": box_id} if box_id >= 0 else {"image_id": image_id, "class_id": class_id}
-        new = NewVerdict(issue, verdict, who, relabel_to=relabel_to, **about)
         with self._lock:
             if again:
                 self._refresh()
-                now = self._ledger.current(key)
-                if now is not None and (now.verdict, now.relabel_to, now.who) == (verdict, relabel_to, who):
-                    return now
-            entry = self._judging.append(new)
-            if self._judging.lines == self._seen + 1:
-                self._seen += 1
-                self._ledger.add(key, entry)
-                self._show(key)
-            else:  # somebody else decided in between
-                self._refresh()
+            rows = self.rows(_TOGETHER, [finding_id, again])[: None if whole else 1]
+            wanted = _wanted([row[1:] for row in rows], verdict, who, relabel_to)
+            if again:
+                wanted = {one: new for one, new in wanted.items() if not self._stands(one, new)}
+            written = self._write(wanted)
+            entry = written.get(key) or self._ledger.current(key)
+        assert entry is not None
         return entry
 
     def undo(self, who: str, seq: int | None = None) -> tuple[Verdict, int]:
-        """Take back verdict `seq`, or this person's last one: (it, its finding). Raises InputError."""
+        """Take back the decision with verdict `seq`, or this person's last one: all its lines at once.
+
+        Returns the verdict on the finding that was decided, and that finding. Raises InputError.
+        """
         with self._lock:
             self._refresh()
             found = self._ledger.last_of(who) if seq is None else self._ledger.get(seq)
             if found is None:
                 raise InputError("there is no verdict of yours to take back")
-            key, verdict = found
-            self._judging.undo(verdict.seq, who)
-            self._seen += 1
+            lines = self._ledger.lines(found[1].seq)
+            seqs = [verdict.seq for _, verdict in reversed(lines)]
+            self._judging.undo_all(seqs, who)
+            self._seen += len(seqs)
             if self._judging.lines == self._seen:
-                self._ledger.take_back(verdict.seq)
-                self._show(key)
+                for one in seqs:
+                    self._ledger.take_back(one)
+                self._show([key for key, _ in lines])
             else:
                 self._refresh(force=True)
-        rows = self.rows(f"SELECT min(finding_id) FROM work WHERE {_SAME}", key)
-        return verdict, -1 if rows[0][0] is None else int(rows[0][0])
+        key, verdict = lines[0]
+        rows = self.rows(
+            f"SELECT finding_id FROM work WHERE ({SAME}) OR (box_id >= 0 AND box_id = ?) "
+            "ORDER BY issue <> ?, finding_id LIMIT 1",
+            [*key, key[0], key[3]],
+        )
+        return verdict, int(rows[0][0]) if rows else -1
 
-    def _show(self, key: Key) -> None:
+    def _stands(self, key: Key, new: NewVerdict) -> bool:
         now = self._ledger.current(key)
-        values = [None if now is None else now.verdict, *key]
-        self._db.cursor().execute(f"UPDATE work SET verdict = ? WHERE {_SAME}", values)
+        wanted = (new.verdict, new.relabel_to, new.who)
+        return now is not None and (now.verdict, now.relabel_to, now.who) == wanted
 
-    def _refresh(self, *, force: bool = False) -> None:
-        self._judging.refresh()
-        if self._seen == self._judging.lines and not force:
-            return
-        self._ledger = Ledger()
-        for row in self._index.sql(_VERDICTS).to_pylist():
-            key = key_of(row["box_id"], row["image_id"], row["class_id"], row["issue"])
-            self._ledger.add(key, self._judging.verdict(row["seq"]))
-        self._seen = self._judging.lines
-        standing = [(*key, verdict.verdict) for key, verdict in self._ledger.standing()]
-        columns = zip(*standing, strict=True) if standing else ((),) * len(_STANDING)
-        table = pa.Table.from_arrays(
-            [pa.array(c, f.type) for c, f in zip(columns, _STANDING, strict=True)], schema=_STANDING
-        )
-        cursor = self._db.cursor()
-        cursor.register("standing", table)
-        cursor.execute("BEGIN")
-        cursor.execute("UPDATE work SET verdict = NULL WHERE verdict IS NOT NULL")
-        cursor.execute(
-            "UPDATE work SET verdict = s.verdict FROM standing s WHERE work.box_id = s.box_id AND "
-            "work.image_id = s.image_id AND work.key_class = s.key_class AND work.issue = s.issue"
-        )
-        cursor.execute("COMMIT")
-        cursor.unregister("standing")
-        cursor.close()
+    def _write(self, wanted: Mapping[Key, NewVerdict]) -> dict[Key, Verdict]:
+        if not wanted:
+            return {}
+        written = dict(zip(wanted, self._judging.append_all(list(wanted.values())), strict=True))
+        if self._judging.lines == self._seen + len(written):
+            self._seen += len(written)
+            for key, entry in written.items():
+                self._ledger.add(key, entry)
+            self._show(list(written))
+        else:  # somebody else decided in between
+            self._refresh()
+        return written
 
 
-_SAME = "box_id = ? AND image_id = ? AND key_class = ? AND issue = ?"
+def relabel_for(class_id: int, *, own: int, to: int) -> int | None:
+    """The class that a box of a place gets where one of class `own` gets class `to`; None for none.
+
+    The other box of an exchange has the class `to`, and gets `own`. Other classes are no part of it.
+    """
+    return to if class_id == own else own if class_id == to else None
+
+
+def _wanted(
+    rows: Sequence[Sequence[Any]], verdict: str, who: str, relabel_to: int | None
+) -> dict[Key, NewVerdict]:
+    """What to write of a verdict on the first of `rows` (box, image, class, issue), and on the others."""
+    wanted: dict[Key, NewVerdict] = {}
+    own = rows[0][2]
+    for box_id, image_id, class_id, issue in rows:
+        to = None if relabel_to is None else relabel_for(class_id, own=own, to=relabel_to)
+        if to is None and relabel_to is not None:
+            continue
+        about = {"box_id": box_id} if box_id >= 0 else {"image_id": image_id, "class_id": class_id}
+        new = NewVerdict(issue, verdict, who, relabel_to=to, **about)
+        wanted.setdefault(key_of(box_id, image_id, class_id, issue), new)
+    return wanted

@@ -113,6 +113,18 @@ def test_images_with_findings_and_all_their_boxes(index: MadeIndex, given: HandO
     assert [image.path for image in only.images] == ["images/train/a.jpg"]
 
 
+def test_a_box_is_handed_over_once_led_by_the_reason_that_leads_its_place(tmp_path: Path) -> None:
+    of_one = [
+        {"image": "images/val/a.jpg", "line": 0, "issue": "mislabel", "score": 0.9, "suggestion": 7},
+        {"image": "images/val/a.jpg", "line": 0, "issue": "background", "score": 0.85},
+        {"image": "images/val/a.jpg", "line": 0, "issue": "bad_box", "score": 0.6},
+    ]
+    made = MadeIndex(tmp_path / "index", names=NAMES, root=tmp_path / "data", labels=LABELS, findings=of_one)
+    (image,) = gather(made, Filters()).images
+    (found,) = [box.attributes() for box in image.boxes if box.finding]
+    assert (found["issue"], found["score"]) == ("background,mislabel,bad_box", 0.85)
+
+
 def test_only_what_is_flagged_or_confirmed_is_a_finding(index: MadeIndex, tmp_path: Path) -> None:
     index.judging.append(NewVerdict(box_id=5, issue="background", verdict="ok", who="김"))
     every = gather(index, Filters(flagged_only=False))

@@ -63,7 +63,9 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index with Korean and hostile class names, and a verdict of each kind."""
     path = build_planned(tmp_path_factory.mktemp("report"))
     with Index.open(path) as index:
-        rows = index.sql("SELECT box_id FROM findings WHERE issue = 'mislabel' ORDER BY score DESC LIMIT 4")
+        rows = index.sql(
+            "SELECT box_id FROM findings WHERE issue = 'mislabel' AND flagged ORDER BY score DESC LIMIT 4"
+        )
         for box_id, verdict in zip(
             rows["box_id"].to_pylist(), ("drop", "relabel", "ok", "unsure"), strict=False
         ):
@@ -120,7 +122,7 @@ def test_it_tells_what_people_decided(judged: Path, written: Path) -> None:
     assert re.search(r"<td>67 % \(\d+ % to \d+ %\)</td>", text), "two errors among three"
     with Index.open(judged) as index:
         rows = index.sql(
-            "SELECT finding_id FROM findings WHERE issue = 'mislabel' ORDER BY score DESC LIMIT 4"
+            "SELECT finding_id FROM findings WHERE issue = 'mislabel' AND flagged ORDER BY score DESC LIMIT 4"
         )
         facts = collect(index, title="t")
     assert facts.stats["mislabel"].decided == 4

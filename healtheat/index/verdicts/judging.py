@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from threading import Lock
 
@@ -76,14 +76,22 @@ class Judging:
         """Write one decision down; it is on the disk when this returns. Raises KeyError for an unknown box or
         image.
         """
-        about = self._targets.of(new)
+        return self.append_all([new])[0]
+
+    def append_all(self, decision: Sequence[NewVerdict]) -> list[Verdict]:
+        """Write one decision of one person about several boxes down, a line for each."""
+        about = [(new, self._targets.of(new)) for new in decision]
         with self._lock:
-            return self._log.append(new, about)
+            return self._log.append_all(about)
 
     def undo(self, seq: int, who: str) -> Verdict:
-        """Take back one decision."""
+        """Take back one line."""
+        return self.undo_all([seq], who)[0]
+
+    def undo_all(self, seqs: Sequence[int], who: str) -> list[Verdict]:
+        """Take back several lines at once."""
         with self._lock:
-            return self._log.undo(seq, who)
+            return self._log.undo_all(seqs, who)
 
     @cached_property
     def _targets(self) -> Targets:

@@ -1,6 +1,7 @@
 """verdicts.jsonl: what people decided. Append-only; every line is chained to the one before it.
 
-A line is on the disk before `append` returns, so a verdict that a page shows as saved is never lost. A last
+A decision about several boxes is a line for each of them, with the same `at`. Its lines
+are on the disk before `append` returns, so a verdict that a page shows as saved is never lost. A last
 line without its end (the process was killed while writing it) was never shown as saved: it is set
 aside in `verdicts.torn`. Any other change is damage. `verdicts.head.json` holds the number of
 lines and the last check, written after each append, so that lines cut off the end are missed too.
@@ -13,7 +14,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -140,14 +141,35 @@ class VerdictLog:
         return len(self._verdicts) > before
 
     def append(self, new: NewVerdict, about: Target) -> Verdict:
-        """Write one decision; it is on the disk when this returns. Raises InputError for one too long."""
-        decided = {"issue": new.issue, "verdict": new.verdict, "relabel_to": new.relabel_to}
-        return self._write(lambda: {**asdict(about), **decided, "undoes": None}, new.who)
+        """Write one decision about one thing; as `append_all`."""
+        return self.append_all([(new, about)])[0]
+
+    def append_all(self, decided: Sequence[tuple[NewVerdict, Target]]) -> list[Verdict]:
+        """Write one decision of one person, a line for each box or image that it is about, in one go.
+
+        It is on the disk when this returns. Its lines have the same `at`, the line before them has another:
+        that tells two decisions apart. Raises InputError for a line too long.
+        """
+        lines = [
+            {
+                **asdict(about),
+                "issue": new.issue,
+                "verdict": new.verdict,
+                "relabel_to": new.relabel_to,
+                "undoes": None,
+            }
+            for new, about in decided
+        ]
+        return self._write(lambda: lines, decided[0][0].who)
 
     def undo(self, seq: int, who: str) -> Verdict:
-        """Take back the verdict numbered `seq`, by a new line. Raises InputError if there is none."""
+        """Take back the verdict numbered `seq`; as `undo_all`."""
+        return self.undo_all([seq], who)[0]
+
+    def undo_all(self, seqs: Sequence[int], who: str) -> list[Verdict]:
+        """Take back the verdicts numbered `seqs`, by a new line each. Raises InputError if one is none."""
         check_who(who)
-        return self._write(lambda: self._undoing(seq), who)
+        return self._write(lambda: [self._undoing(seq) for seq in seqs], who)
 
     def _undoing(self, seq: int) -> dict[str, Any]:
         found = next((v for v in self._verdicts if v.seq == seq and v.undoes is None), None)
@@ -156,15 +178,18 @@ class VerdictLog:
         fields = {key: value for key, value in asdict(found).items() if key not in ("seq", "at", "who")}
         return {**fields, "undoes": seq}
 
-    def _write(self, fields: Callable[[], dict[str, Any]], who: str) -> Verdict:
+    def _write(self, lines: Callable[[], list[dict[str, Any]]], who: str) -> list[Verdict]:
         with verdict_lock(self._folder):
             self.refresh()
             self._set_aside()
-            now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            entry = Verdict(seq=len(self._verdicts) + 1, at=now, who=who, **fields())
-            data = _encode(entry, self._checks[-1])
-            if len(data) > _MAX_LINE_BYTES:
-                raise InputError("the verdict is too long")
+            first, at = len(self._verdicts) + 1, self._now()
+            entries = [Verdict(seq=first + n, at=at, who=who, **line) for n, line in enumerate(lines())]
+            data, check = b"", self._checks[-1]
+            for entry in entries:
+                line, check = _encode(entry, check)
+                if len(line) > _MAX_LINE_BYTES:
+                    raise InputError("the verdict is too long")
+                data += line
             new = not self._path.exists()
             with self._path.open("ab") as file:
                 file.write(data)
@@ -174,7 +199,15 @@ class VerdictLog:
                 sync_folder(self._folder)
             self._take(data)
             _write_head(self._folder / HEAD_NAME, len(self._verdicts), self._checks[-1])
-        return entry
+        return entries
+
+    def _now(self) -> str:
+        """The time in milliseconds, another one than that of the last line."""
+        now = datetime.now(UTC)
+        text = now.isoformat(timespec="milliseconds")
+        if self._verdicts and self._verdicts[-1].at == text:
+            text = (now + timedelta(milliseconds=1)).isoformat(timespec="milliseconds")
+        return text
 
     def _set_aside(self) -> None:
         """Move an unfinished last line out of the log, and end a finished one that lacks its line end."""
@@ -234,9 +267,11 @@ def check_who(who: str) -> None:
         raise InputError(f"who decided? give a name of at most {MAX_WHO} printable characters")
 
 
-def _encode(entry: Verdict, previous: str) -> bytes:
+def _encode(entry: Verdict, previous: str) -> tuple[bytes, str]:
+    """The line and its check."""
     body = canonical_json(asdict(entry))
-    return _BEFORE_CHECK + _chain(previous, body).encode() + _AFTER_CHECK + body[1:] + b"\n"
+    check = _chain(previous, body)
+    return _BEFORE_CHECK + check.encode() + _AFTER_CHECK + body[1:] + b"\n", check
 
 
 def _decode(line: bytes, previous: str) -> tuple[Verdict, str] | None:

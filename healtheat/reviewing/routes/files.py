@@ -11,6 +11,7 @@ import pyarrow.compute
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
+from healtheat.findings.filters import VERDICTS, Filters
 from healtheat.findings.query import query
 from healtheat.reviewing.session import Review
 from healtheat.view.pictures import Picture
@@ -47,13 +48,12 @@ def _picture(picture: Picture) -> Response:
 
 
 def _csv(review: Review, view: View, write_csv: WriteCsv) -> Response:
-    """The findings of a view as the `export` command writes them."""
-    review.index.judging.refresh()
+    """The places of a view as the `export` command writes them: each box and copy once."""
+    review.work.refresh()
     out = io.StringIO(newline="")
-    found = query(review.index, view.filters(flagged_only=not review.every))
-    if view.area:
-        ids = review.work.page(view, offset=0, limit=review.work.total(view))
-        found = found.filter(pa.compute.is_in(found["finding_id"], value_set=pa.array(ids, pa.int64())))
-    write_csv(found, out)
+    all_of_them = Filters(flagged_only=not review.every, verdicts=VERDICTS)
+    found = query(review.index, all_of_them, sort=view.order)
+    ids = review.work.members(view)
+    write_csv(found.filter(pa.compute.is_in(found["finding_id"], value_set=pa.array(ids, pa.int64()))), out)
     named = {"Content-Disposition": f'attachment; filename="cleanup-{view.queue}.csv"'}
     return Response(out.getvalue().encode("utf-8"), media_type="text/csv; charset=utf-8", headers=named)

@@ -42,12 +42,14 @@ def _decide(review: Review, form: dict[str, str]) -> dict[str, Any]:
         if wanted == "relabel":
             relabel_to = _class_id(review, form.get("relabel_to", ""))
         again = form.get("again") == "1"
-        entry = review.work.decide(finding_id, wanted, review.who, relabel_to, again=again)
+        whole = form.get("only") != "1"
+        entry = review.work.decide(finding_id, wanted, review.who, relabel_to, whole=whole, again=again)
     except InputError as error:
         raise NeverSaved(str(error)) from None
     done, of = review.work.progress(view)
     name = "" if relabel_to is None else review.names[relabel_to]
     about = {"finding_id": finding_id, "verdict": wanted, "relabel_to": relabel_to, "name": name}
+    about["left"] = review.work.open_left(finding_id)  # of its place
     return {"saved": True, "seq": entry.seq, **about, "decided": done, "total": of, "of_queue": view.queue}
 
 

@@ -62,7 +62,9 @@ const outbox = new Outbox({
     if (job.path === "/undo") takenBack(result);
     else {
       say(`saved: ${result.verdict}${result.name ? ` to ${result.name}` : ""}`);
-      if (mode === "grid") mark(cardOf(result.finding_id), result.verdict);
+      if (result.left !== null) parts.clear(); // what was read ahead does not know of that entry
+      if (mode === "one" && job.fields.only && result.left !== null) show(String(result.left));
+      else if (mode === "grid") mark(cardOf(result.finding_id), result.verdict);
       else if (mode === "one" && job.restored && sample().dataset.finding === String(result.finding_id)) show(String(result.finding_id), { push: false });
       else if (mode === "one" && !outbox.waiting.length) onwards();
     }
@@ -178,6 +180,7 @@ function onwards() {
 
 const cardOf = (id) => document.querySelector(`.finding[data-finding="${id}"]`);
 let judged = null; // the card of the grid that was decided by key and still has the focus
+const onlyThis = (at) => Boolean(at.querySelector(".decide [name=only]")?.checked);
 const decided = "this one is decided: arrow keys to go on or to change it";
 
 function decide(at, verdict, relabelTo) {
@@ -185,13 +188,15 @@ function decide(at, verdict, relabelTo) {
   const id = at.dataset.finding;
   const fields = { finding_id: id, verdict, queue: queue.dataset.queue };
   if (relabelTo !== undefined) fields.relabel_to = relabelTo;
+  if (onlyThis(at)) fields.only = "1";
   say("saving…");
   if (mode === "one") {
     spent = true;
     if (!parts.has(addressOf(id))) parts.set(addressOf(id), Promise.resolve(at.outerHTML)); // to go back without a server
   }
   outbox.add("/verdict", fields, `${verdict} on ${at.dataset.title}`);
-  if (mode === "one" && sample().dataset.behind) step("behind");
+  // What is left of a place where one box was decided alone comes next: the server says what that is.
+  if (mode === "one" && sample().dataset.behind && !fields.only) step("behind");
 }
 
 function mark(card, verdict) {
@@ -321,7 +326,10 @@ document.addEventListener("keydown", (event) => {
     const at = target();
     if (at) askClass(at); else say("choose a finding first: arrow keys");
   } else if (key === "z" && !event.repeat) undo();
-  else if (key === "f" && mode === "one" && !event.repeat) enlarge();
+  else if (key === "b" && mode === "one" && !event.repeat) {
+    for (const box of sample().querySelectorAll("[name=only]")) box.checked = !box.checked;
+    say(sample().querySelector("[name=only]") ? (onlyThis(sample()) ? "only this one" : "with all of its place") : "it stands alone");
+  } else if (key === "f" && mode === "one" && !event.repeat) enlarge();
   else if (key === "g" && mode === "one") location.assign(queue.dataset.grid);
   else if (key === "ArrowRight" || key === "j") grid ? move(1) : step("behind");
   else if (key === "ArrowLeft" || key === "k") grid ? move(-1) : step("before");
