@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.building.images import CropPlan, ReadImage, Slice, read_ahead
-from healtheat.core.boxes import Problem
+from healtheat.core.boxes import MAX_CLASS_ID, Problem
 from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress
 from healtheat.crops import CROP_MEASURES
@@ -18,6 +18,7 @@ from healtheat.index.catalog import CatalogWriter
 from healtheat.index.keys import image_key
 from healtheat.index.manifest import Counts, FileEntry
 from healtheat.sources.base import LabelFile, Source
+from healtheat.sources.checked import checked
 from healtheat.sources.groups import group_key
 
 _PROBLEMS_SHOWN = 10
@@ -101,7 +102,7 @@ class Intake:
     def run(self, threads: int) -> None:
         """Take everything in. Raises InputError under `strict` if anything could not be read."""
         group_key("", self._group_rule)  # a senseless rule is told before the work
-        for item in read_ahead(self._source.read(), self._plan, self._pool, threads):
+        for item in read_ahead(checked(self._source), self._plan, self._pool, threads):
             if isinstance(item, LabelFile):
                 self.label_files[item.path] = FileEntry(sha256=item.sha256, size=item.size)
             elif isinstance(item, Problem):
@@ -112,7 +113,7 @@ class Intake:
             raise self._fatal()
         self._batcher.finish()
         self._write_problems()
-        for class_id, name in sorted(self._source.names.items()):
+        for class_id, name in sorted(self._names().items()):
             self._catalog.add("classes", class_id=class_id, name=name)
 
     def counts(self) -> Counts:
@@ -120,12 +121,16 @@ class Intake:
         return Counts(
             images=self.images,
             boxes=self.boxes,
-            classes=len(self._source.names),
+            classes=len(self._names()),
             problems=len(self.problems),
             background=self.background,
             findings=0,
             flagged=0,
         )
+
+    def _names(self) -> dict[int, str]:
+        """The names of classes that boxes can have."""
+        return {i: name for i, name in self._source.names.items() if 0 <= i <= MAX_CLASS_ID}
 
     def _problem(self, problem: Problem) -> None:
         self.problems.append(problem)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NO_CLASS = -1  # "no class suggested"; real class ids are never negative
+MAX_CLASS_ID = 2**31 - 1
 
 
 class ProblemCode(StrEnum):

@@ -80,23 +80,16 @@ def export(
 
         plan = plan_training(index, filters, drop=drop, force=force)
         return _plan(plan, to, chosen, max_share, write=write, overwrite=overwrite)
+    _check_free(index, chosen, to, overwrite)
     options = {name: value for name, value in given.items() if name in chosen.takes}
-    write_content = _rows if chosen.needs == "rows" else _images
-    return write_content(index, filters, to, chosen, options, overwrite, progress)
+    if chosen.needs == "rows":
+        return _rows(index, filters, to, chosen, options)
+    return _images(index, filters, to, chosen, options, progress)
 
 
-def _rows(
-    index: Index,
-    filters: Filters,
-    to: Path,
-    format: Format,
-    options: Mapping[str, Any],
-    overwrite: bool,
-    progress: Progress,
-) -> Exported:
+def _rows(index: Index, filters: Filters, to: Path, format: Format, options: Mapping[str, Any]) -> Exported:
     from healtheat.core.table import formula_cells
 
-    _check_free(index, format, to, overwrite)
     if filters.flagged_only and not (filters.verdicts or filters.statuses):
         filters = replace(filters, statuses=LISTED)  # the list also tells what people cleared and confirmed
     rows = query(index, filters, each=unit_of(filters, "box"))
@@ -119,12 +112,10 @@ def _images(
     to: Path,
     format: Format,
     options: Mapping[str, Any],
-    overwrite: bool,
     progress: Progress,
 ) -> Exported:
     from healtheat.exporting.handoff import gather
 
-    _check_free(index, format, to, overwrite)
     given = gather(index, filters, progress=progress)
     _write(format, given, to, options)
     boxes = [box for image in given.images for box in image.boxes]

@@ -40,7 +40,7 @@ class ImageFacts(NamedTuple):
 
 
 class Rows(Protocol):
-    """(n, d) vectors on disk. Nothing stays open between two calls: there may be thousands of such files."""
+    """(n, d) vectors on disk. No file stays open between two calls: there may be thousands of them."""
 
     def at(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
         """(m, d) the vectors at these places."""

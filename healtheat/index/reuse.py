@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +24,13 @@ from healtheat.index.manifest import (
     OtherVersion,
     shard_name,
 )
-from healtheat.index.shards import open_shard
+from healtheat.index.shards import Shard, open_shard
 from healtheat.index.verify import damage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ShardRows:
-    """The vectors of one shard, which is mapped only while some of them are taken."""
+    """The vectors of one shard, mapped when the first of them are taken; no file stays open."""
 
     path: Path
     rows: int
@@ -37,7 +38,11 @@ class ShardRows:
 
     def at(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
         """(m, d) the vectors at these places."""
-        return open_shard(self.path, rows=self.rows, dim=self.dim).at(places)
+        return self._shard.at(places)
+
+    @cached_property
+    def _shard(self) -> Shard:
+        return open_shard(self.path, rows=self.rows, dim=self.dim)
 
 
 @dataclass(frozen=True, slots=True)

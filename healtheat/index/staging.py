@@ -48,6 +48,8 @@ def foreign_entries(index_path: Path) -> list[str]:
 def building(index_path: Path) -> Iterator[Path]:
     """Hold the index for a build and yield a fresh staging folder; what is not committed is thrown away.
 
+    A build that fails takes its folder along; of one that was killed, the next build sweeps it.
+
     Raises InputError for a folder that holds something else, IndexBusy while another process builds.
     """
     if not index_path.exists() and not index_path.is_symlink():
@@ -66,7 +68,11 @@ def building(index_path: Path) -> Iterator[Path]:
         staging = index_path / STAGING_FOLDER
         shutil.rmtree(staging, ignore_errors=True)
         (staging / VECTORS_FOLDER).mkdir(parents=True)
-        yield staging
+        try:
+            yield staging
+        finally:
+            if not is_ready(index_path):  # a build that is ready only has to be moved, by whoever comes next
+                shutil.rmtree(staging, ignore_errors=True)
 
 
 def file_entry(path: Path) -> FileEntry:

@@ -76,10 +76,11 @@ def similar(
         raise InputError(f"--limit {limit}: give a number of at least 1")
     wanted = Filters(classes=classes).of(index).class_ids
     held = index.manifest.class_rows()
-    asked = _asked(index, image, box, line, encoder)
+    store = IndexStore(index)
+    asked = _asked(index, store, image, box, line, encoder)
     found = search(
         asked.vector[None],
-        IndexStore(index),
+        store,
         k=limit,
         classes=[class_id for class_id in wanted if class_id in held] if wanted else None,
         group=None if asked.group is None else np.array([asked.group], np.int32),
@@ -89,12 +90,14 @@ def similar(
     return _rows(index, ids, found.similarity[0][: len(ids)])
 
 
-def _asked(index: Index, image: Path, box: Xywhn | None, line: int | None, encoder: Encoder | None) -> Asked:
+def _asked(
+    index: Index, store: IndexStore, image: Path, box: Xywhn | None, line: int | None, encoder: Encoder | None
+) -> Asked:
     place = None if box is None else _checked(box)
     image = _found(index, image)
     content = _read(image)
     known = _known(index, image, content.sha256)
-    group = None if known is None else IndexStore(index).group_of_image(known)
+    group = None if known is None else store.group_of_image(known)
     if line is not None and known is not None:
         rows = index.sql("SELECT box_id FROM boxes WHERE image_id = ? AND line = ?", [known, line])
         if not len(rows):

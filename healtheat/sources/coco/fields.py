@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from healtheat.core.boxes import MAX_CLASS_ID
 from healtheat.core.text import shown
-from healtheat.sources.yolo.line import MAX_CLASS_ID
 
 MAX_SIDE_PX = 10**6
 

@@ -58,11 +58,6 @@ class CocoFile:
     sha256: str
     size: int
 
-    def boxes_of(self, image: int) -> Boxes:
-        """The boxes of one image, a view."""
-        first, end = np.searchsorted(self.boxes.image_id, [image, image + 1])
-        return self.boxes[first:end]
-
 
 def load_coco(path: Path, *, file: str | None = None) -> CocoFile:
     """The content of the COCO file `path`; images are not needed. `file` is the name that problems carry.

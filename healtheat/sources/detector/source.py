@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from healtheat.core.boxes import Boxes, Problem, ProblemCode
+from healtheat.core.boxes import MAX_CLASS_ID, Boxes, Problem, ProblemCode
 from healtheat.core.errors import InputError
 from healtheat.core.paths import is_file, is_folder, is_image, normal, relative
 from healtheat.core.text import is_unicode, shown
@@ -19,7 +19,6 @@ from healtheat.sources.base import Edits, LabelFile, LabelFormat, LabelledImage,
 from healtheat.sources.detector.process import DetectorProcess
 from healtheat.sources.detector.settings import DetectorSettings
 from healtheat.sources.files import split_of, walk
-from healtheat.sources.yolo.line import MAX_CLASS_ID
 
 WEIGHTS_SUFFIXES = (".pt", ".onnx")
 

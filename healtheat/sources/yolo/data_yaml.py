@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 
 import yaml
 
+from healtheat.core.boxes import MAX_CLASS_ID
 from healtheat.core.errors import InputError
 from healtheat.core.paths import is_file, is_folder, normal
 from healtheat.core.text import Content, Unreadable, is_unicode, read_small, shown
-from healtheat.sources.yolo.line import MAX_CLASS_ID
 
 MAX_YAML_BYTES = 2**20  # tens of thousands of classes; parsing needs some hundred times as much
 MAX_DEPTH = 20

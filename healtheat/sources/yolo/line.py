@@ -6,10 +6,9 @@ import math
 import re
 from dataclasses import dataclass
 
-from healtheat.core.boxes import ProblemCode
+from healtheat.core.boxes import MAX_CLASS_ID, ProblemCode
 from healtheat.core.text import shown
 
-MAX_CLASS_ID = 2**31 - 1
 # float() takes more than a label file may hold: "1_0", "infinity", digits of other scripts
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)

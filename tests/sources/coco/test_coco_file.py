@@ -47,7 +47,7 @@ def test_good_file(tmp_path):
     assert not coco.problems
     assert coco.names == {33877: "보령부스파정 5mg", 1899: "b"}
     assert [i.size_px for i in coco.images] == [(200, 100), (100, 100)]
-    a, b = coco.boxes_of(0), coco.boxes_of(1)
+    a, b = (coco.boxes[coco.boxes.image_id == i] for i in (0, 1))
     assert a.line.tolist() == [1] and a.class_id.tolist() == [1899]
     np.testing.assert_allclose(a.xywhn, [[0.3, 0.45, 0.5, 0.5]])
     assert math.isnan(a.confidence[0])
@@ -247,7 +247,7 @@ def test_agrees_with_a_slow_obvious_loop(tmp_path_factory, annotations, order):
         seen.add((i, c, x, y, w, h))
         expected[i].append((line, c, row))
     for i in (0, 1):
-        boxes = coco.boxes_of(i)
+        boxes = coco.boxes[coco.boxes.image_id == i]
         found = zip(
             boxes.line.tolist(), boxes.class_id.tolist(), map(tuple, boxes.xywhn.tolist()), strict=True
         )

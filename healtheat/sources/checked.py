@@ -1,0 +1,83 @@
+"""The last look at what a format hands over: what no index can hold becomes a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from healtheat.core.boxes import MAX_CLASS_ID, Boxes, Problem, ProblemCode
+from healtheat.core.errors import InputError
+from healtheat.core.text import bad_name, shown
+from healtheat.sources.base import LabelFile, LabelledImage, Record, Source
+
+
+def checked(source: Source) -> Iterator[Record]:
+    """The records of `source`, without boxes that are none and without paths that lead elsewhere.
+
+    A box needs a class id from 0 to MAX_CLASS_ID, a line from 0 and a finite place with an area; each that
+    lacks one is a BAD_LINE. A path is relative and without `..`, or where the file really lies; an image or a
+    label file with another is a BAD_PATH. Raises InputError for numbers beyond 64 bits.
+    """
+    try:
+        for record in source.read():
+            if isinstance(record, LabelledImage):
+                yield from _image(record)
+            elif isinstance(record, LabelFile) and (reason := _bad_path(record.path)):
+                yield Problem(ProblemCode.BAD_PATH, shown(record.path), None, reason)
+            else:
+                yield record
+    except OverflowError as error:
+        raise InputError(
+            f"{source.data}: holds a number that no index can keep ({error}); class ids go from 0 to "
+            f"{MAX_CLASS_ID}"
+        ) from None
+
+
+def _image(record: LabelledImage) -> Iterator[Record]:
+    for path in (record.path, record.label_path, *dict.fromkeys(record.box_label_path)):
+        if reason := _bad_path(path, record.file if path is record.path else None):
+            lost = f" (its {len(record.boxes)} boxes are left out)" if len(record.boxes) else ""
+            yield Problem(ProblemCode.BAD_PATH, shown(path), None, reason + lost)
+            return
+    boxes = record.boxes
+    bad = _bad_boxes(boxes)
+    for row, reason in bad.items():
+        line = int(boxes.line[row])
+        file = record.box_label_path[row] if record.box_label_path else record.label_path or record.path
+        yield Problem(ProblemCode.BAD_LINE, file, line if line >= 0 else None, reason, record.path)
+    if bad:
+        kept = [row for row in range(len(boxes)) if row not in bad]
+        files = tuple(record.box_label_path[row] for row in kept) if record.box_label_path else ()
+        record = replace(record, boxes=boxes[kept], box_label_path=files)
+    yield record
+
+
+def _bad_boxes(boxes: Boxes) -> dict[int, str]:
+    """Row → why it is no box."""
+    found: dict[int, str] = {}
+    ids, lines, places = boxes.class_id, boxes.line, boxes.xywhn
+    solid = np.isfinite(places).all(1) & (places[:, 2:] > 0).all(1)
+    for row in np.flatnonzero((ids < 0) | (ids > MAX_CLASS_ID) | (lines < 0) | ~solid).tolist():
+        if not 0 <= ids[row] <= MAX_CLASS_ID:
+            found[row] = f"class id {ids[row]} is not an integer from 0 to {MAX_CLASS_ID}"
+        elif lines[row] < 0:
+            found[row] = f"line {lines[row]}: lines count from 0"
+        else:
+            found[row] = "the box has no area, or a number that is not finite"
+    return found
+
+
+def _bad_path(path: str, file: Path | None = None) -> str | None:
+    """Why `path` cannot be kept, or None. `file` is where an image lies; an absolute path must lead there."""
+    if reason := bad_name(path):
+        return reason
+    if ".." in PurePosixPath(path).parts:
+        return "the path leaves the data set by '..'"
+    if file is not None and not path:
+        return "the image has no path"
+    if file is not None and Path(path).is_absolute() and Path(path) != file.absolute():
+        return f"the path is absolute, but the image lies at {shown(file.as_posix())}"
+    return None

@@ -1,0 +1,203 @@
+"""What every label format must do with files that nobody expects. A new format adds a maker to `MAKERS`."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from unicodedata import normalize
+
+import pytest
+from PIL import Image
+
+from healtheat.core.errors import HealtheatError, InputError
+from healtheat.sources import Source, open_source
+from healtheat.sources.base import LabelledImage
+from healtheat.sources.checked import checked
+from healtheat.sources.open import FORMATS
+from tests.sources.reading import Read, Tree
+
+NAMES = {3: "three", 7: "일곱"}
+# One box a picture of each class id in the weights, which a stand-in for Ultralytics reads as JSON.
+ULTRALYTICS = """
+import json
+import numpy as np
+
+class Boxes:
+    def __init__(self, ids):
+        self.cls, self.conf = np.array(ids, float), np.linspace(0.9, 0.5, len(ids))
+        self.xywhn = np.array([[0.5, 0.5, 0.2, 0.1 + n / 10] for n in range(len(ids))]).reshape(-1, 4)
+    def cpu(self): return self
+    def numpy(self): return self
+
+class Result:
+    def __init__(self, ids): self.boxes = Boxes(ids)
+
+class YOLO:
+    task, names, overrides = "detect", {3: "three", 7: "일곱"}, {}
+    def __init__(self, weights, task=None, verbose=True):
+        self.ids = json.load(open(weights))
+    def predict(self, images, **options):
+        return [Result(self.ids) for _ in images]
+"""
+PATCHES = "import numpy as np\ndef imread(path): return np.zeros((4, 4, 3), np.uint8)\n"
+
+Made = tuple[Path, dict[str, Path], str]  # what is given to open_source, its options, the label file
+Make = Callable[[Tree, Sequence[str], Sequence[int]], Made]
+
+
+def yolo(tree: Tree, names: Sequence[str], ids: Sequence[int]) -> Made:
+    lines = "".join(f"{ident} .5 .5 .2 .{n + 1}\n" for n, ident in enumerate(ids))
+    for name in names:
+        tree.put(f"labels/{name}".replace(".png", ".txt"), lines)
+    tree.put("all.txt", "".join(f"images/{name}\n" for name in names))
+    tree.put("val.txt")
+    named = "\n".join(f"  {ident}: {name}" for ident, name in NAMES.items())
+    given = tree.put("data.yaml", f"train: all.txt\nval: val.txt\nnames:\n{named}\n")
+    return given, {}, f"labels/{names[0]}".replace(".png", ".txt")
+
+
+def coco(tree: Tree, names: Sequence[str], ids: Sequence[int]) -> Made:
+    box: dict[str, Any] = {"image_id": 0, "bbox": [5, 5, 9, 9]}
+    document = {
+        "images": [{"id": n, "file_name": name, "width": 40, "height": 30} for n, name in enumerate(names)],
+        "annotations": [{**box, "category_id": ident} for ident in ids],
+        "categories": [{"id": ident, "name": name} for ident, name in NAMES.items()],
+    }
+    return tree.put("labels.json", json.dumps(document)), {}, "labels.json"
+
+
+def detector(tree: Tree, names: Sequence[str], ids: Sequence[int]) -> Made:
+    weights = tree.put("best.pt", json.dumps(ids))
+    return tree.root / "images", {"weights": weights}, "best.pt"
+
+
+MAKERS: dict[str, Make] = {"yolo": yolo, "coco": coco, "detector": detector}
+by_format = pytest.mark.parametrize("kind", [known.kind for known in FORMATS])
+
+
+@pytest.fixture
+def made(tree: Tree, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Tree:
+    home = Tree(tmp_path_factory.mktemp("packages"))
+    home.put("ultralytics/__init__.py", ULTRALYTICS)
+    home.put("ultralytics/utils/__init__.py")
+    home.put("ultralytics/utils/patches.py", PATCHES)
+    monkeypatch.setenv("PYTHONPATH", str(home.root))
+    monkeypatch.syspath_prepend(str(home.root))
+    importlib.invalidate_caches()
+    return Tree(tree.root / "set")
+
+
+def make(tree: Tree, kind: str, names: Sequence[str] = ("a.png",), ids: Sequence[int] = (7, 3)) -> Made:
+    """A data set of `kind` with these images; boxes of these classes are on the first of them."""
+    assert kind in MAKERS, f"add a maker for {kind} to {__name__}"
+    for name in names:
+        file = tree.root / "images" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30), "red").save(file)
+    return MAKERS[kind](tree, names, ids)
+
+
+def opened(made: Made, kind: str) -> Source:
+    return open_source(made[0], kind=kind, **made[1])  # type: ignore[arg-type]
+
+
+def files(tree: Tree) -> dict[str, str]:
+    return {
+        file.relative_to(tree.root).as_posix(): sha256(file.read_bytes()).hexdigest()
+        for file in tree.root.rglob("*")
+        if file.is_file()
+    }
+
+
+def check_sound(read: Read, source: Source) -> None:
+    """Nothing that the last look would have to take out, and only real classes."""
+    assert all(set(image.boxes.class_id.tolist()) <= set(source.names) for image in read.images.values())
+    seen = [record for record in checked(source) if isinstance(record, LabelledImage)]
+    assert [image.path for image in seen] == list(read.images)
+    assert [len(image.boxes) for image in seen] == [len(image.boxes) for image in read.images.values()]
+    assert all(problem.file and problem.reason for problem in read.problems)
+
+
+@by_format
+def test_the_same_order_twice_names_as_they_are_and_nothing_is_written(made: Tree, kind: str) -> None:
+    names = [f"{normalize('NFC', '알약')}.png", f"{normalize('NFD', '알약')}.png", "b c.png"]
+    given = make(made, kind, names)
+    before = files(made)
+    first, again = opened(given, kind), opened(given, kind)
+    records = list(first.read())
+    assert list(map(repr, records)) == list(map(repr, again.read()))
+    read = Read(again)
+    assert {path.rpartition("/")[2] for path in read.images} == set(names)
+    assert all(image.file.is_file() for image in read.images.values())
+    labelled = next(i for i in read.images.values() if i.path.endswith(names[0]))
+    assert sorted(labelled.boxes.class_id.tolist()) == [3, 7]
+    check_sound(read, again)
+    assert files(made) == before
+
+
+@by_format
+def test_an_empty_folder_is_one_clear_line(made: Tree, kind: str) -> None:
+    _, options, _ = make(made, kind)
+    (made.root / "empty").mkdir()
+    with pytest.raises(InputError, match="empty") as error:
+        Read(open_source(made.root / "empty", kind=kind, **options))  # type: ignore[arg-type]
+    assert "\n" not in str(error.value)
+
+
+@by_format
+@pytest.mark.parametrize("kept", [0, 0.8], ids=["empty", "truncated"])
+def test_a_label_file_that_is_not_whole_is_told(made: Tree, kind: str, kept: float) -> None:
+    given = make(made, kind)
+    file = made.root / given[2]
+    content = file.read_bytes()
+    file.write_bytes(content[: int(kept * len(content))])
+    try:
+        source = opened(given, kind)
+        read = Read(source)
+    except HealtheatError as error:
+        assert file.name in str(error) and "\n" not in str(error)
+        return
+    check_sound(read, source)
+    (image,) = read.images.values()
+    assert len(image.boxes) == bool(kept)
+    assert image.status == "empty" if not kept else given[2] in [problem.file for problem in read.problems]
+
+
+@by_format
+@pytest.mark.parametrize("bad", [-1, 2**31, 2**63, 10**400], ids=["minus", "past the last", "2^63", "10^400"])
+def test_a_class_id_that_is_none_is_a_problem_and_the_other_boxes_stay(
+    made: Tree, kind: str, bad: int
+) -> None:
+    given = make(made, kind, ids=(7, bad, 3))
+    try:
+        source = opened(given, kind)
+        read = Read(source)
+    except HealtheatError as error:
+        assert kind == "detector" and given[2] in str(error)  # weights that give such numbers do not work
+        return
+    check_sound(read, source)
+    (image,) = read.images.values()
+    assert sorted(image.boxes.class_id.tolist()) == [3, 7]
+    (problem,) = read.problems
+    assert problem.file in (given[2], image.path) and (problem.line == 1 or not image.label_path)
+
+
+@by_format
+@pytest.mark.parametrize("name", ["../secret.png", "x/../../../secret.png", "/secret.png"])
+def test_a_name_that_leads_out_is_never_kept_as_it_is(made: Tree, kind: str, name: str) -> None:
+    if kind == "detector":
+        pytest.skip("its images are those of a folder, no label names them")
+    make(made, kind, ["x/a.png"])
+    Image.new("RGB", (40, 30)).save(made.root.parent / "secret.png")
+    source = opened(MAKERS[kind](made, ["x/a.png", name], (7,)), kind)
+    read = Read(source)
+    check_sound(read, source)
+    assert [path for path in read.images if path.endswith("x/a.png")]
+    # A YOLO list may name images anywhere; then the path says where they are.
+    outside = [path for path in read.images if path.endswith("secret.png")]
+    assert outside == [f"{made.root.parent.as_posix()}/secret.png"] * bool(outside)
+    assert outside or {"bad_entry", "missing_image"} & set(read.codes)
