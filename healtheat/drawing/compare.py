@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from healtheat.drawing.truth import KINDS, Truth, read_truth
+from healtheat.drawing.truth import HINTED, KINDS, Truth, read_truth
 
-# A place in the dataset: image, line, class. The class counts only where there is no line (-1).
+# What one answer settles: the `place_id`; where rows have none: image, line, and the class if no line (-1).
 Place = tuple[str, int, int]
 KIND_COLUMNS = pa.schema(
     [("kind", pa.string()), ("planted", pa.int64()), ("found", pa.int64()), ("named", pa.int64()),
@@ -26,6 +26,8 @@ ISSUE_COLUMNS = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class _Row:
+    image: str
+    line: int
     place: Place
     issue: str
     class_id: int
@@ -44,10 +46,18 @@ def _rows(findings: pa.Table | Iterable[Mapping[str, Any]]) -> list[_Row]:
         line, class_id = _int(r.get("line")), _int(r.get("class_id"))
         rank = r.get("suspicion")
         rank = r.get("score") if rank is None else rank
-        place = (str(r["image"]), line, class_id if line < 0 else -1)
-        flagged = r.get("flagged")
+        image, number, flagged = str(r["image"]), _int(r.get("place_id")), r.get("flagged")
+        place = ("", number, -1) if number >= 0 else (image, line, class_id if line < 0 else -1)
         rows.append(
-            _Row(place, str(r["issue"]), class_id, flagged is None or bool(flagged), float(rank or 0.0))
+            _Row(
+                image,
+                line,
+                place,
+                str(r["issue"]),
+                class_id,
+                flagged is None or bool(flagged),
+                float(rank or 0.0),
+            )
         )
     return rows
 
@@ -58,7 +68,7 @@ def _truth(truth: Path | str | Sequence[Truth]) -> list[Truth]:
 
 def _hits(error: Truth, row: _Row) -> bool:
     """Whether a finding points at this very error (or, for a duplicate, at its twin)."""
-    image, line, _ = row.place
+    image, line = row.image, row.line
     if error.kind == "missing":
         return image == error.image and line < 0 and row.class_id == error.true_class
     if error.kind == "truncated_image":
@@ -78,7 +88,7 @@ def _follows(error: Truth, row: _Row) -> bool:
     A wrong class id, an unreadable line or a spurious box also makes the image hold too few of one product or
     too many of another; whoever says so is right.
     """
-    if row.place[0] not in (error.image, error.twin.partition("#")[0]):
+    if row.image not in (error.image, error.twin.partition("#")[0]):
         return False
     if row.issue == "missing_box":
         gone = error.kind in ("flips", "confuse", "swap", "broken_line", "shifted", "whole_image")
@@ -93,15 +103,16 @@ def compare(
 ) -> pa.Table:
     """One row a planted kind, then one for "all": planted, found, named, in_top, what.
 
-    `findings` needs image, line, class_id, issue; `flagged` (absent: all are) and `suspicion` or `score` for
-    the ranking. found: errors with a flagged finding of any issue; named: of an issue that says what is
-    wrong; in_top: errors whose place is among the N highest-ranked places, N the number of planted errors.
+    `findings` needs image, line, class_id, issue; `flagged` (absent: all are), `suspicion` or `score` for the
+    ranking, and `place_id` (absent: each box or missing class is a place). found: errors with a flagged
+    finding of any issue; named: of an issue that says what is wrong; in_top: errors whose place is among the
+    N highest-ranked places, N the number of planted errors.
     """
     rows, errors = _rows(findings), _truth(truth)
     by_image: dict[str, list[_Row]] = defaultdict(list)
     best: dict[Place, float] = {}
     for row in rows:
-        by_image[row.place[0]].append(row)
+        by_image[row.image].append(row)
         best[row.place] = max(best.get(row.place, float("-inf")), row.rank)
     top = set(sorted(best, key=lambda place: (-best[place], place))[: len(errors)])
     counts = {kind: [0, 0, 0, 0] for kind in KINDS}
@@ -126,7 +137,8 @@ def false_alarms(
     """One row an issue, then one for "all": flagged, right, follows, false_alarms (places, each once).
 
     right: the flag stands on a planted error; follows: it is a true consequence of one (a flipped box also
-    makes its image lack a product); false_alarms: neither. "all" counts a place once, whatever its issues.
+    makes its image lack a product); false_alarms: neither. "all" counts a place once, whatever its issues
+    and however many boxes it is about.
     """
     by_image: dict[str, list[Truth]] = defaultdict(list)
     for error in _truth(truth):
@@ -135,7 +147,7 @@ def false_alarms(
     judged: dict[str, dict[Place, int]] = defaultdict(dict)  # 2 right, 1 follows, 0 neither
     for row in _rows(findings):
         if row.flagged:
-            near = by_image.get(row.place[0], ())
+            near = by_image.get(row.image, ())
             verdict = 2 if any(_hits(e, row) for e in near) else int(any(_follows(e, row) for e in near))
             for issue in (row.issue, "all"):
                 judged[issue][row.place] = max(verdict, judged[issue].get(row.place, 0))
@@ -151,18 +163,33 @@ def false_alarms(
 def summary_rows(
     findings: pa.Table | Iterable[Mapping[str, Any]], truth: Path | str | Sequence[Truth]
 ) -> tuple[list[tuple[str, ...]], str]:
-    """For printing: a header row and one row a planted kind that occurs, and a line about false alarms."""
+    """For printing: a header row and one row a planted kind that occurs, and a line about the flagged places.
+
+    Kinds that are hints come last and count nowhere else: they are not flagged, so none of them is missed.
+    """
     rows = list(findings) if not isinstance(findings, pa.Table) else findings
-    table: list[tuple[str, ...]] = [
-        ("planted", "number", "found", "named rightly", "in the top", "what it is")
-    ]
-    for r in compare(rows, truth).to_pylist():
-        if r["planted"]:
-            counts = (str(r[c]) for c in ("planted", "found", "named", "in_top"))
-            table.append((r["kind"], *counts, r["what"]))
-    total = false_alarms(rows, truth).to_pylist()[-1]
-    alarms = (
-        f"{total['flagged']} places flagged: {total['right']} on planted errors, "
-        f"{total['follows']} follow from one, {total['false_alarms']} false alarms"
+    head = ("planted", "number", "found", "named rightly", "in the top", "what it is")
+    *kinds, _ = compare(rows, truth).to_pylist()
+    occur = [r for r in kinds if r["planted"]]
+    errors = [r for r in occur if r["kind"] not in HINTED]
+    total = {c: sum(r[c] for r in errors) for c in _COUNTS}
+    table = [head, *(_words(r) for r in errors)]
+    table.append(_words({"kind": "all", "what": "planted errors", **total}))
+    table += [_words(r) for r in occur if r["kind"] in HINTED]
+    places = false_alarms(rows, truth).to_pylist()[-1]
+    on_errors = places["right"] + places["follows"]
+    each = f"{on_errors / total['found']:.2f}" if total["found"] else "no"
+    line = (
+        f"{places['flagged']} places flagged: {places['right']} on planted errors, "
+        f"{places['follows']} follow from one, {places['false_alarms']} wrong; "
+        f"{total['planted'] - total['found']} of {total['planted']} errors missed; {each} rows an error found"
     )
-    return table, alarms
+    return table, line
+
+
+_COUNTS = ("planted", "found", "named", "in_top")
+
+
+def _words(r: Mapping[str, Any]) -> tuple[str, ...]:
+    number, *found = (str(r[c]) for c in _COUNTS)
+    return (r["kind"], number, *("-" if r["kind"] in HINTED else text for text in found), r["what"])

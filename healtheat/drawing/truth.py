@@ -19,10 +19,12 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
     "spurious": ("box on bare ground", frozenset({"background", "bad_box", "outlier", "unexpected_class"})),
     "duplicate_box": ("second box on one pill", frozenset({"duplicate"})),
     "duplicate_image": ("copy of an image under another name, in the other split", frozenset({"duplicate"})),
-    "blurred": ("pill out of focus", frozenset({"low_quality", "outlier"})),
+    "blurred": ("pill out of focus: a view to sort by, not flagged", frozenset({"low_quality", "outlier"})),
     "broken_line": ("label line that cannot be read", frozenset({"unreadable"})),
     "truncated_image": ("image file cut short", frozenset({"unreadable"})),
 }
+# No label is wrong there: such an image is a hint, so nobody is asked about it and nothing is missed.
+HINTED = frozenset({"blurred"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,7 +193,10 @@ class Duplicate(Signal):
         return self._image_rows(pool.samples, rows)
 
     def _like_images(self, samples: Samples, known: set[int], first_asked: int) -> tuple[Ids, Ids]:
-        """Pairs of rows a > b of images of two sources whose hashes are close, closest first."""
+        """Pairs of rows a > b of images of two sources, or two splits, whose hashes are close, closest first.
+
+        Copies of a source within one split are how the set was made; in another split they are a leak.
+        """
         images = samples.images
         nothing = np.zeros(0, np.int64)
         bits = np.bitwise_count(samples.image_dhash)
@@ -207,7 +210,8 @@ class Duplicate(Signal):
         distance, found = index.search(packed, min(4, len(rows)))
         at, place = np.nonzero(distance <= self.image_bits)
         a, b, far = rows[at], rows[found[at, place]], distance[at, place]
-        kept = (a > b) & (a >= first_asked) & (images.group_key[a] != images.group_key[b])
+        apart = (images.group_key[a] != images.group_key[b]) | (images.split[a] != images.split[b])
+        kept = (a > b) & (a >= first_asked) & apart
         order = np.argsort(far[kept], kind="stable")
         return a[kept][order], b[kept][order]
 

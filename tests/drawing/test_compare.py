@@ -113,7 +113,28 @@ def test_summary_lists_the_kinds_that_occur() -> None:
         "planted", "flips", "shifted", "missing", "duplicate_box", "duplicate_image", "broken_line", "all"
     ]  # fmt: skip
     assert len({len(r) for r in rows}) == 1
-    assert alarms == "1 places flagged: 1 on planted errors, 0 follow from one, 0 false alarms"
+    assert rows[-1] == ("all", "6", "1", "1", "1", "planted errors")
+    assert alarms == (
+        "1 places flagged: 1 on planted errors, 0 follow from one, 0 wrong; 5 of 6 errors missed; "
+        "1.00 rows an error found"
+    )
+
+
+def test_a_hint_is_no_error_that_is_missed() -> None:
+    blurred = Truth("blurred", C, 0, 3, 3)
+    rows, line = summary_rows([row(A, 0, 9, "mislabel")], [*TRUTH, blurred])
+    assert [r[0] for r in rows[-2:]] == ["all", "blurred"] and rows[-1][1:5] == ("1", "-", "-", "-")
+    assert "view to sort by" in rows[-1][-1] and "5 of 6 errors missed" in line
+
+
+def test_two_rows_of_one_place_are_one_place() -> None:
+    swap = [Truth("swap", A, 0, 1, 2), Truth("swap", A, 1, 2, 1)]
+    rows = [{**row(A, line, 2 - line, "mislabel"), "place_id": 4} for line in (0, 1)]
+    wrong = [{**row(C, line, 2, "mislabel"), "place_id": 5} for line in (0, 1, 2)]
+    assert counts(compare([*rows, *wrong], swap), "swap") == (2, 2, 2, 2)
+    total = false_alarms([*rows, *wrong], swap).to_pylist()[-1]
+    assert (total["flagged"], total["right"], total["false_alarms"]) == (2, 1, 1)
+    assert summary_rows([*rows, *wrong], swap)[1].endswith("0.50 rows an error found")
 
 
 def test_a_perfect_list_finds_everything(demo: DemoSet) -> None:

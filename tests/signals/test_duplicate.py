@@ -151,6 +151,17 @@ def test_images_that_look_the_same_are_the_same_only_by_their_pixels() -> None:
     assert image_rows(replace(samples, pixels=None)) == []
 
 
+@pytest.mark.parametrize(("split", "expected"), [("val", [1]), ("train", [])])
+def test_copies_of_one_source_are_a_leak_in_another_split_only(split: str, expected: list[int]) -> None:
+    hashes = np.random.default_rng(0).integers(0, 2**63, 30, np.uint64)
+    hashes[:2] = 0xF0F0F0F0F0F0F0F0
+    source = ["one", "one", *(f"source {row}" for row in range(2, 30))]
+    made = crops(class_id=[0] * 30, split=["train", split] + ["train"] * 28, group_key=source)
+    rows = image_rows(replace(made, image_dhash=hashes))
+    assert [i for r in rows for i in r.image_id[r.score > 0.5].tolist()] == expected
+    assert all("in split train" in r.reason[0] for r in rows)
+
+
 def test_an_image_in_two_splits_is_a_duplicate_and_not_unreadable() -> None:
     problems = [
         Problem(ProblemCode.LEAK, "images/a.jpg", None, "image is in split train too"),
