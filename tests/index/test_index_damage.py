@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from healtheat.core.errors import BadIndex, InputError
-from healtheat.index import Index, NewVerdict
+from healtheat.index import FORMAT_VERSION, Index, NewVerdict
 from healtheat.index.manifest import Manifest
 from tests.building.conftest import Build
 
@@ -176,10 +176,11 @@ def _rewrite(index_path: Path, change: Callable[[dict[str, object]], None]) -> N
 
 
 def test_another_format_version_is_refused_with_both_values(built: Path, build_small: Build) -> None:
-    _rewrite(built, lambda body: body.update(format_version=3))
+    _rewrite(built, lambda body: body.update(format_version=FORMAT_VERSION + 1))
     message = _found(built)
-    assert "expected format version 2, found 3" in message
-    with pytest.raises(BadIndex, match="expected format version 2, found 3"):
+    both = f"expected format version {FORMAT_VERSION}, found {FORMAT_VERSION + 1}"
+    assert both in message
+    with pytest.raises(BadIndex, match=both):
         build_small()  # nor is it built over
 
 
