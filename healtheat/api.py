@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from healtheat.core import arguments
+from healtheat.core.arguments import PathLike, needed_path, path_or_none
 from healtheat.core.drop import Drop
-from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from healtheat.reviewing.run import Reviewed
     from healtheat.signals.evidence.trust import TrustReport
 
-PathLike = str | os.PathLike[str]
 Sort = Literal["suspicion", "score", "image", "class", "issue", "box"]
 
 
@@ -76,10 +76,22 @@ def build(
     from healtheat.embedding import parse_views
     from healtheat.findings.choose import choose_inputs, finding_settings
 
-    inputs = choose_inputs(contents_rule, _path(classes), predictions)
+    arguments.text(group_by=group_by, device=device)
+    arguments.text(contents_rule=contents_rule, optional=True)
+    arguments.path(predictions=predictions, optional=True)
+    arguments.whole(threads=threads, least=1, optional=True)
+    arguments.whole(budget=budget, optional=True)
+    arguments.number(conf=conf)
+    arguments.number(padding=padding, fdr=fdr, optional=True)
+    arguments.switch(strict=strict)
+    inputs = choose_inputs(contents_rule, path_or_none(classes=classes), predictions)
     flagging = finding_settings(fdr=fdr, budget=budget)
     source, folder = open_data(
-        _needed("data", data), index=_path(index), images=_path(images), weights=_path(weights), conf=conf
+        needed_path(data=data),
+        index=path_or_none(index=index),
+        images=path_or_none(images=images),
+        weights=path_or_none(weights=weights),
+        conf=conf,
     )
     return run(
         source,
@@ -124,6 +136,8 @@ def query(
     from healtheat.findings.words import FilterWords
     from healtheat.index.locate import opened
 
+    arguments.whole(limit=limit, least=0, optional=True)
+    arguments.text(sort=sort, optional=True)
     asked = FilterWords(
         issue=issue,
         class_=class_,
@@ -159,6 +173,10 @@ def review(
     """
     from healtheat.reviewing.run import review as run
 
+    arguments.text(host=host)
+    arguments.text(name=name, optional=True)
+    arguments.whole(port=port, least=0)
+    arguments.switch(all_=all_, open_=open_)
     return run(index, name=name, host=host, port=port, every=all_, open_browser=open_, ready=ready)
 
 
@@ -180,10 +198,14 @@ def report(
     from healtheat.index.locate import opened
     from healtheat.reporting import write_report
 
+    arguments.text(title=title, optional=True)
+    arguments.whole(per_issue=per_issue, least=0)
+    arguments.number(max_mb=max_mb, least=0)
+    arguments.switch(overwrite=overwrite)
     with opened(index) as own:
         return write_report(
             own,
-            Path(out),
+            needed_path(out=out),
             title=title or own.path.resolve().name,
             limit_bytes=int(max_mb * (1 << 20)),
             per_issue=per_issue,
@@ -227,6 +249,9 @@ def export(
     from healtheat.findings.words import FilterWords
     from healtheat.index.locate import opened
 
+    arguments.path(to=to)
+    arguments.text(format=format, optional=True)
+    arguments.switch(write=write, spreadsheet=spreadsheet, crops=crops, overwrite=overwrite, force=force)
     format_of(Path(to), format)  # said before an index is opened, which takes a while
     asked = FilterWords(
         issue=issue,
@@ -284,6 +309,8 @@ def apply(
     from healtheat.findings.words import FilterWords
     from healtheat.index.locate import opened
 
+    arguments.path(to=to, optional=True)
+    arguments.switch(in_place=in_place, flagged=flagged)
     asked = FilterWords(
         issue=issue, class_=class_, split=split, image=image, signal=signal, min_score=min_score
     )
@@ -315,6 +342,8 @@ def rollback(
     from healtheat.cleanup import rollback as run
     from healtheat.index.locate import opened
 
+    arguments.path(folder=folder, optional=True)
+    arguments.switch(keep_edited=keep_edited)
     if folder is None:
         with opened(index) as own:
             folder = own.manifest.source.root
@@ -339,8 +368,10 @@ def similar(
     from healtheat.index.locate import opened
     from healtheat.view.similar import similar as run
 
+    arguments.whole(line=line, least=0, optional=True)
+    arguments.whole(limit=limit, least=1)
     with opened(index) as own:
-        return run(own, _needed("image", image), box=box, line=line, classes=class_, limit=limit)
+        return run(own, needed_path(image=image), box=box, line=line, classes=class_, limit=limit)
 
 
 def problems(index: IndexLike = None) -> pa.Table:
@@ -371,6 +402,8 @@ def flag(
     from healtheat.findings.score import update_findings
     from healtheat.index.locate import index_folder
 
+    arguments.number(fdr=fdr, optional=True)
+    arguments.whole(budget=budget, optional=True)
     settings = finding_settings(threshold, fdr, budget)
     return update_findings(index_folder(index), settings)
 
@@ -390,10 +423,12 @@ def score(
     from healtheat.findings.choose import score_again
     from healtheat.index.locate import index_folder
 
+    arguments.text(contents_rule=contents_rule, optional=True)
+    arguments.path(predictions=predictions, optional=True)
     return score_again(
         index_folder(index),
         contents_rule=contents_rule,
-        classes=_path(classes),
+        classes=path_or_none(classes=classes),
         predictions=predictions,
         progress=progress,
     )
@@ -406,7 +441,8 @@ def contents(data: PathLike, *, rule: str = "aihub", classes: PathLike | None = 
     """
     from healtheat.listing import contents as run
 
-    return run(_needed("data", data), rule=rule, classes=_path(classes))
+    arguments.text(rule=rule)
+    return run(needed_path(data=data), rule=rule, classes=path_or_none(classes=classes))
 
 
 def guard(
@@ -422,7 +458,13 @@ def guard(
     """
     from healtheat.guarding import guard as run
 
-    return run(_needed("proposed", proposed), _path(against), rule=rule, classes=_path(classes))
+    arguments.text(rule=rule)
+    return run(
+        needed_path(proposed=proposed),
+        path_or_none(against=against),
+        rule=rule,
+        classes=path_or_none(classes=classes),
+    )
 
 
 def trust(index: IndexLike = None) -> TrustReport:
@@ -455,6 +497,10 @@ def selftest(
     from healtheat.index.locate import opened
     from healtheat.planting import selftest_index
 
+    arguments.number(rate=rate)
+    arguments.whole(plantings=plantings, least=1)
+    arguments.whole(budget=budget, least=1, optional=True)
+    arguments.whole(crops=crops, seed=seed, least=0)
     with opened(index) as own:
         return selftest_index(
             own,
@@ -490,9 +536,11 @@ def encoders(
     """
     from healtheat.embedding import encoder_table, list_encoders
 
+    arguments.whole(threads=threads, least=1, optional=True)
+    arguments.switch(no_speed=no_speed)
     if isinstance(folders, str | os.PathLike):
         folders = [folders]
-    paths = [Path(folder) for folder in folders or ()]
+    paths = [needed_path(folders=folder) for folder in folders or ()]
     found = list_encoders(folders=paths, measure=not no_speed, threads=threads, progress=progress)
     return encoder_table(found)
 
@@ -514,23 +562,13 @@ def demo(
     from healtheat.building.auto import encoder_of_word
     from healtheat.drawing.run import demo as run
 
+    arguments.whole(images=images, seed=seed, least=0)
     return run(
-        Path(out),
-        Path(index),
-        Path(lists),
+        needed_path(out=out),
+        needed_path(index=index),
+        needed_path(lists=lists),
         encoder=encoder_of_word(encoder),
         images=images,
         seed=seed,
         progress=progress,
     )
-
-
-def _path(given: PathLike | None) -> Path | None:
-    return None if given is None else _needed("path", given)
-
-
-def _needed(what: str, given: PathLike) -> Path:
-    """`given` as a path. Raises InputError for a value of another type."""
-    if not isinstance(given, str | os.PathLike):
-        raise InputError(f"{what}: expected a path, found {type(given).__name__}")
-    return Path(given)

@@ -17,7 +17,7 @@ import typer
 from healtheat.commands import COMMANDS
 from healtheat.commands._terminal import BROKEN_PIPE, FAULT, INTERRUPTED, USAGE, one_line, prepare_streams
 from healtheat.commands.reference import command_name
-from healtheat.core.errors import HealtheatError
+from healtheat.core.errors import HealtheatError, with_options
 from healtheat.core.version import __version__
 
 TRACEBACK = "HEALTHEAT_TRACEBACK"  # set to 1 to see where an unexpected error came from
@@ -65,7 +65,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (BrokenPipeError, SystemExit):  # Typer ends the process on a broken pipe, and on nothing else
         return _close_pipe()
     except HealtheatError as error:
-        return _fail(str(error), USAGE)
+        return _fail(with_options(error.parts), USAGE)
     except typer.TyperException as error:
         where = getattr(error, "ctx", None)
         path = where.command_path if where is not None else "healtheat"

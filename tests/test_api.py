@@ -249,7 +249,7 @@ def test_lists_and_cleanups(in_small: Path, tmp_path: Path) -> None:
     done = healtheat.export(tmp_path / "every.csv", all_=True)
     assert (done.format, done.findings) == ("csv", healtheat.query(all_=True).num_rows)
     assert (tmp_path / "every.csv").read_bytes().startswith(b"image,line,class_id,issue,score,")
-    with pytest.raises(InputError, match="add --format"):
+    with pytest.raises(InputError, match="add format"):
         healtheat.export(tmp_path / "list", index="absent")
     planned = healtheat.apply(flagged=True, drop="boxes")
     assert planned.done == "planned" and planned.figures is not None and planned.folder is None
@@ -322,7 +322,44 @@ def test_demo_returns_what_it_made(tmp_path: Path) -> None:
     [
         (lambda folder: healtheat.query(3), "index: expected a path or an opened Index, found int"),
         (lambda folder: healtheat.build(3), "data: expected a path, found int"),
+        (lambda folder: healtheat.build("d", index=3), "^index: expected a path, found int"),
+        (lambda folder: healtheat.build("d", weights=3), "^weights: expected a path, found int"),
+        (lambda folder: healtheat.build("d", threads="two"), "^threads: expected a whole number, found str"),
+        (lambda folder: healtheat.build("d", threads=0), "^threads 0: give a whole number of at least 1"),
+        (lambda folder: healtheat.build("d", padding="1"), "^padding: expected a number, found str"),
+        (lambda folder: healtheat.build("d", strict="no"), "^strict: expected True or False, found str"),
+        (lambda folder: healtheat.build("d", fdr=2), "^fdr 2: give a share between 0 and 1"),
+        (lambda folder: healtheat.query(folder, limit="3"), "^limit: expected a whole number, found str"),
+        (lambda folder: healtheat.query(folder, limit=True), "^limit: expected a whole number, found bool"),
+        (lambda folder: healtheat.query(folder, limit=-1), "^limit -1: give a whole number of at least 0"),
+        (lambda folder: healtheat.query(folder, issue=3), "^issue: expected text or several, found int"),
+        (lambda folder: healtheat.query(folder, min_score="1"), "^min_score: expected a number, found str"),
+        (lambda folder: healtheat.query(folder, "mislabel"), "^filters: expected Filters, found str"),
+        (lambda folder: healtheat.Filters(issue="mislabel"), "no 'issue'; did you mean 'issues'"),
+        (
+            lambda folder: healtheat.Filters(flagged_only=1),
+            "^flagged_only: expected True or False, found int",
+        ),
         (lambda folder: healtheat.similar(3, folder), "image: expected a path, found int"),
+        (lambda folder: healtheat.similar("a", folder, limit=0), "^limit 0: give a whole number of at least"),
+        (lambda folder: healtheat.similar("a", folder, box=[1]), "^box: expected four numbers"),
+        (lambda folder: healtheat.report(folder, out=3), "^out: expected a path, found int"),
+        (lambda folder: healtheat.report(folder, per_issue=1.5), "^per_issue: expected a whole number"),
+        (lambda folder: healtheat.export("a.csv", index=folder, crops=True), "^crops is for format='atlas'"),
+        (lambda folder: healtheat.export(3), "^to: expected a path, found int"),
+        (
+            lambda folder: healtheat.apply(folder, to="x", in_place=True),
+            "^to writes a copy and in_place changes",
+        ),
+        (lambda folder: healtheat.flag(folder, threshold=["a=1"]), "^threshold 'a=1': no such issue"),
+        (
+            lambda folder: healtheat.flag(folder, fdr=0.1, threshold=["outlier=1"]),
+            "leave out threshold or fdr",
+        ),
+        (lambda folder: healtheat.selftest(folder, seed="x"), "^seed: expected a whole number, found str"),
+        (lambda folder: healtheat.encoders(threads="x"), "^threads: expected a whole number, found str"),
+        (lambda folder: healtheat.demo(images="x"), "^images: expected a whole number, found str"),
+        (lambda folder: healtheat.score(folder, predictions=3), "^predictions: expected a path, found int"),
         (lambda folder: healtheat.apply(folder, drop="foo"), "drop 'foo': choose from boxes, images, mask"),
     ],
 )

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
+import healtheat
 import healtheat.cli
 from healtheat.cli import run
 from healtheat.commands import COMMANDS
 from healtheat.commands._terminal import one_line
 from healtheat.commands.reference import command_name, parameters
 from healtheat.core.errors import HealtheatError
+from tests.index.small_set import FakeEncoder, write_set
 
 ROOT = Path(__file__).resolve().parents[1]
 by_name = pytest.mark.parametrize("command", COMMANDS, ids=command_name)
@@ -281,6 +283,41 @@ def test_problems(in_built: Path, capsys: Capture) -> None:
         assert line == f"{where}: {row['reason']}"
 
 
+def test_no_problem_is_said_beside_what_is_piped(in_built: Path, tmp_path: Path, capsys: Capture) -> None:
+    data = write_set(tmp_path / "good")
+    healtheat.build(data, index=tmp_path / "good.index", encoder=FakeEncoder())
+    option = ["problems", "--index", str(tmp_path / "good.index")]
+    assert run(option) == 0
+    said = capsys.readouterr()
+    assert said.out == "" and said.err == "no problems: every line and file could be read\n"
+    for format, empty in (("csv", "file,line,reason,image,code\n"), ("json", "[]\n"), ("jsonl", "")):
+        assert run([*option, "--format", format]) == 0
+        said = capsys.readouterr()
+        assert (said.out.replace("\r\n", "\n"), said.err) == (empty, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("flag --fdr 2", "--fdr 2.0: give a share"),
+        (
+            "flag --fdr 0.1 --threshold outlier=1",
+            "--fdr sets the thresholds itself; leave out --threshold or --fdr",
+        ),
+        ("query --min-score 2", "--min-score 2.0: scores lie in"),
+        ("similar a.png --box 1,2", "--box: expected four numbers"),
+        ("apply --to x --in-place", "--to writes a copy and --in-place changes the data set"),
+        ("export --to a.csv --crops", "--crops is for --format atlas, not csv"),
+        ("rollback --index absent", "absent: no such folder"),
+    ],
+)
+def test_errors_name_the_option_as_it_was_typed(
+    in_built: Path, capsys: Capture, line: str, message: str
+) -> None:
+    assert run(line.split()) == 2
+    assert capsys.readouterr().err.startswith(f"healtheat: {message}")
+
+
 def test_verify_finds_a_flipped_byte(in_built: Path, tmp_path: Path, capsys: Capture) -> None:
     assert run(["verify"]) == 0
     index = copy_of(in_built / "index/pills", tmp_path / "copy")
@@ -290,7 +327,9 @@ def test_verify_finds_a_flipped_byte(in_built: Path, tmp_path: Path, capsys: Cap
     shard.write_bytes(data)
     capsys.readouterr()
     assert run(["verify", "--index", str(index)]) == 1
-    assert shard.name in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert shard.name in said.out
+    assert said.err.startswith(f"healtheat: {index}: not as it was built (1 found)")
     assert run(["query", "--index", str(index)]) == 2
     assert shard.name in capsys.readouterr().err
 

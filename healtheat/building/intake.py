@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from healtheat.building.images import CropPlan, ReadImage, Slice, read_ahead
 from healtheat.core.boxes import MAX_CLASS_ID, Problem
-from healtheat.core.errors import InputError
+from healtheat.core.errors import Argument, InputError
 from healtheat.core.progress import Progress
 from healtheat.crops import CROP_MEASURES
 from healtheat.embedding import Encoder
@@ -147,7 +147,7 @@ class Intake:
             if count < _PROBLEMS_SHOWN
             else (f"at least {count} problems")
         )
-        return InputError(f"{found}: {shown}; fix them or build without --strict")
+        return InputError(f"{found}: {shown}; fix them or build without ", Argument("strict"))
 
     def _take(self, read: ReadImage) -> None:
         record, image_id = read.record, self.images

@@ -14,7 +14,7 @@ from healtheat.cleanup.plan import plan_labels
 from healtheat.cleanup.rows import drop_for
 from healtheat.cleanup.run import pending
 from healtheat.core.drop import Drop
-from healtheat.core.errors import InputError
+from healtheat.core.errors import Argument, InputError
 from healtheat.core.progress import Progress, silent
 from healtheat.findings.filters import Filters
 from healtheat.index import Index
@@ -58,7 +58,12 @@ def apply(
     since the build or where the target cannot be used.
     """
     if to is not None and in_place:
-        raise InputError("--to writes a copy and --in-place changes the data set; give one of them")
+        raise InputError(
+            Argument("to"),
+            " writes a copy and ",
+            Argument("in_place"),
+            " changes the data set; give one of them",
+        )
     root = Path(index.manifest.source.root)
     if in_place and pending(root) is not None:
         run = finish(root, progress=progress)
@@ -68,7 +73,7 @@ def apply(
     plan = plan_labels(index, filters, flagged=flagged, drop=chosen)
     figures, caches = Figures.of(plan), () if to is not None else tuple(stale_caches(plan))
     if (why := figures.too_much(max_share)) and (to is not None or in_place):
-        raise InputError(why)
+        raise InputError(*why)
     if to is not None:
         write_copy(plan, Path(to), progress=progress)
         return Applied("copied", figures, Path(to), Path(to) / LISTS_FOLDER)

@@ -188,7 +188,7 @@ class _Sorting:
     def _why_held(self, row: Row, is_line: bool, whole: bool) -> str:
         box, labels = row["box_id"], self._goal == "labels"
         if row["status"] != "confirmed" and row["issue"] in self._facts.hints:
-            return f"{row['issue']} is a hint, no reason to drop: --issue {row['issue']} drops it"
+            return f"{row['issue']} is a hint, no reason to drop unless its issue is asked for"
         if labels and box >= 0 and box in self._facts.relabelled:
             return "a person wants another class for this box: fix the label instead"
         if labels and not is_line and whole and row["status"] != "confirmed":

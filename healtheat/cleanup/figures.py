@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from healtheat.core.drop import MAX_SHARE, Drop
-from healtheat.core.errors import InputError
+from healtheat.core.errors import Argument, InputError, Part
 
 if TYPE_CHECKING:
     from healtheat.cleanup.plan import Plan
@@ -80,23 +80,28 @@ class Figures:
         kept = {"boxes": self.boxes_kept, "images": self.images_kept}
         return {what: (of - left, of) for what, (left, of) in kept.items()}
 
-    def too_much(self, max_share: float | None = None) -> str:
-        """What to do where more than `max_share` (None: `MAX_SHARE`) of the boxes or images goes, else "".
+    def too_much(self, max_share: float | None = None) -> tuple[Part, ...]:
+        """What to do where more than `max_share` (None: `MAX_SHARE`) of the boxes or images goes, else ().
 
         Raises InputError for what is no share.
         """
         most = MAX_SHARE if max_share is None else max_share
         if isinstance(most, bool) or not isinstance(most, int | float) or not 0 <= most <= 1:
-            raise InputError(f"max_share {most!r}: a share lies in [0, 1]")
+            raise InputError(Argument("max_share"), f" {most!r}: a share lies in [0, 1]")
         share, what = max((gone / of if of else 0.0, what) for what, (gone, of) in self.gone.items())
         if share <= most:
-            return ""
+            return ()
         gone, of = self.gone[what]
         needed = math.ceil(share * 100) / 100
         return (
-            f"{gone} of {of} {what} ({share:.0%}) would go, more than --max-share {most:g} allows; look at "
-            f"them in `healtheat review`, narrow it with --issue or --min-score, or add "
-            f"--max-share {needed:g}"
+            f"{gone} of {of} {what} ({share:.0%}) would go, more than ",
+            Argument("max_share", most),
+            " allows; look at them in `healtheat review`, narrow it with ",
+            Argument("issue"),
+            " or ",
+            Argument("min_score"),
+            ", or add ",
+            Argument("max_share", needed),
         )
 
     def halved(self) -> list[tuple[int, int, int]]:

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path, PurePosixPath
 
 from healtheat.cleanup.rows import PlannedImage
-from healtheat.core.errors import ImageError, InputError
+from healtheat.core.errors import Argument, ImageError, InputError
 from healtheat.core.paths import yolo_label_path
 
 _BLOCK_BYTES = 1 << 20
@@ -59,7 +59,10 @@ def _copy_greyed(root: Path, image: PlannedImage, target: Path) -> None:
         greyed = grey_out(data, image.grey, image.visible, image.path)
     except ImageError as error:
         raise InputError(
-            f"{image.path}: cannot be greyed out: {error}; take --drop images or --drop boxes"
+            f"{image.path}: cannot be greyed out: {error}; take ",
+            Argument("drop", "images"),
+            " or ",
+            Argument("drop", "boxes"),
         ) from None
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("xb") as out:

@@ -18,7 +18,7 @@ from healtheat.cleanup.decide import Decisions, Facts, asked_for, decide, decidi
 from healtheat.cleanup.edits import without_annotations, without_lines
 from healtheat.cleanup.rows import Goal, HeldBack, LeftOut, PlannedImage, Relabel, drop_for
 from healtheat.core.drop import Drop
-from healtheat.core.errors import InputError
+from healtheat.core.errors import Argument, InputError
 from healtheat.core.paths import is_file, is_folder, relative
 from healtheat.findings.filters import Filters, words
 from healtheat.index import Index
@@ -128,19 +128,25 @@ def plan_training(
     if source.edits != "lines":
         raise InputError(
             f"a YOLO cleanup needs an index of YOLO label files, this one was built from {source.kind}; "
-            "use another --format"
+            "use another ",
+            Argument("format"),
         )
     if not filters.flagged_only and not (filters.verdicts or filters.statuses):
-        raise InputError("--all would leave out every image; a YOLO cleanup takes flagged samples only")
+        raise InputError(
+            Argument("all_"), " would leave out every image; a YOLO cleanup takes flagged samples only"
+        )
     if {"cleared", "unflagged"} & set(words(filters.statuses)):
         raise InputError(
-            "a YOLO cleanup leaves out what is confirmed or flagged; --status takes these two here"
+            "a YOLO cleanup leaves out what is confirmed or flagged; ",
+            Argument("status"),
+            " takes these two here",
         )
     changed = index.changed_label_files()
     if changed and not force:
         raise InputError(
-            f"{_first(changed)} changed since the build, so lines may have moved; build again, or add "
-            "--force to leave the images of changed files out"
+            f"{_first(changed)} changed since the build, so lines may have moved; build again, or add ",
+            Argument("force", True),
+            " to leave the images of changed files out",
         )
     return _plan(
         index,

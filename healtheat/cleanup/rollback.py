@@ -7,7 +7,7 @@ from pathlib import Path
 
 from healtheat.cleanup.files import caches, hash_of, put, quarantine, remove, sweep_folders
 from healtheat.cleanup.run import REPLACED, Run, Step, one_at_a_time, runs
-from healtheat.core.errors import InputError
+from healtheat.core.errors import Argument, InputError
 from healtheat.core.paths import relative
 from healtheat.core.progress import Progress, silent
 
@@ -39,8 +39,9 @@ def rollback(root: Path, *, keep_edited: bool = False, progress: Progress = sile
         if left and not keep_edited:
             more = f" and {len(left) - 1} more" if len(left) > 1 else ""
             raise InputError(
-                f"{left[0]}{more}: edited after the cleanup; add --keep-edited to roll back everything else "
-                f"(their originals are in {run.folder / 'originals'})"
+                f"{left[0]}{more}: edited after the cleanup; add ",
+                Argument("keep_edited", True),
+                f" to roll back everything else (their originals are in {run.folder / 'originals'})",
             )
         if run.state != "rolling back":
             run.note("rollback")

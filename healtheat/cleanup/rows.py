@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from healtheat.core.drop import DEFAULT_DROP, Drop
-from healtheat.core.errors import InputError
+from healtheat.core.errors import Argument, InputError, Part
 
 Place = tuple[float, float, float, float]  # centre x, y, width, height as shares of the upright image
 # What a cleanup is for. labels: cleaned labels, where nothing goes but what somebody decided on; training:
@@ -102,14 +102,21 @@ def drop_for(given: Drop | None, edits: str, *, in_place: bool = False) -> Drop:
     drop: Drop = given or DEFAULT_DROP
     if drop == "boxes":
         return drop
-    why = ""
+    why: tuple[Part, ...] = ()
     if edits != "lines":
-        why = f"--drop {drop} works for YOLO data sets only; take --drop boxes"
+        why = (
+            Argument("drop", drop),
+            " works for YOLO data sets only; take ",
+            Argument("drop", "boxes"),
+        )
     elif in_place and drop == "mask":
         why = (
-            "--in-place changes label files and never an image, so nothing can be greyed out: write a copy "
-            "with --to DIR, or take --drop boxes"
+            Argument("in_place"),
+            " changes label files and never an image, so nothing can be greyed out: write a copy with ",
+            Argument("to", "DIR"),
+            ", or take ",
+            Argument("drop", "boxes"),
         )
     if why and given is not None:
-        raise InputError(why)
+        raise InputError(*why)
     return "boxes" if why else drop

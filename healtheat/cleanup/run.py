@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from healtheat.core.atomic import canonical_json, replacing_folder, sync_folder
-from healtheat.core.errors import InputError
+from healtheat.core.errors import Argument, InputError
 from healtheat.core.paths import contained
 from healtheat.index.target import QUARANTINE
 
@@ -122,7 +122,9 @@ def inside(root: Path, path: str) -> Path:
             f"{path}: {error}; only files in the data set's folder can be changed in place"
         ) from None
     if file.is_symlink() or not file.parent.resolve().is_relative_to(root.resolve()):
-        raise InputError(f"{path}: reached by a link; such a data set is cleaned as a copy, with --to")
+        raise InputError(
+            f"{path}: reached by a link; such a data set is cleaned as a copy, with ", Argument("to")
+        )
     return file
 
 

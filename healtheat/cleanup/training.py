@@ -15,7 +15,7 @@ from healtheat.cleanup.lists import write_figures, write_rows, write_table_csv
 from healtheat.cleanup.plan import Edit, Plan
 from healtheat.cleanup.rows import HeldBack, LeftOut, PlannedImage
 from healtheat.core.atomic import replacing_folder
-from healtheat.core.errors import InputError
+from healtheat.core.errors import Argument, InputError
 
 SUMMARY = "cleanup.json"  # marks a folder as one of ours
 EDITED = "edited"
@@ -60,7 +60,9 @@ def check_target(plan: Plan, to: Path, *, overwrite: bool = False) -> None:
         if not (to / SUMMARY).is_file():
             raise InputError(f"{to}: is not empty; give a new folder")
         if not overwrite:
-            raise InputError(f"{to}: holds an earlier cleanup; give a new folder or add --overwrite")
+            raise InputError(
+                f"{to}: holds an earlier cleanup; give a new folder or add ", Argument("overwrite", True)
+            )
 
 
 def _edited(image: PlannedImage, plan: Plan, edits: Mapping[str, Edit], staged: Path, to: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from healtheat.commands._terminal import note
+from healtheat.core.errors import with_options
 
 if TYPE_CHECKING:
     from healtheat.cleanup import Figures
@@ -15,6 +16,15 @@ def what_goes(figures: Figures) -> str:
     return ", ".join(
         f"{gone} of {of} {what} ({gone / of if of else 0:.1%})" for what, (gone, of) in figures.gone.items()
     )
+
+
+def left_out(figures: Figures) -> str:
+    """Whether lines or whole images are left out, in one line."""
+    images = f"{figures.images_removed} whole images"
+    if figures.drop == "images":
+        return f"left out: {images}, with their good boxes; `--drop boxes` leaves out boxes alone"
+    greyed = f", greyed out in copies of {figures.images_greyed} images" if figures.drop == "mask" else ""
+    return f"left out: {figures.lines_removed} lines of single boxes{greyed}, and {images}"
 
 
 def note_left_alone(figures: Figures) -> None:
@@ -31,4 +41,4 @@ def note_left_alone(figures: Figures) -> None:
 def note_too_much(figures: Figures, max_share: float | None) -> None:
     """Of a dry run: that writing would be refused, and what to do about it."""
     if why := figures.too_much(max_share):
-        note(f"warning: it will not be written: {why}")
+        note(f"warning: it will not be written: {with_options(why)}")

@@ -10,7 +10,7 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._cleanup import note_left_alone, note_too_much, what_goes
+from healtheat.commands._cleanup import left_out, note_left_alone, note_too_much, what_goes
 from healtheat.commands._terminal import note, one_line, progress_bar
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def _show(figures: Figures, caches: tuple[str, ...]) -> None:
         typer.echo(
             f"greyed    {figures.images_greyed} images get a copy in which what is dropped is greyed out"
         )
+    typer.echo(left_out(figures))
     typer.echo(f"files     {figures.files_edited} lose lines, {figures.files_removed} go")
     if caches:
         listed = ", ".join(map(one_line, caches))
@@ -110,8 +111,9 @@ def _show(figures: Figures, caches: tuple[str, ...]) -> None:
 
 
 def _by_issue(found: Mapping[str, int]) -> str:
-    parts = ", ".join(f"{issue} {n}" for issue, n in found.items())
-    return f" ({parts})" if parts else ""
+    """Why: one place (a box, a missing box) may cost no line or several, so places are counted apart."""
+    parts = ", ".join(f"{issue or 'not readable as it is'} {n}" for issue, n in found.items())
+    return f", for {sum(found.values())} places: {parts}" if parts else ""
 
 
 def _show_end(done: Applied) -> None:

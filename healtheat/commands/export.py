@@ -9,8 +9,9 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._cleanup import note_left_alone, note_too_much, what_goes
+from healtheat.commands._cleanup import left_out, note_left_alone, note_too_much, what_goes
 from healtheat.commands._terminal import note, one_line, progress_bar
+from healtheat.core.errors import with_options
 from healtheat.exporting.formats import FORMATS, Needs
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def _show(done: Exported, max_share: float | None) -> None:
 
 def _show_cleanup(done: Exported, figures: Figures, max_share: float | None) -> None:
     if done.blocked:
-        note(f"note: {done.blocked}")
+        note(f"note: {with_options(done.blocked.parts)}")
     for split, (kept, of) in figures.images.items():
         typer.echo(f"{one_line(split) or 'no split':<9} {kept:>7} of {of} images kept")
     kept, of = figures.boxes_kept
@@ -151,8 +152,7 @@ def _show_cleanup(done: Exported, figures: Figures, max_share: float | None) -> 
         typer.echo(
             f"{'greyed':<9} {figures.images_greyed:>7} images get a copy with what is dropped greyed out"
         )
-    if figures.drop == "images":
-        typer.echo("an image is left out whole, with its good boxes; `--drop boxes` leaves out boxes alone")
+    typer.echo(left_out(figures))
     reasons = {
         what: figures.boxes_out.get(what, 0) + figures.images_out.get(what, 0)
         for what in (*figures.boxes_out, *figures.images_out)

@@ -9,7 +9,7 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._terminal import one_line
+from healtheat.commands._terminal import note, one_line
 
 
 def problems(
@@ -31,6 +31,8 @@ def problems(
 
     rows = api.problems(options.which_index(index))
     if format == "text":
+        if not rows.num_rows:
+            note("no problems: every line and file could be read")
         for row in rows.to_pylist():
             where = row["file"] if row["line"] is None else f"{row['file']}:{row['line'] + 1}"
             typer.echo(one_line(f"{where}: {row['reason']}"))

@@ -6,7 +6,7 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._terminal import one_line
+from healtheat.commands._terminal import note, one_line
 
 
 def verify(index: options.IndexOption = None) -> None:
@@ -24,5 +24,6 @@ def verify(index: options.IndexOption = None) -> None:
     for line in report.damage:
         typer.echo(one_line(line))
     if report.damage:
+        note(f"healtheat: {report.index}: not as it was built ({len(report.damage)} found); build it again")
         raise typer.Exit(1)
     typer.echo(f"{one_line(str(report.index))}: every file is as it was built")

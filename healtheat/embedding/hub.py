@@ -65,7 +65,7 @@ def _check_reachable(repo: str) -> None:
 
     fix = (
         f"not in the local cache ({constants.HF_HUB_CACHE}). Download it on a connected machine with "
-        f"`hf download {repo} --local-dir DIR` and use --encoder local-dir:DIR, or use an embedded encoder"
+        f"`hf download {repo} --local-dir DIR` and use the encoder local-dir:DIR, or use an embedded encoder"
     )
     if constants.HF_HUB_OFFLINE:
         raise EncoderError(f"hf-hub:{repo}: HF_HUB_OFFLINE is set and the weights are {fix}")

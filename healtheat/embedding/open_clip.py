@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.core.errors import EncoderError
+from healtheat.core.errors import Argument, EncoderError
 from healtheat.crops.cut import Resample
 from healtheat.embedding.base import Encoder
 from healtheat.embedding.hub import one_line, quiet_logs
@@ -116,7 +116,7 @@ def _device(asked: str) -> torch.device:
     if kind not in has:
         raise EncoderError(f"unknown device {asked!r}: expected auto, cpu, cuda or mps")
     if not has[kind]:
-        raise EncoderError(f"device {asked}: not available here; use --device auto or cpu")
+        raise EncoderError(f"device {asked}: not available here; use ", Argument("device", "auto"), " or cpu")
     try:
         device = torch.device(asked)
     except RuntimeError as error:

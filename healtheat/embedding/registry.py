@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from healtheat.core.errors import EncoderError, InputError
+from healtheat.core.errors import Argument, EncoderError, InputError
 from healtheat.core.progress import Progress, silent
 from healtheat.core.text import did_you_mean, shown
 from healtheat.embedding.base import Encoder
@@ -163,7 +163,7 @@ def parse_views(views: str | Sequence[float] | None) -> tuple[float, ...] | None
         return tuple(float(part) for part in (views.split(",") if isinstance(views, str) else views))
     except ValueError:
         raise InputError(
-            f"--views {views!r}: give degrees with commas between, such as 0,90,180,270"
+            Argument("views"), f" {views!r}: give degrees with commas between, such as 0,90,180,270"
         ) from None
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from healtheat.core.errors import InputError
+from healtheat.core.errors import Argument, InputError
 from healtheat.exporting.atlas import write_atlas
 from healtheat.exporting.coco import write_coco
 from healtheat.exporting.cvat import write_cvat
@@ -81,7 +81,11 @@ def format_of(to: Path, name: str | None = None) -> Format:
         raise InputError(f"no format {name!r}; choose from {', '.join(format.name for format in FORMATS)}")
     folders = next(format.name for format in FORMATS if format.is_folder)
     raise InputError(
-        f"{to}: no format known for this name; add --format, such as --format {folders} for a folder"
+        f"{to}: no format known for this name; add ",
+        Argument("format"),
+        ", such as ",
+        Argument("format", folders),
+        " for a folder",
     )
 
 
@@ -90,4 +94,9 @@ def check_options(format: Format, given: dict[str, bool]) -> None:
     for option, wanted in given.items():
         if wanted and option not in format.takes:
             knows = ", ".join(other.name for other in FORMATS if option in other.takes)
-            raise InputError(f"--{option} is for --format {knows}, not {format.name}; leave it out")
+            raise InputError(
+                Argument(option.replace("-", "_")),
+                " is for ",
+                Argument("format", knows),
+                f", not {format.name}; leave it out",
+            )

@@ -44,7 +44,7 @@ class Exported:
     changed: tuple[str, ...] = ()
     formula_cells: int = 0
     cleanup: Figures | None = None
-    blocked: str | None = None
+    blocked: InputError | None = None
 
 
 def export(
@@ -144,12 +144,12 @@ def _plan(
     except InputError as error:
         if write:
             raise
-        return replace(done, blocked=str(error))
+        return replace(done, blocked=error)
     too_much = figures.too_much(max_share)  # also refuses what is no share
     if not write:
         return done
     if too_much:
-        raise InputError(too_much)
+        raise InputError(*too_much)
     return replace(done, files=tuple(to / name for name in format.write(plan, to, overwrite=overwrite)))
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from healtheat.core.errors import InputError
+from healtheat.core.errors import Argument, InputError
 from healtheat.core.issues import ISSUES
 from healtheat.core.progress import Progress, silent
 from healtheat.findings.flag import THRESHOLDS, FindingSettings
@@ -66,11 +66,20 @@ def finding_settings(
     """
     given = _thresholds(threshold)
     if fdr is not None and given:
-        raise InputError("--fdr sets the thresholds itself; leave out --threshold or --fdr")
+        raise InputError(
+            Argument("fdr"),
+            " sets the thresholds itself; leave out ",
+            Argument("threshold"),
+            " or ",
+            Argument("fdr"),
+        )
     if fdr is not None and not 0 < fdr < 1:
-        raise InputError(f"--fdr {fdr}: give a share between 0 and 1, such as 0.1 for one false alarm in ten")
+        raise InputError(
+            Argument("fdr"),
+            f" {fdr}: give a share between 0 and 1, such as 0.1 for one false alarm in ten",
+        )
     if budget is not None and budget < 0:
-        raise InputError(f"--budget {budget}: give a number of boxes, 0 or more")
+        raise InputError(Argument("budget"), f" {budget}: give a number of boxes, 0 or more")
     return FindingSettings(thresholds={**THRESHOLDS, **given}, fdr=fdr, budget=budget)
 
 
@@ -83,7 +92,9 @@ def _thresholds(threshold: Threshold) -> dict[str, float]:
     for text in threshold or ():
         issue, _, value = text.partition("=")
         if issue not in ISSUES:
-            raise InputError(f"--threshold {text!r}: no such issue; choose from {', '.join(ISSUES)}")
+            raise InputError(
+                Argument("threshold"), f" {text!r}: no such issue; choose from {', '.join(ISSUES)}"
+            )
         found[issue] = _share(text, value)
     return found
 
@@ -94,7 +105,7 @@ def _share(text: str, value: str) -> float:
     except ValueError:
         number = -1.0
     if not 0 <= number <= 1:
-        raise InputError(f"--threshold {text!r}: give a number from 0 to 1, such as mislabel=0.8")
+        raise InputError(Argument("threshold"), f" {text!r}: give a number from 0 to 1, such as mislabel=0.8")
     return number
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from healtheat.core.errors import InputError
+from healtheat.core.arguments import number, switch
+from healtheat.core.errors import Argument, InputError, UsageError
 from healtheat.core.issues import ISSUES
 from healtheat.core.text import did_you_mean, shown
 
@@ -62,10 +63,17 @@ class Filters:
     verdicts: Words = ()
     statuses: Words = ()
 
+    def __new__(cls, *_: object, **given: object) -> Self:
+        """Raises UsageError for a filter that there is none of, with the nearest names."""
+        for name in given.keys() - cls.__dataclass_fields__.keys():
+            close = did_you_mean(name, cls.__dataclass_fields__)
+            raise UsageError(f"Filters has no {name!r}{close}")
+        return object.__new__(cls)
+
     def __post_init__(self) -> None:
         for name in ("issues", "signals", "splits", "images", "verdicts", "statuses"):
-            object.__setattr__(self, name, _values(name, getattr(self, name), (str,)))
-        object.__setattr__(self, "classes", _values("classes", self.classes, (str, int)))
+            object.__setattr__(self, name, values(name, getattr(self, name), (str,)))
+        object.__setattr__(self, "classes", values("classes", self.classes, (str, int)))
         for what, given, known in (
             ("issue", self.issues, ISSUES),
             ("verdict", self.verdicts, VERDICTS),
@@ -74,11 +82,10 @@ class Filters:
             for value in words(given):
                 if value not in known:
                     raise InputError(_unknown(what, value, known))
-        score = self.min_score
-        if score is not None and (isinstance(score, bool) or not isinstance(score, int | float)):
-            raise InputError(f"min_score: expected a number, found {type(score).__name__}")
-        if score is not None and not 0 <= score <= 1:
-            raise InputError(f"min_score {score}: scores lie in [0, 1]; give a value in it")
+        number(min_score=self.min_score, optional=True)
+        switch(flagged_only=self.flagged_only)
+        if (score := self.min_score) is not None and not 0 <= score <= 1:
+            raise InputError(Argument("min_score"), f" {score}: scores lie in [0, 1]; give a value in it")
 
     def only_flagged(self) -> Filters:
         """The same filters, of flagged findings alone."""
@@ -161,18 +168,20 @@ def _several(given: ClassWords) -> tuple[str | int, ...]:
     return (given,) if isinstance(given, str | int) else tuple(given or ())
 
 
-def _values(name: str, given: Any, types: tuple[type, ...]) -> tuple[Any, ...]:
+def values(name: str, given: Any, types: tuple[type, ...]) -> tuple[Any, ...]:
     """`given` as a tuple. Raises InputError for values of another type."""
     several = (given,) if isinstance(given, (*types, bytes)) else given
     try:
-        values = tuple(() if several is None else several)
+        found = tuple(() if several is None else several)
     except TypeError:
-        values = (given,)
-    for value in values:
+        found = (given,)
+    for value in found:
         if not isinstance(value, types) or isinstance(value, bool):
             expected = " or ".join({str: "text", int: "a number"}[t] for t in types)
-            raise InputError(f"{name}: expected {expected} or several, found {type(value).__name__}")
-    return values
+            raise UsageError(
+                Argument(name), f": expected {expected} or several, found {type(value).__name__}"
+            )
+    return found
 
 
 def _unknown(what: str, value: str, known: Sequence[str]) -> str:

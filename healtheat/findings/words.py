@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from healtheat.core.errors import InputError
-from healtheat.findings.filters import ClassWords, Filters, Findings, Words
+from healtheat.core.arguments import switch
+from healtheat.core.errors import Argument, InputError, UsageError
+from healtheat.findings.filters import ClassWords, Filters, Findings, Words, values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +23,18 @@ class FilterWords:
     status: Words = None
     all_: bool = False
 
+    def __post_init__(self) -> None:
+        """Raises UsageError for a word of another kind, by the name that it was given under."""
+        for name in ("issue", "split", "image", "signal", "verdict", "status"):
+            values(name, getattr(self, name), (str,))
+        values("class_", self.class_, (str, int))
+        switch(all_=self.all_)
+
     def filters(self, index: Findings, given: Filters | None = None) -> Filters:
         """The filters for `index`: `given`, or these words. Raises InputError where both say something."""
         if given is not None:
+            if not isinstance(given, Filters):
+                raise UsageError(Argument("filters"), f": expected Filters, found {type(given).__name__}")
             if self != FilterWords():
                 raise InputError("filters and words of their own were given; give one of the two")
             return given.of(index)

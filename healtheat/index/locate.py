@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from healtheat.core.errors import BadIndex, InputError
+from healtheat.core.errors import Argument, BadIndex, InputError, UsageError
 from healtheat.index.manifest import MANIFEST_NAME, Manifest
 from healtheat.index.store import Index
 from healtheat.index.verify import VerifyReport
@@ -35,11 +35,14 @@ def index_folder(index: IndexLike = None) -> Path:
         built = built_indexes()
         if not built:
             raise InputError(
-                f"no index under {INDEX_ROOT}; run `healtheat build DATA` first, or name one with --index"
+                f"no index under {INDEX_ROOT}; run `healtheat build DATA` first, or name one with ",
+                Argument("index"),
             )
         return built[-1]
     if not isinstance(index, str | os.PathLike):
-        raise InputError(f"index: expected a path or an opened Index, found {type(index).__name__}")
+        raise UsageError(
+            Argument("index"), f": expected a path or an opened Index, found {type(index).__name__}"
+        )
     folder = Path(index)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; run `healtheat build DATA --index {folder}` first")
@@ -81,5 +84,7 @@ def default_folder(data: Path, source_data: Path) -> Path:
     if (folder / MANIFEST_NAME).is_file():
         there = Manifest.read(folder / MANIFEST_NAME, older=True).source.data
         if there != source_data.absolute().as_posix():
-            raise InputError(f"{folder} is the index of {there}; name another folder with --index")
+            raise InputError(
+                f"{folder} is the index of {there}; name another folder with ", Argument("index")
+            )
     return folder

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from healtheat.core.errors import BadIndex, IndexBusy
+from healtheat.core.errors import Argument, BadIndex, IndexBusy, Part
 
 LOCK_NAME = ".lock"
 VERDICT_LOCK_NAME = "verdicts.lock"
@@ -17,8 +17,9 @@ VERDICT_LOCK_NAME = "verdicts.lock"
 @contextmanager
 def builder_lock(index_path: Path, *, wait_s: float = 0.0) -> Iterator[None]:
     """Hold the index for writing. Raises IndexBusy after `wait_s` seconds if another process holds it."""
-    fix = "wait until it is done, or build into another folder with --index"
-    with _held(index_path, LOCK_NAME, wait_s, f"{index_path} is being built by another process; {fix}"):
+    fix = "wait until it is done, or build into another folder with "
+    message = f"{index_path} is being built by another process; {fix}"
+    with _held(index_path, LOCK_NAME, wait_s, message, Argument("index")):
         yield
 
 
@@ -31,7 +32,7 @@ def verdict_lock(index_path: Path, *, wait_s: float = 30.0) -> Iterator[None]:
 
 
 @contextmanager
-def _held(index_path: Path, name: str, wait_s: float, busy: str) -> Iterator[None]:
+def _held(index_path: Path, name: str, wait_s: float, *busy: Part) -> Iterator[None]:
     path = index_path / name
     if path.is_symlink():
         raise BadIndex(f"{path} is a link; expected a plain lock file; remove it")
@@ -39,7 +40,7 @@ def _held(index_path: Path, name: str, wait_s: float, busy: str) -> Iterator[Non
     try:
         lock.acquire()
     except Timeout:
-        raise IndexBusy(busy) from None
+        raise IndexBusy(*busy) from None
     try:
         yield
     finally:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from healtheat.core.atomic import is_temporary, sha256_file, sweep, sync_file, sync_folder, write_file
-from healtheat.core.errors import BadIndex, IndexBusy, InputError
+from healtheat.core.errors import Argument, BadIndex, IndexBusy, InputError
 from healtheat.index.cache import CACHE_FOLDER
 from healtheat.index.lock import LOCK_NAME, VERDICT_LOCK_NAME, builder_lock
 from healtheat.index.manifest import MANIFEST_NAME, VECTORS_FOLDER, FileEntry, Manifest
@@ -32,7 +32,7 @@ _IGNORED = {".DS_Store", "Thumbs.db", "desktop.ini", ".gitignore", ".gitkeep"}
 def foreign_entries(index_path: Path) -> list[str]:
     """Names in the folder that no build of ours put there. Raises InputError if it is no folder."""
     if not index_path.is_dir():
-        raise InputError(f"{index_path} is not a folder; give another --index")
+        raise InputError(f"{index_path} is not a folder; give another ", Argument("index"))
     odd = []
     for entry in sorted(index_path.iterdir()):
         plain = not entry.is_symlink()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from healtheat.core.errors import InputError
+from healtheat.core.errors import Argument, InputError
 from healtheat.core.paths import is_folder, normal
 from healtheat.index.manifest import CATALOG_NAME, MANIFEST_NAME, VECTORS_FOLDER
 from healtheat.index.staging import STAGING_FOLDER
@@ -59,7 +59,9 @@ class Places:
             if not to.is_file():
                 raise InputError(f"{to}: exists already and is no file; give a file")
             if not overwrite:
-                raise InputError(f"{to}: exists already; choose another name or add --overwrite")
+                raise InputError(
+                    f"{to}: exists already; choose another name or add ", Argument("overwrite", True)
+                )
 
     def check_folder(self, to: Path, *, replaced: bool = False) -> None:
         """Raises InputError unless the folder `to` may be written and, to be `replaced`, removed."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from healtheat.core.boxes import NO_CLASS, Problem, ProblemCode
-from healtheat.core.errors import InputError
+from healtheat.core.errors import Argument, InputError
 from healtheat.core.text import shown
 from healtheat.listing.classes import ClassMap, class_map
 from healtheat.listing.match import Mismatch, compare, reason
@@ -90,7 +90,8 @@ def listing(
         example = min(every, default="")
         raise InputError(
             f"no class is known for the codes of rule {rule.name}, such as {shown(example)}: "
-            "give a CSV with class_id and drug_code by --classes"
+            "give a CSV with class_id and drug_code by ",
+            Argument("classes"),
         )
     id_of = classes.id_of
     listed: list[Mapping[int, int] | None] = []

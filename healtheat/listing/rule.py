@@ -76,10 +76,10 @@ class PatternRule:
         try:
             pattern = re.compile(expression)
         except re.error as error:
-            raise InputError(f"--rule {expression!r}: not a regular expression: {error}") from None
+            raise InputError(f"rule {expression!r}: not a regular expression: {error}") from None
         if not {"codes", "code"} & set(pattern.groupindex):
             raise InputError(
-                f"--rule {expression!r}: needs a group (?P<codes>…) around the whole list, "
+                f"rule {expression!r}: needs a group (?P<codes>…) around the whole list, "
                 "or (?P<code>…) around each code"
             )
         return cls(expression, pattern)

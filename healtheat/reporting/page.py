@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from healtheat.core.atomic import write_file
-from healtheat.core.errors import InputError
+from healtheat.core.errors import Argument, InputError
 from healtheat.core.progress import Progress, silent
 from healtheat.index import Index
 from healtheat.index.target import Places
@@ -76,8 +76,10 @@ def bounded(facts: ReportFacts, limit_bytes: int) -> tuple[str, int]:
     text = page(max(count, 0))
     if count < 0:
         raise InputError(
-            f"the report is {_length(text) / (1 << 20):.1f} MiB long without images; raise --max-mb or lower "
-            "--per-issue"
+            f"the report is {_length(text) / (1 << 20):.1f} MiB long without images; raise ",
+            Argument("max_mb"),
+            " or lower ",
+            Argument("per_issue"),
         )
     return text, every - count
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from healtheat.core.errors import InputError
+from healtheat.core.errors import Argument, InputError
 from healtheat.core.table import write_csv
 from healtheat.index.locate import IndexLike, opened
 from healtheat.index.verdicts.log import MAX_WHO
@@ -61,8 +61,9 @@ def _who(name: str | None) -> str:
     if name is not None:
         if not name.strip() or len(name) > MAX_WHO or not name.isprintable():
             raise InputError(
-                f"--name {name[:MAX_WHO]!r}: give at most {MAX_WHO} printable characters, or leave it out "
-                "for the user's name"
+                Argument("name"),
+                f" {name[:MAX_WHO]!r}: give at most {MAX_WHO} printable characters, or leave it out "
+                "for the user's name",
             )
         return name
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import uvicorn
 
-from healtheat.core.errors import InputError
+from healtheat.core.errors import Argument, InputError, Part
 from healtheat.reviewing.app import create_app
 from healtheat.reviewing.auth import LOOPBACK, TOKEN, Guard, is_loopback
 from healtheat.reviewing.routes.files import WriteCsv
@@ -34,22 +34,25 @@ def listen(host: str, port: int) -> socket.socket:
             bound.close()
             raise
     except (OSError, OverflowError, UnicodeError) as error:  # what is no host name at all cannot be encoded
-        raise InputError(_not_bound(host, port, error)) from None
+        raise InputError(*_not_bound(host, port, error)) from None
     return bound
 
 
-def _not_bound(host: str, port: int, error: Exception) -> str:
+def _not_bound(host: str, port: int, error: Exception) -> tuple[Part, ...]:
     """What to do: give another host where it is none of this machine's, else another port."""
     reason = getattr(error, "strerror", None) or error
     no_host = getattr(error, "errno", None) in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
     if no_host or isinstance(error, socket.gaierror | UnicodeError):
         return (
-            f"--host {host}: no address of this machine ({reason}); leave it out to listen on this machine "
-            "alone, or give 0.0.0.0 for all of its addresses"
+            Argument("host"),
+            f" {host}: no address of this machine ({reason}); leave it out to listen on this machine "
+            "alone, or give 0.0.0.0 for all of its addresses",
         )
     return (
         f"{host}:{port} cannot be listened on ({reason}); "
-        "another review may be running: stop it, or choose another --port (0: any free one)"
+        "another review may be running: stop it, or choose another ",
+        Argument("port"),
+        " (0: any free one)",
     )
 
 

@@ -121,7 +121,7 @@ class Samples:
         return cls(
             boxes=boxes,
             images=images,
-            names={int(c): f"class {c}" for c in np.unique(codes)} if names is None else names,
+            names={int(c): str(c) for c in np.unique(codes)} if names is None else names,
             vectors=rows,
             measures=np.zeros(n, MEASURES) if measures is None else measures,
             group=group_codes(list(images.group_key))[of_image],

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from healtheat.core.errors import ImageError, InputError
+from healtheat.core.errors import Argument, ImageError, InputError
 from healtheat.core.paths import is_file, yolo_label_path
 from healtheat.core.text import Content, Unreadable, read_small
 from healtheat.crops import CropPolicy, cut, open_image
@@ -71,9 +71,11 @@ def similar(
     Raises InputError, or EncoderError where the index's encoder cannot be loaded.
     """
     if box is not None and line is not None:
-        raise InputError("--box and --line both say which crop is meant; give one of the two")
+        raise InputError(
+            Argument("box"), " and ", Argument("line"), " both say which crop is meant; give one of the two"
+        )
     if limit < 1:
-        raise InputError(f"--limit {limit}: give a number of at least 1")
+        raise InputError(Argument("limit"), f" {limit}: give a number of at least 1")
     wanted = Filters(classes=classes).of(index).class_ids
     held = index.manifest.class_rows()
     store = IndexStore(index)
@@ -123,18 +125,23 @@ def _checked(box: Xywhn) -> tuple[float, ...]:
     try:
         values = tuple(float(value) for value in box)
     except (TypeError, ValueError):
-        raise InputError(f"--box: expected four numbers cx,cy,w,h, found {str(box)[:60]!r}") from None
+        raise InputError(
+            Argument("box"), f": expected four numbers cx,cy,w,h, found {str(box)[:60]!r}"
+        ) from None
     if len(values) != 4:
-        raise InputError(f"--box: expected four numbers cx,cy,w,h, found {len(values)}")
+        raise InputError(Argument("box"), f": expected four numbers cx,cy,w,h, found {len(values)}")
     if not all(map(math.isfinite, values)):
-        raise InputError("--box: expected four numbers cx,cy,w,h, found one that is not finite")
+        raise InputError(Argument("box"), ": expected four numbers cx,cy,w,h, found one that is not finite")
     cx, cy, w, h = values
     if w == 0 or h == 0:
-        raise InputError("--box: a box without width or height holds no pixels; give w and h above 0")
+        raise InputError(
+            Argument("box"), ": a box without width or height holds no pixels; give w and h above 0"
+        )
     if not (0 <= cx <= 1 and 0 <= cy <= 1 and 0 < w <= 1 and 0 < h <= 1):
         raise InputError(
-            f"--box {','.join(f'{value:g}' for value in values)}: shares of the image lie between 0 and 1; "
-            "divide pixels by the image's width and height"
+            Argument("box"),
+            f" {','.join(f'{value:g}' for value in values)}: shares of the image lie between 0 and 1; "
+            "divide pixels by the image's width and height",
         )
     return values
 
@@ -167,14 +174,21 @@ def _labelled(image: Path, line: int) -> tuple[float, ...]:
     label = yolo_label_path(image.absolute())
     if not is_file(label):
         raise InputError(
-            f"{image}: not an image of this index, and it has no labels ({label}); say which crop with "
-            "--box cx,cy,w,h"
+            f"{image}: not an image of this index, and it has no labels ({label}); say which crop with ",
+            Argument("box"),
+            " cx,cy,w,h",
         )
     boxes, problems = read_labels(label, None)
     found = np.flatnonzero(boxes.line == line)
     if not len(found):
         why = next((p.reason for p in problems if p.line in (line, None)), "there is no box on it")
-        raise InputError(f"{label}:{line + 1}: {why}; choose another --line, or say --box cx,cy,w,h")
+        raise InputError(
+            f"{label}:{line + 1}: {why}; choose another ",
+            Argument("line"),
+            ", or say ",
+            Argument("box"),
+            " cx,cy,w,h",
+        )
     return tuple(boxes.xywhn[found[0]].tolist())
 
 

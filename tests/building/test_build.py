@@ -205,7 +205,7 @@ def test_strict_makes_any_problem_fatal_and_commits_nothing(
     before = tables(index_path)
     label = data.parent / "train" / "labels" / "사진 03.txt"
     label.write_bytes(label.read_bytes() + b"0 nan 0.5 0.1 0.1\n")
-    with pytest.raises(InputError, match=r"1 problem: train/labels/사진 03\.txt:4: .*--strict"):
+    with pytest.raises(InputError, match=r"1 problem: train/labels/사진 03\.txt:4: .*without strict"):
         build_small(strict=True)
     assert tables(index_path) == before
     label.write_bytes(b"junk\n" * 50)

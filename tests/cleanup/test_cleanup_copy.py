@@ -208,6 +208,19 @@ def test_commands(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().out
     assert "dry run: nothing was written" in said
     assert re.search(r"^caches .*: labels/train\.cache$", said, re.M)
+    counted = re.search(r"^lines     (\d+) taken out, for (\d+) places: (.*)$", said, re.M)
+    assert counted is not None
+    assert int(counted[2]) == sum(int(part.rpartition(" ")[2]) for part in counted[3].split(", "))
+    both = f"left out: {counted[1]} lines of single boxes, and 0 whole images"
+    assert both in said.splitlines()
+    for drop, words in (
+        ("boxes", " lines of single boxes, and "),
+        ("images", " whole images, with their good"),
+    ):
+        for command in (["apply", "--flagged"], ["export", "--format", "yolo", "--to", str(tmp_path / "no")]):
+            assert run([*command, *option, "--drop", drop]) == 0
+            (line,) = [one for one in capsys.readouterr().out.splitlines() if one.startswith("left out: ")]
+            assert words in line
     assert tree(pills) == before
     assert run(["apply", *option, "--to", str(tmp_path / "copy"), "--max-share", "1"]) == 0
     assert "caches" not in capsys.readouterr().out, "a copy has none"

@@ -106,8 +106,8 @@ def test_hints_drop_nothing_unless_they_are_named(tmp_path: Path) -> None:
         assert lines_out(plan) == {image: {2}}
         assert [(row.issue, row.also) for row in plan.left_out] == [("mislabel", "outlier")]
         assert {(row.line, row.why) for row in plan.held_back} == {
-            (0, "outlier is a hint, no reason to drop: --issue outlier drops it"),
-            (1, "low_quality is a hint, no reason to drop: --issue low_quality drops it"),
+            (0, "outlier is a hint, no reason to drop unless its issue is asked for"),
+            (1, "low_quality is a hint, no reason to drop unless its issue is asked for"),
         }
     for plan in plans(issues=["outlier"]):
         assert lines_out(plan) == {image: {0, 2}}

@@ -221,7 +221,7 @@ def test_where_it_may_be_written(index: MadeIndex, tmp_path: Path) -> None:
     assert (mine / "notes.txt").read_text(encoding="utf-8") == "keep"
     beside = index.root / "cleanup"  # in the data set's folder, but not among images or labels
     write_training(plan, beside)
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="overwrite=True"):
         write_training(plan, beside)
     first = tree(beside)
     write_training(plan, beside, overwrite=True)

@@ -29,7 +29,7 @@ def test_without_anything_the_defaults_apply() -> None:
         ({"threshold": ["mislabel=nan"]}, "a number from 0 to 1"),
         ({"fdr": 0}, "between 0 and 1"),
         ({"fdr": float("nan")}, "between 0 and 1"),
-        ({"fdr": 0.1, "threshold": {"mislabel": 0.5}}, "leave out --threshold or --fdr"),
+        ({"fdr": 0.1, "threshold": {"mislabel": 0.5}}, "leave out threshold or fdr"),
         ({"budget": -1}, "0 or more"),
     ],
 )

@@ -169,7 +169,7 @@ def test_the_size_that_is_allowed_is_used(judged: Path, share: float) -> None:
 def test_a_limit_below_the_text_is_refused(judged: Path, tmp_path: Path) -> None:
     from healtheat.core.errors import InputError
 
-    with Index.open(judged) as index, pytest.raises(InputError, match="raise --max-mb"):
+    with Index.open(judged) as index, pytest.raises(InputError, match="raise max_mb or lower per_issue"):
         write_report(index, tmp_path / "r.html", title="t", limit_bytes=1000)
     assert not list(tmp_path.iterdir())
 

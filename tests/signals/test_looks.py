@@ -51,7 +51,7 @@ def test_planted_labels_come_first_and_the_words_say_why() -> None:
     rows = [row for row, _ in wrong]
     assert sorted(np.argsort(-answer.score)[:3].tolist()) == rows
     assert answer.score[rows].min() > 0.5 > np.delete(answer.score, rows).max()
-    assert "colour green" in answer.reason[5] and "class 0 are red" in answer.reason[5]
+    assert "colour green" in answer.reason[5] and "28 other 0 are red" in answer.reason[5]
     assert answer.evidence[5]["colour"] == "green" and answer.evidence[5]["colour_mismatch"] > 0.8
     assert (answer.suggestion == -1).all()  # words name no product
 

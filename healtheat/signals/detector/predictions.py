@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from healtheat.core.boxes import Boxes, Images
-from healtheat.core.errors import InputError
+from healtheat.core.errors import Argument, InputError
 from healtheat.core.paths import relative
 from healtheat.core.text import shown
 from healtheat.sources.files import walk
@@ -93,24 +93,27 @@ class PredictionFolder:
             found.append(read(file, self.folder, names or None) if file is not None and judged else None)
         flaws = [said.flaw for said in found if said is not None and said.flaw]
         if flaws and not any(said is not None and len(said.boxes) for said in found):
-            raise InputError(f"--predictions {self.folder}: no line of any file can be used; {flaws[0]}")
+            raise InputError(
+                Argument("predictions"), f" {self.folder}: no line of any file can be used; {flaws[0]}"
+            )
         return Predictions(tuple(found), tuple(why))
 
 
 def prediction_files(folder: Path) -> list[Path]:
     """All .txt files below `folder`, sorted. InputError if it is no folder, or holds none or far too many."""
     if not folder.is_dir():
-        raise InputError(f"--predictions {folder}: no such folder; {MAKE_THEM}")
+        raise InputError(Argument("predictions"), f" {folder}: no such folder; {MAKE_THEM}")
     found: list[Path] = []
     for path in walk(folder, lambda path, reason: None):  # a name no list could hold belongs to no image
         if path.suffix.lower() == ".txt":
             found.append(path)
             if len(found) > MAX_FILES:
                 raise InputError(
-                    f"--predictions {folder}: more than {MAX_FILES} files; name a folder of one run"
+                    Argument("predictions"),
+                    f" {folder}: more than {MAX_FILES} files; name a folder of one run",
                 )
     if not found:
-        raise InputError(f"--predictions {folder}: holds no .txt file; {MAKE_THEM}")
+        raise InputError(Argument("predictions"), f" {folder}: holds no .txt file; {MAKE_THEM}")
     return found
 
 
@@ -147,8 +150,9 @@ def join(folder: Path, files: Sequence[Path], images: Sequence[str]) -> Joined:
     if images and not used:
         hint = "several share their names" if any(s in files_of for s in images_of) else "no name is the same"
         raise InputError(
-            f"--predictions {folder}: no file belongs to an image ({hint}); there is "
-            f"{shown(relative(files[0], folder))} for example, and the image {shown(images[0])}; {MAKE_THEM}"
+            Argument("predictions"),
+            f" {folder}: no file belongs to an image ({hint}); there is "
+            f"{shown(relative(files[0], folder))} for example, and the image {shown(images[0])}; {MAKE_THEM}",
         )
     return Joined(tuple(chosen), tuple(why), len(files), len(files) - len(used))
 
