@@ -315,10 +315,12 @@ def test_a_build_that_was_never_moved_into_place(
 
 def test_a_version_that_is_not_known_is_neither_read_nor_built_over(old: Path, data: Path) -> None:
     body = json.loads((old / "manifest.json").read_text(encoding="utf-8"))
-    for version in (3, 0, True, "1", None, [1] * 1000, "\n\x1b[2J"):
+    for version in (FORMAT_VERSION + 1, 0, True, "1", None, [1] * 1000, "\n\x1b[2J"):
         write_manifest(old, {**body, "format_version": version})
         for attempt in (lambda: Index.open(old), lambda: rebuild(data, old)):
-            with pytest.raises(OtherVersion, match="expected format version 2, found") as error:
+            with pytest.raises(
+                OtherVersion, match=f"expected format version {FORMAT_VERSION}, found"
+            ) as error:
                 attempt()
             assert "which keeps its verdicts" not in str(error.value)
             assert str(error.value).isprintable() and len(str(error.value)) < 400
@@ -368,9 +370,9 @@ def test_boxes_of_a_detector_are_built_again_with_its_weights() -> None:
     ]  # fmt: skip  # the encoder is named although it was the default then: auto may choose another one
 
 
-def test_an_older_manifest_is_read_only_if_it_is_whole(old: Path) -> None:
+def test_an_older_manifest_is_read_only_if_it_is_whole(old: Path, version: int) -> None:
     manifest = Manifest.read(old / "manifest.json", older=True)
-    assert (manifest.format_version, manifest.source.edits) == (1, "lines")
+    assert (manifest.format_version, manifest.source.edits) == (version, "lines")
     body = json.loads((old / "manifest.json").read_text(encoding="utf-8"))
     for source in (None, [], {**body["source"], "kind": 3}, {**body["source"], "more": 1}):
         write_manifest(old, {**body, "source": source})
