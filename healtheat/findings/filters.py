@@ -159,8 +159,8 @@ def conditions(filters: Filters, columns: Mapping[str, str]) -> tuple[str, list[
     any_of("status", words(filters.statuses))
     if filters.flagged_only and not filters.statuses:
         terms.append(columns["flagged"])
-        if not filters.verdicts:
-            terms.append(f"{columns['status']} not in ('cleared', 'closed')")
+        settled = ("closed",) if filters.verdicts else ("cleared", "closed")
+        terms.append(f"{columns['status']} not in ({', '.join(map(repr, settled))})")
     return " and ".join(terms) or "true", parameters
 
 

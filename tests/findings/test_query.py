@@ -121,7 +121,8 @@ def passes(row: dict[str, Any], f: Filters) -> bool:
         not f.verdicts or (row["verdict"] or "none") in f.verdicts,
         not f.statuses or status_of(row) in f.statuses,
         not f.flagged_only or bool(f.statuses) or row["passed"],
-        not f.flagged_only or bool(f.statuses or f.verdicts) or status_of(row) not in ("cleared", "closed"),
+        not f.flagged_only or bool(f.statuses or f.verdicts) or status_of(row) != "cleared",
+        not f.flagged_only or bool(f.statuses) or status_of(row) != "closed",
     ]
     return all(checks)
 
