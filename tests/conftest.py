@@ -37,6 +37,7 @@ MARKED_FIXTURES = {
     "tiny_model": "torch",
     "browser": "browser",
     "pushin_index": "slow",
+    "built": "slow",  # builds an index of a drawn set in every process
     "processes": "slow",
     "beside_pills": "slow",
 }
