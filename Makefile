@@ -61,7 +61,7 @@ test: lint
 	$(PYTEST)
 
 test-fast: .venv/.installed-test
-	$(PYTEST) -m "not torch and not browser and not slow"
+	$(PYTEST) --hypothesis-profile fast -m "not torch and not browser and not slow"
 
 docs: .venv/.installed-dev
 	$(PY) -m healtheat.commands.reference docs/cli.md

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("healtheat", deadline=None)  # no test may fail because a machine is busy
+settings.register_profile("fast", deadline=None, max_examples=20)  # make test-fast
 settings.load_profile("healtheat")
 
 TESTS = Path(__file__).resolve().parent
@@ -32,10 +33,19 @@ MARKED_FILES = {
         "reviewing/test_review_keys.py",
         "reviewing/test_review_layout.py",
     ),
+    "slow": (
+        "building/test_auto.py",
+        "drawing/test_render.py",
+        "embedding/test_encoders_contract.py",
+        "exporting/test_export_target.py",
+        "index/test_older.py",
+        "reporting/test_report.py",
+    ),
 }
 MARKED_FIXTURES = {
     "tiny_model": "torch",
     "browser": "browser",
+    "demo": "slow",
     "pushin_index": "slow",
     "built": "slow",  # builds an index of a drawn set in every process
     "processes": "slow",

@@ -282,6 +282,7 @@ def test_review_says_where_it_listens_and_what_was_decided(
         healtheat.review(name="two\nlines")
 
 
+@pytest.mark.slow
 def test_flag_and_score_report_the_same_figures(small: Path, tmp_path: Path) -> None:
     healtheat.build(small / "set/data.yaml", index=tmp_path / "own", encoder=FakeEncoder())
     flagged = healtheat.flag(tmp_path / "own", threshold={"bad_box": 0})

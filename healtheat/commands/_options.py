@@ -22,6 +22,14 @@ IndexOption = Annotated[
         show_default=False,
     ),
 ]
+EncoderOption = Annotated[
+    str,
+    typer.Option(
+        "--encoder",
+        metavar="NAME",
+        help="One of `healtheat encoders`; auto: the embedded one that suits a sample of the boxes best.",
+    ),
+]
 IssueOption = Annotated[
     list[str] | None,
     typer.Option("--issue", metavar="NAME", help=f"Only this issue: {', '.join(ISSUES)}. Repeatable."),

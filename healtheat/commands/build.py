@@ -34,14 +34,7 @@ def build(
             "--index", metavar="DIR", help="Where to build. Default: ./index/NAME, after the data set."
         ),
     ] = None,
-    encoder: Annotated[
-        str,
-        typer.Option(
-            "--encoder",
-            metavar="NAME",
-            help="One of `healtheat encoders`; auto: the embedded one that suits a sample of the boxes best.",
-        ),
-    ] = "auto",
+    encoder: options.EncoderOption = "auto",
     weights: Annotated[
         Path | None,
         typer.Option(

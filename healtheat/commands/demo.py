@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from healtheat import api
+from healtheat.commands import _options as options
 from healtheat.commands._terminal import console, one_line, progress_bar
 
 if TYPE_CHECKING:
@@ -26,14 +27,7 @@ def demo(
     ] = Path("data/demo-lists"),
     images: Annotated[int, typer.Option("--images", metavar="N", help="How many images to draw.")] = 300,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another seed, other images.")] = 0,
-    encoder: Annotated[
-        str,
-        typer.Option(
-            "--encoder",
-            metavar="NAME",
-            help="One of `healtheat encoders`; auto: the embedded one that suits a sample of the boxes best.",
-        ),
-    ] = "auto",
+    encoder: options.EncoderOption = "auto",
 ) -> None:
     """Do the whole job on generated images with known errors.
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from healtheat.core.boxes import Images
 from healtheat.findings.places import Copies
 from healtheat.index.tables import schema
 from healtheat.signals.evidence.objects import same_objects
 from healtheat.sources.groups import group_codes
 
 if TYPE_CHECKING:
-    from healtheat.index import Index
     from healtheat.signals import Samples
 
 OBJECTS_SCHEMA = schema("objects")
@@ -27,9 +27,8 @@ def objects_of(samples: Samples) -> pa.Table:
     return pa.table([pa.array(columns[name]) for name in OBJECTS_SCHEMA.names], schema=OBJECTS_SCHEMA)
 
 
-def copies_of(index: Index, objects: pa.Table) -> Copies:
-    """Which boxes and images of `index` show the same things, `objects` being in OBJECTS_SCHEMA."""
-    images = index.images()
+def copies_of(images: Images, objects: pa.Table) -> Copies:
+    """Which boxes and images show the same things, `objects` of the boxes being in OBJECTS_SCHEMA."""
     codes = group_codes(list(images.group_key), list(images.sha256))
     many = np.bincount(codes, minlength=1)[codes] > 1 if len(codes) else np.zeros(0, bool)
     return Copies(

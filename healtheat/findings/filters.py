@@ -14,11 +14,12 @@ from healtheat.core.arguments import number, switch
 from healtheat.core.errors import Argument, InputError, UsageError
 from healtheat.core.issues import ISSUES
 from healtheat.core.text import did_you_mean, shown
+from healtheat.core.verdicts import DECISIONS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-VERDICTS: tuple[str, ...] = ("ok", "drop", "relabel", "unsure", "none")  # none: nobody decided yet
+VERDICTS: tuple[str, ...] = (*DECISIONS, "none")  # none: nobody decided yet
 
 # What a finding has come to: confirmed by a person (drop, relabel), cleared by a person (ok), flagged and not
 # decided (or unsure), below the threshold of its issue and not decided, or closed: a person decided about the

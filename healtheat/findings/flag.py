@@ -130,13 +130,18 @@ def _kept(rows: Mapping[str, list[Any]], settings: FindingSettings) -> list[int]
 
 def _stronger(rows: Mapping[str, list[Any]], one: int, other: int, settings: FindingSettings) -> bool:
     """Whether row `one` stands for the box and issue rather than `other`."""
-    least = settings.thresholds.get(rows["issue"][one], THRESHOLDS.get(rows["issue"][one], _NEVER))
+    least = _least(rows["issue"][one], settings)
 
     def rank(at: int) -> tuple[bool, float]:
         score = rows["score"][at]
         return score >= least and rows["withheld"][at] is None, score
 
     return rank(one) > rank(other)
+
+
+def _least(issue: str, settings: FindingSettings) -> float:
+    """The score from which an issue may be flagged."""
+    return settings.thresholds.get(issue, THRESHOLDS.get(issue, _NEVER))
 
 
 def _flag(out: dict[str, list[Any]], settings: FindingSettings, copies: Copies) -> None:
@@ -161,10 +166,11 @@ def _flag(out: dict[str, list[Any]], settings: FindingSettings, copies: Copies) 
 
 def _may_pass(rows: Mapping[str, Sequence[Any]], settings: FindingSettings) -> NDArray[np.bool_]:
     """Which rows reach their threshold and may be flagged; for a false-alarm rate those worth a thought."""
-    least = dict.fromkeys(THRESHOLDS, _FDR_LEAST) if settings.fdr is not None else settings.thresholds
+    if settings.fdr is not None:
+        settings = FindingSettings(thresholds=dict.fromkeys(THRESHOLDS, _FDR_LEAST))
     return np.array(
         [
-            why is None and score >= least.get(issue, THRESHOLDS.get(issue, _NEVER))
+            why is None and score >= _least(issue, settings)
             for issue, score, why in zip(rows["issue"], rows["score"], rows["withheld"], strict=True)
         ],
         bool,

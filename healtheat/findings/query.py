@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from healtheat.core.errors import InputError
 from healtheat.core.table import holding_json
+from healtheat.core.verdicts import SETTLES
 from healtheat.findings.filters import Filters, Findings, conditions
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def unjudged(index: Findings, classes: Sequence[int] = ()) -> int:
     )
 
 
-_FROM = """
+_FROM = f"""
 from (
     select * replace (nullif(suggestion, -1) as suggestion, nullif(class_id, -1) as class_id) from findings
 ) f
@@ -130,7 +131,7 @@ left join current_verdicts v on v.box_id = f.box_id and v.image_id = f.image_id
     and (f.box_id >= 0 or v.class_id = coalesce(f.class_id, -1))
 left join (
     select distinct box_id, image_id from current_verdicts
-    where box_id >= 0 and verdict in ('ok', 'drop', 'relabel')
+    where box_id >= 0 and verdict in {SETTLES}
 ) settled on settled.box_id = f.box_id and settled.image_id = f.image_id
 left join (
     select one.finding_id, string_agg(distinct other.issue, ', ' order by other.issue) as issues

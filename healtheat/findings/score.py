@@ -65,7 +65,7 @@ def score(
     samples = samples_of(index)
     done = run_signals(samples, signals, progress, inputs=inputs)
     objects = objects_of(samples)
-    findings = find(done.scores, settings, copies_of(index, objects))
+    findings = find(done.scores, settings, copies_of(samples.images, objects))
     return {**done._asdict(), "objects": objects, "findings": findings}
 
 
@@ -100,7 +100,8 @@ def update_findings(index_dir: Path, findings: FindingSettings) -> ScoreReport:
         order = {"runs": "run_id", "silences": "run_id", "objects": "box_id"}
         kept = {name: index.sql(f"SELECT * FROM {name} ORDER BY {by}") for name, by in order.items()}
         kept["scores"] = index.scores()
-        return {**kept, "findings": find(kept["scores"], findings, copies_of(index, kept["objects"]))}
+        copies = copies_of(index.images(), kept["objects"])
+        return {**kept, "findings": find(kept["scores"], findings, copies)}
 
     return _replace(index_dir, tables, _settings(findings))
 

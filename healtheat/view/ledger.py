@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from healtheat.core.verdicts import SETTLES
 from healtheat.index.verdicts.log import Verdict
 
 # box, image, class, issue; the box is -1 for a finding about a whole image, the class 0 for one about a box
 Key = tuple[int, int, int, str]
-SETTLES = ("ok", "drop", "relabel")  # such a verdict on one finding of a box closes the others
 
 
 def key_of(box_id: int, image_id: int, class_id: int | None, issue: str) -> Key:

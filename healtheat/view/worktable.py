@@ -14,9 +14,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from healtheat.core.verdicts import SETTLES
 from healtheat.index import Index
 from healtheat.index.verdicts.log import Verdict
-from healtheat.view.ledger import SETTLES, Key, Ledger, key_of
+from healtheat.view.ledger import Key, Ledger, key_of
 from healtheat.view.views import SORTS
 
 MEMORY_LIMIT = "2GB"

@@ -271,6 +271,7 @@ def test_no_box_at_all_is_an_error_that_names_a_problem(build_small: Build, data
         build_small()
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_by_the_batch_while_images_are_taken_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -195,6 +195,7 @@ def killed(to: Path, at: int) -> int | None:
     return int(done.stdout) if done.returncode == 0 else None
 
 
+@pytest.mark.slow
 @HELD
 @both
 def test_a_killed_run_is_swept_by_the_next(

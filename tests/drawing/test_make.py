@@ -55,6 +55,7 @@ def test_another_seed_makes_another_set(tmp_path: Path, monkeypatch: pytest.Monk
     assert set(digest(a.root / "images")) != set(digest(b.root / "images"))
 
 
+@pytest.mark.slow
 def test_workers_that_cannot_start_are_done_without(tmp_path: Path) -> None:
     # A program read from standard input has no file that a new process could import.
     code = (

@@ -140,6 +140,7 @@ def test_half_of_the_classes_merged_into_the_other_half_is_a_collapse() -> None:
     assert {check.name for check in report.checks if check.failed} == {"effective_classes", "dying_classes"}
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(
     classes=st.integers(1, 60),
@@ -316,6 +317,7 @@ def test_the_clip_collapse_is_a_collapse(shared: Path) -> None:
     assert judge(labels).verdict == "collapse"  # even where the names are not used
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_an_honest_relabelling_of_real_labels_is_ok(shared: Path, seed: int) -> None:
     data = shared / "data"

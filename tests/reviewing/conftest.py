@@ -2,9 +2,12 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -12,6 +15,7 @@ from healtheat.core.table import write_csv
 from healtheat.index import Index
 from healtheat.reviewing.app import create_app
 from healtheat.reviewing.auth import Guard
+from healtheat.reviewing.serve import address, guard_of, listen
 from healtheat.reviewing.session import Review
 from tests.reviewing.review_set import build_planned
 
@@ -70,3 +74,18 @@ def undecided(review: Review) -> Iterator[Review]:
     yield review
     while review.work.decisions:
         review.work.undo(WHO)
+
+
+@contextmanager
+def served(review: Review) -> Iterator[str]:
+    """The link that signs in to a server of this review."""
+    bound = listen("127.0.0.1", 0)
+    guard = guard_of("127.0.0.1", bound.getsockname()[1])
+    server = uvicorn.Server(uvicorn.Config(create_app(review, guard), log_level="warning", lifespan="off"))
+    thread = Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
+    thread.start()
+    try:
+        yield address("127.0.0.1", guard)
+    finally:
+        server.should_exit = True
+        thread.join(30)

@@ -4,13 +4,11 @@ import struct
 import time
 from dataclasses import replace
 from pathlib import Path
-from threading import Thread
 from typing import Any, cast
 
 import duckdb
 import numpy as np
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,13 +17,12 @@ from healtheat.core.boxes import Boxes
 from healtheat.core.errors import InputError
 from healtheat.index import Index
 from healtheat.index.cache import CACHE_FOLDER
-from healtheat.reviewing.app import create_app
-from healtheat.reviewing.serve import address, guard_of, listen
 from healtheat.reviewing.session import Review
 from healtheat.view.areas import Area, area_text, inside_sql, read_area
 from healtheat.view.map import MapPoints
 from healtheat.view.places import GRID, places
 from healtheat.view.views import View
+from tests.reviewing.conftest import served
 
 corner = st.tuples(st.integers(0, 40), st.integers(0, 40))
 
@@ -173,14 +170,8 @@ def test_class_ids_beyond_32_bits_come_out_exact(undecided: Review, browser: Any
 
 def served_map(review: Review, browser: Any, class_id: int) -> str:
     """What the page says of the first box that the keyboard reaches, asked for a class."""
-    bound = listen("127.0.0.1", 0)
-    guard = guard_of("127.0.0.1", bound.getsockname()[1])
-    server = uvicorn.Server(uvicorn.Config(create_app(review, guard), log_level="warning", lifespan="off"))
-    thread = Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
-    thread.start()
-    try:
+    with served(review) as link:
         page = browser.new_page()
-        link = address("127.0.0.1", guard)
         page.goto(link)
         page.goto(f"{link.partition('/?')[0]}/map?class={class_id}")
         page.wait_for_selector("#map[data-points]")
@@ -194,6 +185,3 @@ def served_map(review: Review, browser: Any, class_id: int) -> str:
                 break
         page.close()
         return str(said)
-    finally:
-        server.should_exit = True
-        thread.join(30)

@@ -1,21 +1,18 @@
 """One verdict for a whole place, or for one box of it: the page without and with JavaScript."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Thread
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 
 from healtheat.index import Index
 from healtheat.reviewing.app import create_app
-from healtheat.reviewing.serve import address, guard_of, listen
+from healtheat.reviewing.serve import guard_of
 from healtheat.reviewing.session import Review
 from healtheat.view import worktable
 from healtheat.view.views import View
-from tests.reviewing.conftest import WHO
+from tests.reviewing.conftest import WHO, served
 
 JSON = {"Accept": "application/json"}
 
@@ -38,21 +35,6 @@ def placed(index_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[R
         )
         monkeypatch.setattr(worktable, "_FINDINGS", worktable._FINDINGS.replace("f.place_id", place))
         yield Review(index, WHO), ids
-
-
-@contextmanager
-def served(review: Review) -> Iterator[str]:
-    """The link that signs in to a server of this review."""
-    bound = listen("127.0.0.1", 0)
-    guard = guard_of("127.0.0.1", bound.getsockname()[1])
-    server = uvicorn.Server(uvicorn.Config(create_app(review, guard), log_level="warning", lifespan="off"))
-    thread = Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
-    thread.start()
-    try:
-        yield address("127.0.0.1", guard)
-    finally:
-        server.should_exit = True
-        thread.join(30)
 
 
 def said(review: Review, ids: list[int]) -> list[str | None]:

@@ -91,6 +91,7 @@ def test_new_boxes_teach_nothing(halves) -> None:
     np.testing.assert_allclose(all_of_them.raw[: len(alone)], by_itself.raw, atol=0.1)
 
 
+@pytest.mark.slow
 @by_signal
 @pytest.mark.parametrize("noise", (0.25, 0.45))
 def test_no_score_depends_on_the_other_queries(signal: Signal, noise: float) -> None:

@@ -11,7 +11,7 @@ from healtheat.core.boxes import NO_CLASS
 from healtheat.signals import Samples, Scores
 from healtheat.signals.evidence.stray import strays
 from healtheat.signals.label import Label
-from tests.signals.synthetic_samples import by_itself, clusters, said
+from tests.signals.synthetic_samples import by_itself, clusters, reordered, said
 
 NEW = 77
 
@@ -20,16 +20,6 @@ def relabelled(samples: Samples, rows: list[int], class_id: int = NEW) -> Sample
     ids = samples.boxes.class_id.copy()
     ids[rows] = class_id
     return replace(samples, boxes=replace(samples.boxes, class_id=ids))
-
-
-def kept(samples: Samples, keep: np.ndarray) -> Samples:
-    return replace(
-        samples,
-        boxes=samples.boxes[keep],
-        vectors=samples.vectors[keep],
-        measures=samples.measures[keep],
-        group=samples.group[keep],
-    )
 
 
 def of_class(samples: Samples, class_id: int) -> np.ndarray:
@@ -60,7 +50,7 @@ def test_a_genuine_rare_class_is_let_be(many: Samples) -> None:
     for class_id in range(9):
         keep = np.ones(len(many), bool)
         keep[of_class(many, class_id)[1:]] = False
-        cut = kept(many, keep)
+        cut = reordered(many, keep)
         scores = judged(cut)
         (row,) = of_class(cut, class_id)
         assert np.isnan(scores.score[row]) and scores.suggestion[row] == NO_CLASS
@@ -85,9 +75,9 @@ def test_its_own_source_does_not_speak_for_a_class(many: Samples) -> None:
 
 def test_queries_do_not_decide_about_each_other(many: Samples) -> None:
     strange = relabelled(many, list(range(60)))
-    store = kept(many, np.arange(60, len(many)))
-    alone = kept(strange, np.arange(0, 1))
-    together = kept(strange, np.arange(0, 60))
+    store = reordered(many, np.arange(60, len(many)))
+    alone = reordered(strange, np.arange(0, 1))
+    together = reordered(strange, np.arange(0, 60))
     (one,), (all_,) = said(Label(), alone, store), said(Label(), together, store)
     assert one.score[0] >= 0.5 and one.suggestion[0] == many.boxes.class_id[0]
     assert np.allclose(one.score[0], all_.score[0]) and one.suggestion[0] == all_.suggestion[0]

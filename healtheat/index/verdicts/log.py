@@ -23,13 +23,13 @@ from pydantic import TypeAdapter
 from healtheat.core.atomic import canonical_json, sync_folder, write_file
 from healtheat.core.boxes import NO_CLASS
 from healtheat.core.errors import BadIndex, InputError
+from healtheat.core.verdicts import DECISIONS
 from healtheat.index.lock import verdict_lock
 
 LOG_NAME = "verdicts.jsonl"
 HEAD_NAME = "verdicts.head.json"
 TORN_NAME = "verdicts.torn"
 MAX_WHO = 200  # characters of who decided
-DECISIONS = ("ok", "drop", "relabel", "unsure")
 
 _START = "0" * 32
 _MAX_LINE_BYTES = 64 << 10
