@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import os
 import random
 import shutil
@@ -18,7 +17,7 @@ from benchmarks.planter import plant as plant_errors
 from benchmarks.quality import GROUPS
 from healtheat.building.build import build
 from healtheat.cleanup import Plan, write_training
-from healtheat.core.atomic import sha256_file, write_file
+from healtheat.core.atomic import sha256_file
 from healtheat.core.paths import yolo_label_path
 from healtheat.embedding import load_encoder
 from healtheat.index import Index
@@ -178,8 +177,3 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-
-
-def write_json(path: Path, content: object) -> None:
-    """Whole or not at all."""
-    write_file(path, json.dumps(content, indent=1, ensure_ascii=False).encode())

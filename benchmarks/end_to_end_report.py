@@ -38,7 +38,7 @@ def report(results: Sequence[Result], sets: Mapping[str, Any], machine: str) -> 
         own = result["settings"]
         key = (
             own["epochs"] * own["imgsz"] ** 2,
-            *(own[name] for name in ("epochs", "imgsz", "batch", "bf16")),
+            *(own[name] for name in ("epochs", "imgsz", "batch", "bf16", "device")),
         )
         groups.setdefault(key, []).append(result)
     seeds = sorted({r["seed"] for r in results})
@@ -49,7 +49,7 @@ def report(results: Sequence[Result], sets: Mapping[str, Any], machine: str) -> 
         f"`python -m benchmarks.end_to_end`, {datetime.now(UTC):%Y-%m-%d}, {machine}, "
         f"torch {settings['torch']}, ultralytics {settings['ultralytics']}.",
         "",
-        _text(_DATA, **sets["split"], **settings),
+        _text(_DATA, **sets["split"]),
         "",
         _text(_TRAINING, **settings),
     ]
@@ -65,13 +65,14 @@ def _section(results: Sequence[Result]) -> list[str]:
     arms = [arm for arm in WORDS if any(r["arm"] == arm for r in results)]
     own = results[0]["settings"]
     options = (
-        f"--epochs {own['epochs']} --imgsz {own['imgsz']} --batch {own['batch']}" + " --bf16" * own["bf16"]
+        f"--epochs {own['epochs']} --imgsz {own['imgsz']} --batch {own['batch']} --device {own['device']}"
+        + " --bf16" * own["bf16"]
     )
     columns = " | ".join(f"seed {seed}" for seed in seeds)
     lines = [
         f"## {own['epochs']} epochs at {own['imgsz']} px",
         "",
-        f"`{options}`. {_time(results)}",
+        f"`{options}`, on {', '.join(sorted({r['processor'] for r in results}))}. {_time(results)}",
     ]
     for title, key in (("mAP50", "map50"), ("mAP50-95", "map50_95")):
         lines += ["", f"| {title} | {columns} | mean |", "|---" * (len(seeds) + 2) + "|"]

@@ -13,7 +13,7 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.end_to_end import ARMS, RESULT, _run, finished, prepare, prepared
+from benchmarks.end_to_end import prepare
 from benchmarks.end_to_end_data import (
     all_lines,
     at_random,
@@ -23,10 +23,21 @@ from benchmarks.end_to_end_data import (
     planted,
     split_sources,
     write_arm,
-    write_json,
     write_split,
 )
 from benchmarks.end_to_end_report import report
+from benchmarks.end_to_end_runs import (
+    ARMS,
+    ARMS_FILE,
+    RESULT,
+    SPLIT_FILE,
+    finished,
+    key,
+    prepared,
+    side_by_side,
+    write_json,
+)
+from benchmarks.end_to_end_runs import run as run_arm
 from healtheat.sources.groups import group_key
 from tests.made_index import MadeIndex
 
@@ -36,9 +47,8 @@ SETTINGS = {
     "batch": 8,
     "optimizer": "AdamW",
     "lr0": 0.002,
-    "rate": 0.15,
-    "encoder": "pill",
     "bf16": True,
+    "device": "cpu",
     "torch": "2",
     "ultralytics": "8",
 }
@@ -170,11 +180,12 @@ def made() -> dict[str, Any]:
     lost = {"dropped": 10, "dropped_errors": 9, "images_out": 2}
     arms = {arm: dict(lost) for arm in ("boxes", "images", "mask", "random")}
     split = dict.fromkeys(("train_images", "train_sources", "test_images", "test_sources", "test_boxes"), 7)
+    split |= {"rate": 0.15, "encoder": "pill"}
     return {"split": split, "seeds": {seed: {**about, "arms": arms} for seed in (0, 1)}}
 
 
 def run(seed: int, arm: str, map50: float, **settings: Any) -> dict[str, Any]:
-    figures = {"map50": map50, "map50_95": 0.1, "seconds": 60, "cpu_seconds": 60}
+    figures = {"map50": map50, "map50_95": 0.1, "seconds": 60, "cpu_seconds": 60, "processor": "2 CPUs"}
     return {"seed": seed, "arm": arm, **figures, "settings": {**SETTINGS, **settings}}
 
 
@@ -211,18 +222,18 @@ def test_a_run_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         trained.append(data.name)
         return {"map50": 0.5, "seconds": 60}
 
-    monkeypatch.setattr("benchmarks.end_to_end.train", train)
-    monkeypatch.setattr("benchmarks.end_to_end.counts", lambda split: {})
+    monkeypatch.setattr("benchmarks.end_to_end_runs.train", train)
+    write_json(tmp_path / SPLIT_FILE, {})
     (tmp_path / "seed-0").mkdir()
 
     def prepare_with(sha256: str) -> None:
         arms = {"dirty": {"data_sha256": "same"}, "mask": {"data_sha256": sha256}}
-        write_json(tmp_path / "seed-0" / "arms.json", {"arms": arms})
+        write_json(tmp_path / "seed-0" / ARMS_FILE, {"arms": arms})
 
     def run_all() -> list[str]:
         trained.clear()
         for arm in ("dirty", "mask"):
-            _run(0, arm, tmp_path, SETTINGS, tmp_path / "runs-1", Namespace())
+            run_arm(0, arm, tmp_path, SETTINGS)
         return list(trained)
 
     prepare_with("old")
@@ -230,11 +241,17 @@ def test_a_run_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert run_all() == []
     prepare_with("new")  # flagged again by other code: only what has changed
     assert run_all() == ["mask"]
-    (tmp_path / "runs-1" / "seed-0-dirty" / RESULT).unlink()  # killed
-    with FileLock(tmp_path / "runs-1" / "seed-0-dirty.lock"):
+    runs = tmp_path / f"runs-{key(SETTINGS)}"
+    (runs / "seed-0-dirty" / RESULT).unlink()  # killed
+    with FileLock(runs / "seed-0-dirty.lock"):
         assert run_all() == []  # another call is at it
     assert run_all() == ["dirty"]
     assert list(prepared(tmp_path)["seeds"]) == [0]
+
+
+def test_a_failed_run_beside_others_is_told(tmp_path: Path) -> None:
+    write_json(tmp_path / SPLIT_FILE, {})
+    assert not side_by_side(tmp_path, [(0, "dirty"), (1, "clean")], 2, [])  # nothing is prepared there
 
 
 @pytest.mark.torch
