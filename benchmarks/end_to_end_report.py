@@ -171,5 +171,5 @@ def _time(results: Sequence[Result]) -> str:
     wall, cpu = ([r[key] / 60 for r in results] for key in ("seconds", "cpu_seconds"))
     return (
         f"{len(results)} runs of {min(cpu):.1f} to {max(cpu):.1f} minutes of processor time each; they took "
-        f"{min(wall):.0f} to {max(wall):.0f}, beside other work."
+        f"{min(wall):.0f} to {max(wall):.0f}, beside others."
     )
