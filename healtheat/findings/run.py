@@ -18,6 +18,7 @@ import pyarrow as pa
 from healtheat.core.errors import InputError
 from healtheat.core.issues import Silence
 from healtheat.core.progress import Progress, silent
+from healtheat.findings.combine import tempered
 from healtheat.findings.inputs import Inputs
 from healtheat.index.tables import schema
 from healtheat.signals.base import Scores, Signal
@@ -56,6 +57,7 @@ def run_signals(
     """
     inputs = inputs or Inputs()
     parts: list[pa.Table] = []
+    given: dict[tuple[str, str], Scores] = {}
     runs: list[dict[str, object]] = []
     silences: list[dict[str, object]] = []
     for number, signal in enumerate(signals):
@@ -68,7 +70,10 @@ def run_signals(
             joined = inputs.joined(signal, queries)
             answers = signal.measure(joined, joined if store is None or store is queries else store)
             said = [answer for answer in answers if isinstance(answer, Silence)]
-            parts.extend(_table(run, answer) for answer in answers if isinstance(answer, Scores))
+            for scores in (answer for answer in answers if isinstance(answer, Scores)):
+                better = given.get((signal.yields_to or "", scores.issue))
+                given[signal.name, scores.issue] = scores if better is None else tempered(scores, better)
+                parts.append(_table(run, given[signal.name, scores.issue]))
             silences.extend({"run_id": run, **asdict(silence)} for silence in said)
         except Exception as crash:  # recorded in `runs`; the caller makes the exit code non-zero
             error = f"{type(crash).__name__}: {crash}".splitlines()[0]
@@ -92,9 +97,9 @@ def run_signals(
             }
         )
     progress("signals", len(signals), len(signals))
-    scores = pa.concat_tables(parts) if parts else SCORES_SCHEMA.empty_table()
+    table = pa.concat_tables(parts) if parts else SCORES_SCHEMA.empty_table()
     return SignalTables(
-        scores,
+        table,
         pa.Table.from_pylist(runs, schema=RUNS_SCHEMA),
         pa.Table.from_pylist(silences, schema=SILENCES_SCHEMA),
     )

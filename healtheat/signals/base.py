@@ -44,6 +44,7 @@ class Scores:
     twin_box_id: NDArray[np.int64]  # (m,) the other box of a duplicate, NO_BOX if none
     place: NDArray[np.float64]  # (m, 4) proposed xywhn of a missing or misplaced box, NaN if none
     evidence: Sequence[Mapping[str, Any]]  # (m) small, JSON-able
+    share: float = np.nan  # of the boxes in the store that have this issue, NaN where it was not learned
 
     def __post_init__(self) -> None:
         if self.issue not in ISSUES:
@@ -51,7 +52,7 @@ class Scores:
         m = len(self.box_id)
         for column in fields(self):
             value = getattr(self, column.name)
-            if column.name not in ("signal", "issue") and len(value) != m:
+            if column.name not in ("signal", "issue", "share") and len(value) != m:
                 raise ValueError(f"signal {self.signal}: {column.name} has {len(value)} rows, not {m}")
         if self.place.shape != (m, 4):
             raise ValueError(f"signal {self.signal}: place: expected {(m, 4)}, found {self.place.shape}")
@@ -85,6 +86,7 @@ class Scores:
         twin_box_id: ArrayLike | None = None,
         place: ArrayLike | None = None,
         evidence: Sequence[Mapping[str, Any]] | None = None,
+        share: float = np.nan,
     ) -> Scores:
         """One row per box, in the order of `samples`. Where `abstain` is given, the score becomes null."""
         n = len(samples)
@@ -107,6 +109,7 @@ class Scores:
             twin_box_id=_ids(twin_box_id, n, NO_BOX),
             place=_places(place, n),
             evidence=[{}] * n if evidence is None else evidence,
+            share=share,
         )
 
     @classmethod
@@ -156,6 +159,7 @@ class Signal(ABC):
 
     name: str
     issues: tuple[str, ...]
+    yields_to: str | None = None  # a signal that knows more of the same issue, and runs before this one
 
     @abstractmethod
     def measure(self, queries: Samples, store: Samples) -> Sequence[Scores | Silence]:

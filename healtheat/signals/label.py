@@ -22,16 +22,14 @@ from healtheat.signals.samples import Pool, Samples
 Floats = NDArray[np.float64]
 
 
-def odds(p: Floats, code: NDArray[np.int64], floor: float) -> Floats:
-    """(n,) log of (best other class + floor) / (own class + floor).
+def surprise(p: Floats, code: NDArray[np.int64], floor: float) -> Floats:
+    """(n,) negative log of (chance `p` (n, c) of the given class + floor), 0 at most for a sure one.
 
-    The floor is what the model may be wrong by: it lets a box that looks like nothing rank below one that
-    looks like another class, and keeps one in a million from meaning more than one in a thousand.
+    Self-confidence (Northcutt, Jiang, Chuang: Confident learning, JAIR 2021), not the margin to the best
+    other class: between look-alikes that is small whether the label is right or wrong. The floor is what the
+    model may be wrong by: it keeps one in a million from meaning more than one in a thousand.
     """
-    at = np.arange(len(p))
-    others = p.copy()
-    others[at, code] = 0
-    return np.asarray(np.log(others.max(axis=1) + floor) - np.log(p[at, code] + floor))
+    return np.asarray(-np.log(p[np.arange(len(p)), code] + floor))
 
 
 def foreign_share(other: NDArray[np.int64], code: NDArray[np.int64], k: int = 5) -> Floats:
@@ -45,13 +43,8 @@ def foreign_share(other: NDArray[np.int64], code: NDArray[np.int64], k: int = 5)
     return np.asarray(foreign.sum(axis=1) / np.maximum(known.sum(axis=1), 1))
 
 
-def log_odds(p: Floats) -> Floats:
-    """(n,) log(p / (1 - p)), between -9 and 9: beyond, a chance says no more about the order."""
-    return np.asarray(np.clip(np.log(np.maximum(p, 1e-9)) - np.log(np.maximum(1 - p, 1e-9)), -9, 9))
-
-
 class Label(Signal):
-    """Issue mislabel. Raw: log odds of the best other class against the given; score: chance of an error."""
+    """Issue mislabel. Raw: how unlikely the given class is; score: chance of an error."""
 
     name = "label"
     issues = ("mislabel",)
@@ -60,17 +53,15 @@ class Label(Signal):
         self,
         *,
         k: int = 10,
-        floor: float = 0.3,
+        floor: float = 0.1,
         foreign: float = 0.5,
         doubt: float = DOUBT,
         fewest: int = 3,
-        alike_weight: float = 0.2,
     ) -> None:
         self.k = k  # nearest crops told about
         self.floor = floor  # probability that means nothing in the order of the boxes
         self.foreign = foreign  # worth of a neighbourhood of nothing but other classes, beside the models
         self.doubt = doubt  # chance that the class model knows nothing about a box
-        self.alike_weight = alike_weight  # of an error's chance in the order, as far as errors follow looks
         self.fewest = fewest  # boxes a class needs to be judged
 
     def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
@@ -90,12 +81,12 @@ class Label(Signal):
         beaten = others.max(axis=1, initial=0) > p[np.arange(n), code]
         suggestion = np.where(beaten & (c > 1), samples.class_ids[best], NO_CLASS)
         raw, score, contradicted = np.zeros(n), np.zeros(n), np.zeros(n, bool)
-        suspect = contradicted
+        suspect, share = contradicted, np.nan
         if c > 1:
-            raw = odds(p, code, self.floor) + self.foreign * foreign_share(pool.neighbours.other, code)
-            suspect = raw > 0
+            raw = surprise(p, code, self.floor) + self.foreign * foreign_share(pool.neighbours.other, code)
+            suspect = beaten
             noise = label_noise(np.exp(beliefs.log_p), code, self.doubt, pool.teaches)
-            raw += self.alike_weight * noise.alike * log_odds(noise.wrong)
+            share = noise.share
             score = smooth_probability(raw, noise.wrong, pool.teaches & ~known)
         if named is not None:
             score[known] = named.wrong[known]
@@ -120,6 +111,7 @@ class Label(Signal):
                 withheld=[mixed_up[row] if suspect[row] else None for row in judged],
                 suggestion=suggestion[judged],
                 evidence=evidence,
+                share=share,
             )
         ]
 

@@ -110,6 +110,7 @@ class Looks(Signal):
 
     name = "looks"
     issues = ("mislabel",)
+    yields_to = "label"
 
     def __init__(self, *, fewest: int = 2, least_power: float = 0.25, most_wrong: float = 0.25) -> None:
         self.fewest = fewest  # boxes of the class on other sources

@@ -7,7 +7,7 @@ import numpy as np
 from healtheat.signals import Samples
 from healtheat.signals.evidence.beliefs import Beliefs, class_beliefs
 from healtheat.signals.evidence.context import missing_class, repetition
-from healtheat.signals.label import Label, foreign_share
+from healtheat.signals.label import Label, foreign_share, surprise
 from healtheat.signals.samples import Pool
 from tests.signals.synthetic_samples import by_itself, clusters, unit
 
@@ -92,6 +92,21 @@ def test_missing_class_against_a_loop() -> None:
         expected = np.log((share + 0.3 * base) / (share.sum() + 0.3))
         np.testing.assert_allclose(found[row], expected, atol=1e-9)
     assert found.argmax(axis=1).tolist() == code.tolist()
+
+
+def test_a_box_alone_on_its_image_misses_nothing() -> None:
+    image = np.array([0, 0, 1, 1, 2, 3])
+    belief = np.eye(3)[[0, 1, 0, 1, 2, 2]]
+    got = missing_class(belief, image, image.astype(np.int32), 4)
+    assert not got[4:].any(), "a frequent class is no missing one"
+    assert got[:4].any()
+
+
+def test_what_counts_is_the_given_class_and_not_the_best_other_one() -> None:
+    p = np.array([[0.4, 0.6, 0.0], [0.01, 0.5, 0.49], [1e-9, 1.0, 0.0], [1e-12, 1.0, 0.0]])
+    got = surprise(p, np.zeros(4, np.int64), 0.1)
+    assert got.tolist() == sorted(got.tolist())
+    assert got[3] - got[2] < 1e-6 < got[2] - got[1] < got[1] - got[0]
 
 
 def test_repetition_is_unlikely_where_nothing_repeats() -> None:

@@ -53,7 +53,7 @@ def test_errors_among_look_alikes_are_told_from_errors_at_random() -> None:
     p, code = beliefs(rng)
     at_random = label_noise(p, flipped(rng, code, 0.08, alike=False), DOUBT)
     by_looks = label_noise(p, flipped(rng, code, 0.08, alike=True), DOUBT)
-    assert (at_random.alike, by_looks.alike) == (0.0, 0.75)
+    assert (at_random.alike, by_looks.alike) == (0.0, 0.5)
 
 
 def test_chances_that_are_honest_find_no_errors_in_right_labels() -> None:

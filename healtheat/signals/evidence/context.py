@@ -36,7 +36,8 @@ def missing_class(
     """(n, c) log share of each class in what similar images of other sources hold beyond its companions.
 
     `belief` (n, c): the classes each box may have; `image`, `group` (n,): its image and source. Images of
-    boxes that teach nothing (`teaches` (n,), all by default) are no reference.
+    boxes that teach nothing (`teaches` (n,), all by default) are no reference. A box without companions gets
+    zeros: how frequent a class is says nothing about what is missing.
     """
     n, c = belief.shape
     counts = composition(belief, image, images)
@@ -44,7 +45,7 @@ def missing_class(
     teaching[image if teaches is None else image[teaches]] = True
     base = counts[teaching].sum(axis=0) + 0.5
     base /= base.sum()
-    out = np.tile(np.log(base), (n, 1))
+    out = np.zeros((n, c))
     of_image = np.full(images, -1, np.int64)
     of_image[image] = group
     size = np.bincount(image, minlength=images)
