@@ -26,6 +26,11 @@ def check_yolo(data: bytes, boxes: Mapping[int, Box | None], name: str) -> None:
             raise InputError(f"{name}:{number + 1}: not the box that was judged; build the index again")
 
 
+def same_box(line: bytes, box: Box) -> bool:
+    """Whether a label line holds this very box."""
+    return _parsed(line) == box
+
+
 def _parsed(line: bytes) -> Box | None:
     try:
         row = parse_line(line.decode("utf-8"))
@@ -39,13 +44,31 @@ def locate_coco(
 ) -> dict[tuple[str, int], tuple[str, int]]:
     """(image, line) → (JSON file, index in its `annotations`) of boxes, each checked against the file.
 
+    See `find_coco`. Raises InputError if a box is not there any more, or stands there twice.
+    """
+    located: dict[tuple[str, int], tuple[str, int]] = {}
+    for (image, line), (file, at) in find_coco(data, root, boxes).items():
+        if len(at) != 1:
+            what = "is not there any more" if not at else "stands there several times"
+            class_id = boxes[image, line][1][0]
+            raise InputError(
+                f"{file}: the box of {image} with class id {class_id} {what}; build the index again"
+            )
+        located[image, line] = (file, at[0])
+    return located
+
+
+def find_coco(
+    data: Path, root: Path, boxes: Mapping[tuple[str, int], tuple[str, Box]]
+) -> dict[tuple[str, int], tuple[str, list[int]]]:
+    """(image, line) → (JSON file, indices in its `annotations` at which the box stands) of boxes.
+
     `boxes` gives the first JSON file of the image and what the index knows. Where several files label one
     image (one JSON per pill), lines count over all of them, so the data set is read again to find the file.
-    Raises InputError if a box is not there any more, or stands there twice.
     """
     files = _files_of_boxes(data, {image for image, _ in boxes}) if data.is_dir() else {}
     read: dict[str, CocoFile] = {}
-    found: dict[tuple[str, int], tuple[str, int]] = {}
+    found: dict[tuple[str, int], tuple[str, list[int]]] = {}
     for (image, line), (label_path, (class_id, xywhn)) in boxes.items():
         file = files.get((image, line), label_path)
         if file not in read:
@@ -54,13 +77,7 @@ def locate_coco(
         same = (known.class_id == class_id) & (known.xywhn == np.array(xywhn)).all(axis=1)
         if file == label_path:
             same &= known.line == line
-        at = known.line[same].tolist()
-        if len(at) != 1:
-            what = "is not there any more" if not at else "stands there several times"
-            raise InputError(
-                f"{file}: the box of {image} with class id {class_id} {what}; build the index again"
-            )
-        found[image, line] = (file, int(at[0]))
+        found[image, line] = (file, known.line[same].tolist())
     return found
 
 

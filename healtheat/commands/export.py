@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +18,7 @@ from healtheat.exporting.formats import FORMATS, Needs
 
 if TYPE_CHECKING:
     from healtheat.cleanup import Figures
+    from healtheat.exporting.patch.changes import Changes
     from healtheat.exporting.run import Exported
 
 FOLDERS = " and ".join(format.name for format in FORMATS if format.is_folder)
@@ -34,7 +37,8 @@ def export(
             "-f",
             metavar="FORMAT",
             help=f"Tables: {_named('rows')}. For other tools: {_named('images')}. Lists to train on: "
-            f"{_named('plan')}. Default: from the suffix of PATH.",
+            f"{_named('plan')}. What people confirmed, to be applied to the labels: {_named('changes')}. "
+            "Default: from the suffix of PATH.",
             show_default=False,
         ),
     ] = None,
@@ -82,7 +86,9 @@ def export(
     findings, with all their boxes and what was found about each; --all hands over every image.
     docs/handoffs.md says how to open them. yolo is a folder with train and val lists for Ultralytics without
     what is flagged, and lists of what was left out and why; it is a dry run until --write is given, and is
-    not written where more than a tenth of the boxes or images would go, unless --max-share says so.
+    not written where more than a tenth of the boxes or images would go, unless --max-share says so. patch is
+    a unified diff of the label files (of COCO: a JSON Patch) with what people dropped and relabelled; you
+    apply it, healtheat does not.
 
     \b
     Examples:
@@ -90,6 +96,7 @@ def export(
       healtheat export --to mislabels.parquet --issue mislabel --min-score 0.8
       healtheat export --to cleanup --format yolo
       healtheat export --to to-fix.xml --format cvat --status confirmed
+      healtheat export --to fixes.patch --verdict relabel
       healtheat export --to map.parquet --format atlas --all --crops
       healtheat export --to cleanup --format yolo --drop images --issue background --write
     """
@@ -132,12 +139,31 @@ def _show(done: Exported, max_share: float | None) -> None:
         note(f"left out, nobody can look at it: {done.unreadable[0]}{_more(done.unreadable)}")
     if done.cleanup is not None:
         _show_cleanup(done, done.cleanup, max_share)
+    elif done.changes is not None:
+        _show_patch(done, done.changes)
     elif done.images is not None:
         listed = ", ".join(one_line(str(file)) for file in done.files)
         typer.echo(f"{done.images} images, {done.boxes} boxes, {done.findings} with findings -> {listed}")
     else:
         parts = ", ".join(f"{n} {status}" for status, n in done.statuses.items())
         typer.echo(f"{done.findings} findings{f' ({parts})' if parts else ''} -> {one_line(str(done.to))}")
+
+
+def _show_patch(done: Exported, changes: Changes) -> None:
+    for why, n in Counter(left.why for left in changes.left_alone).items():
+        first = next(left for left in changes.left_alone if left.why == why)
+        note(f"left alone: {n}, {why.words}; the first is {first}")
+    to, root = (shlex.quote(str(path.absolute())) for path in (done.to, changes.root))
+    typer.echo(
+        f"{changes.relabelled} relabelled, {changes.dropped} dropped in {len(changes.files)} label files "
+        f"-> {one_line(str(done.to))}"
+    )
+    if not changes.files:
+        note("nothing to patch: no verdict `relabel` or `drop` on a box passes the filters")
+    elif changes.by == "lines":
+        typer.echo(one_line(f"apply it with: cd {root} && git apply {to}"))
+    else:
+        typer.echo("apply it with a tool for JSON Patch (RFC 6902); docs/patch.md names one")
 
 
 def _show_cleanup(done: Exported, figures: Figures, max_share: float | None) -> None:

@@ -16,10 +16,11 @@ from healtheat.exporting.coco import write_coco
 from healtheat.exporting.cvat import write_cvat
 from healtheat.exporting.fiftyone import write_fiftyone
 from healtheat.exporting.labelstudio import write_labelstudio
+from healtheat.exporting.patch.write import write_patch
 from healtheat.exporting.rows import write_csv_file, write_json_file, write_jsonl_file, write_parquet_file
 from healtheat.exporting.yolo import write_yolo
 
-Needs = Literal["rows", "images", "plan"]
+Needs = Literal["rows", "images", "plan", "changes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,9 @@ class Format:
     """One format: `write(content, *files)` writes it, and need not care about half-written files.
 
     `content` is what the format `needs`. rows: the findings, a pyarrow table with the columns of `query`;
-    images: a `HandOff`, images with all their boxes; plan: a `cleanup.Plan`. `files` are temporary paths, one
-    for each of `files(to)`, which take their places together when the writer is done.
+    images: a `HandOff`, images with all their boxes; plan: a `cleanup.Plan`;
+    changes: what people confirmed, a `patch.Changes`. `files` are temporary paths, one for each of
+    `files(to)` (of changes: of `patch_files`), which take their places together when the writer is done.
 
     A name that ends with one of `suffixes` chooses the format. `beside` are the endings of files that go with
     the one that is named, `inside` the files of a format that is a folder. `takes` are the options of
@@ -67,6 +69,7 @@ FORMATS: tuple[Format, ...] = (
     Format("labelstudio", write_labelstudio, "images", beside=(".config.xml",)),
     Format("coco", write_coco, "images"),
     Format("fiftyone", write_fiftyone, "images", inside=("labels.json", "data.json")),
+    Format("patch", write_patch, "changes", suffixes=(".patch", ".diff")),
     Format("atlas", write_atlas, "images", takes=("crops",)),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from healtheat.findings.query import query, unit_of
 
 if TYPE_CHECKING:
     from healtheat.cleanup import Figures, Plan
+    from healtheat.exporting.patch.changes import Changes
     from healtheat.index import Index
 
 
@@ -27,9 +28,10 @@ class Exported:
     """What `export` wrote, or planned to: `written` is false for the dry run of a YOLO cleanup.
 
     `findings` counts rows of a table, or boxes with a finding of a hand-off; `images` and `boxes` are what
-    was handed over, None elsewhere. `cleanup` are the figures of a YOLO cleanup, and `blocked` says why it
-    could not be written. The rest is for warnings: `changed` label files, whose lines may have moved since
-    the build, `unreadable` images that were left out, and `formula_cells` of a CSV that a spreadsheet runs.
+    was handed over, None elsewhere. `changes` is what a patch holds, and what it leaves alone and why.
+    `cleanup` are the figures of a YOLO cleanup, and `blocked` says why it could not be written. The rest is
+    for warnings: `changed` label files, whose lines may have moved since the build, `unreadable` images that
+    were left out, and `formula_cells` of a CSV that a spreadsheet runs.
     """
 
     format: str
@@ -43,6 +45,7 @@ class Exported:
     unreadable: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     formula_cells: int = 0
+    changes: Changes | None = None
     cleanup: Figures | None = None
     blocked: InputError | None = None
 
@@ -80,7 +83,9 @@ def export(
 
         plan = plan_training(index, filters, drop=drop, force=force)
         return _plan(plan, to, chosen, max_share, write=write, overwrite=overwrite)
-    _check_free(index, chosen, to, overwrite)
+    if chosen.needs == "changes":
+        return _changes(index, filters, to, chosen, overwrite)
+    _check_free(index, chosen, to, chosen.files(to), overwrite)
     options = {name: value for name, value in given.items() if name in chosen.takes}
     if chosen.needs == "rows":
         return _rows(index, filters, to, chosen, options)
@@ -93,7 +98,7 @@ def _rows(index: Index, filters: Filters, to: Path, format: Format, options: Map
     if filters.flagged_only and not (filters.verdicts or filters.statuses):
         filters = replace(filters, statuses=LISTED)  # the list also tells what people cleared and confirmed
     rows = query(index, filters, each=unit_of(filters, "box"))
-    _write(format, rows, to, options)
+    _write(format, rows, format.files(to), options)
     found = Counter(rows["status"].to_pylist())
     return Exported(
         format.name,
@@ -117,7 +122,7 @@ def _images(
     from healtheat.exporting.handoff import gather
 
     given = gather(index, filters, progress=progress)
-    _write(format, given, to, options)
+    _write(format, given, format.files(to), options)
     boxes = [box for image in given.images for box in image.boxes]
     return Exported(
         format.name,
@@ -128,6 +133,18 @@ def _images(
         boxes=len(boxes),
         unreadable=tuple(given.unreadable),
     )
+
+
+def _changes(index: Index, filters: Filters, to: Path, format: Format, overwrite: bool) -> Exported:
+    from healtheat.exporting.patch.changes import gather_changes
+    from healtheat.exporting.patch.write import patch_files
+
+    given = gather_changes(index, filters)
+    files = patch_files(given, to)
+    _check_free(index, format, to, files, overwrite)
+    _write(format, given, files, {})
+    done = given.relabelled + given.dropped
+    return Exported(format.name, to, files, findings=done + len(given.left_alone), changes=given)
 
 
 def _plan(
@@ -153,20 +170,20 @@ def _plan(
     return replace(done, files=tuple(to / name for name in format.write(plan, to, overwrite=overwrite)))
 
 
-def _check_free(index: Index, format: Format, to: Path, overwrite: bool) -> None:
+def _check_free(index: Index, format: Format, to: Path, files: Sequence[Path], overwrite: bool) -> None:
     from healtheat.index.target import Places
 
     places = Places.of(index)
     if format.is_folder and to.exists() and not to.is_dir():
         raise InputError(f"{to}: is a file; give a folder")
-    for file in format.files(to):
+    for file in files:
         places.check_file(file, overwrite=overwrite)
 
 
-def _write(format: Format, content: Any, to: Path, options: Mapping[str, Any]) -> None:
+def _write(format: Format, content: Any, to: Sequence[Path], options: Mapping[str, Any]) -> None:
     """Write all files of a format beside their places, then put them there; on any error none of them."""
     from healtheat.core.atomic import replacing_file
 
     with ExitStack() as stack:  # put into place from the last file to the first, the one that was named
-        files = [stack.enter_context(replacing_file(file)) for file in format.files(to)]
+        files = [stack.enter_context(replacing_file(file)) for file in to]
         format.write(content, *files, **options)

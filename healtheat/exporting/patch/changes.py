@@ -1,0 +1,279 @@
+"""What people confirmed, as changes of label files: which line gets another class, and which one goes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from healtheat.cleanup.check import Box, find_coco, same_box
+from healtheat.core.errors import Argument, InputError
+from healtheat.core.paths import contained, is_folder
+from healtheat.core.text import Unreadable, read_small
+from healtheat.findings.filters import Filters, words
+from healtheat.findings.query import query
+from healtheat.sources.yolo.labels import MAX_LABEL_BYTES
+
+if TYPE_CHECKING:
+    from healtheat.index import Index
+
+Finding = Mapping[str, Any]
+CONFIRMING = ("drop", "relabel")  # the verdicts that a patch holds
+
+
+class Unwritten(StrEnum):
+    """Why a verdict is not in the patch, for programs; `words` says it for people."""
+
+    CHANGED = "changed"
+    OUTSIDE = "outside"
+    LINKED = "linked"
+    SHARED = "shared"
+    CONTRADICTION = "contradiction"
+    UNKNOWN_CLASS = "unknown_class"
+    SAME_CLASS = "same_class"
+    WHOLE_IMAGE = "whole_image"
+
+    @property
+    def words(self) -> str:
+        """The reason, and what to do."""
+        return _WORDS[self]
+
+
+_WORDS = {
+    Unwritten.CHANGED: "the line changed since the build; build the index again",
+    Unwritten.OUTSIDE: "the label file lies outside the data set's folder, where no patch should reach",
+    Unwritten.LINKED: "the label file is reached by a link, which a patch cannot follow",
+    Unwritten.SHARED: "two images have this label file, so a verdict on one would change the other",
+    Unwritten.CONTRADICTION: "the verdicts on this box contradict each other; take one of them back",
+    Unwritten.UNKNOWN_CLASS: "the data set has no class of the id that the box should get",
+    Unwritten.SAME_CLASS: "the box has the class already",
+    Unwritten.WHOLE_IMAGE: "it is about a whole image, which no patch of a label file takes out; "
+    "`healtheat apply` does",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of a label file (of COCO: one entry of `annotations`), 0-based. `to` None: it goes.
+
+    `class_id` is None for a line that is no box.
+    """
+
+    line: int
+    class_id: int | None
+    to: int | None
+    issue: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """A verdict that is not in the patch."""
+
+    image: str
+    label_file: str
+    line: int  # 0-based, -1 for none
+    why: Unwritten
+
+    def __str__(self) -> str:
+        where = self.label_file or self.image
+        return f"{where}:{self.line + 1}" if self.line >= 0 else where
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Label files (relative to `root`) and what changes in each, by line; and the verdicts that are left.
+
+    `by` says what a label file consists of; where `many`, each file has a patch of its own.
+    """
+
+    root: Path
+    by: Literal["lines", "annotations"]
+    many: bool
+    names: Mapping[int, str]
+    files: Mapping[str, tuple[Change, ...]]
+    left_alone: tuple[LeftAlone, ...]
+    contents: Mapping[str, bytes] = field(repr=False)  # of the files, where they consist of lines
+
+    @property
+    def relabelled(self) -> int:
+        """Boxes that get another class."""
+        return sum(change.to is not None for changes in self.files.values() for change in changes)
+
+    @property
+    def dropped(self) -> int:
+        """Lines that go."""
+        return sum(change.to is None for changes in self.files.values() for change in changes)
+
+
+def gather_changes(index: Index, filters: Filters | None = None) -> Changes:
+    """The changes that people confirmed, each compared with the label files as they are now.
+
+    Filters narrow it, as for `query`. A line is only changed where it still holds the box that was judged;
+    in a file that changed since the build it is found again where it stands there once. Raises InputError
+    for an index without label files, or filters for what nobody confirmed.
+    """
+    source = index.manifest.source
+    if source.edits == "none":
+        raise InputError(f"an index built from {source.kind} has no label files that could be patched")
+    wanted, left = _decided(index, _confirmed(index, filters or Filters()))
+    root, data = Path(source.root), Path(source.data)
+    if source.edits == "lines":
+        files, contents, more = _in_lines(index, root, wanted)
+    else:
+        contents = {}
+        files, more = _in_annotations(data, root, wanted)
+    return Changes(
+        root=root,
+        by=source.edits,
+        many=source.edits == "annotations" and is_folder(data),
+        names=dict(index.names),
+        files={path: tuple(sorted(files[path], key=lambda change: change.line)) for path in sorted(files)},
+        left_alone=(*left, *more),
+        contents=contents,
+    )
+
+
+def _confirmed(index: Index, filters: Filters) -> list[Finding]:
+    for name, known in (("statuses", ("confirmed",)), ("verdicts", CONFIRMING)):
+        if odd := set(words(getattr(filters, name))) - set(known):
+            raise InputError(
+                Argument({"statuses": "status", "verdicts": "verdict"}[name], min(odd)),
+                f": a patch holds what people confirmed; {' and '.join(known)} can be asked for",
+            )
+    chosen = replace(filters, flagged_only=False, statuses=(), verdicts=filters.verdicts or CONFIRMING)
+    rows: list[Finding] = query(index, chosen, sort="box").to_pylist()
+    return rows
+
+
+def _decided(index: Index, rows: Sequence[Finding]) -> tuple[list[Finding], list[LeftAlone]]:
+    """One finding for each box or line that changes, and what is left for what was said."""
+    found: defaultdict[tuple[str, int, int], list[Finding]] = defaultdict(list)
+    left: list[LeftAlone] = []
+    for row in rows:
+        if row["line"] < 0 or not row["label_file"]:
+            left.append(_left(row, Unwritten.WHOLE_IMAGE))
+        else:
+            found[row["image"] or "", row["box_id"], row["line"]].append(row)
+    kept: list[Finding] = []
+    users = _users(index)
+    for same in found.values():
+        row = same[0]
+        if len({other["relabel_to"] for other in same}) > 1:
+            left.append(_left(row, Unwritten.CONTRADICTION))
+        elif row["relabel_to"] is not None and row["relabel_to"] not in index.names:
+            left.append(_left(row, Unwritten.UNKNOWN_CLASS))
+        elif row["relabel_to"] is not None and row["relabel_to"] == row["class_id"]:
+            left.append(_left(row, Unwritten.SAME_CLASS))
+        elif users.get(row["label_file"], 0) > 1 and index.manifest.source.edits == "lines":
+            left.append(_left(row, Unwritten.SHARED))
+        else:
+            kept.append(row)
+    return kept, left
+
+
+def _users(index: Index) -> dict[str, int]:
+    rows = index.sql("select label_path, count(*) as n from images group by label_path").to_pydict()
+    return dict(zip(rows["label_path"], rows["n"], strict=True))
+
+
+def _in_lines(
+    index: Index, root: Path, rows: Sequence[Finding]
+) -> tuple[dict[str, list[Change]], dict[str, bytes], list[LeftAlone]]:
+    by_file: defaultdict[str, list[Finding]] = defaultdict(list)
+    for row in rows:
+        by_file[row["label_file"]].append(row)
+    files: dict[str, list[Change]] = {}
+    contents: dict[str, bytes] = {}
+    left: list[LeftAlone] = []
+    for path, wanted in by_file.items():
+        data, why = _content(root, path)
+        if why:
+            left += [_left(row, why) for row in wanted]
+            continue
+        known = index.manifest.label_files.get(path)
+        same = known is not None and known.sha256 == hashlib.sha256(data).hexdigest()
+        twice = set() if same else _twice(index, path)
+        lines = data.splitlines()
+        for row in wanted:
+            at = _line_as_judged(row, lines) if same else _line_of_box(row, lines, twice)
+            if at is None:
+                left.append(_left(row, Unwritten.CHANGED))
+            else:
+                files.setdefault(path, []).append(_change(row, at))
+                contents[path] = data
+    return files, contents, left
+
+
+def _content(root: Path, path: str) -> tuple[bytes, Unwritten | None]:
+    """The label file, or why no patch may touch it."""
+    try:
+        place = contained(path)
+    except ValueError:
+        return b"", Unwritten.OUTSIDE
+    if (root / place).resolve() != root.resolve() / place:
+        return b"", Unwritten.LINKED
+    try:
+        return read_small(root / place, MAX_LABEL_BYTES).data, None
+    except Unreadable:
+        return b"", Unwritten.CHANGED
+
+
+def _line_as_judged(row: Finding, lines: Sequence[bytes]) -> int | None:
+    """The line of a finding in a file that is as it was; None where it is not what the index says."""
+    line: int = row["line"]
+    there = line < len(lines) and (row["box_id"] < 0 or same_box(lines[line], _box(row)))
+    return line if there else None
+
+
+def _line_of_box(row: Finding, lines: Sequence[bytes], twice: set[Box]) -> int | None:
+    """Where the box is in a file that changed; None where that cannot be told for certain."""
+    if row["box_id"] < 0 or _box(row) in twice:
+        return None
+    found = [n for n, text in enumerate(lines) if same_box(text, _box(row))]
+    return found[0] if len(found) == 1 else None
+
+
+def _twice(index: Index, path: str) -> set[Box]:
+    """Boxes of which the label file held two: who took one away may have meant either."""
+    rows = index.sql(
+        "select b.class_id, b.cx, b.cy, b.w, b.h from boxes b join images i using (image_id) "
+        "where i.label_path = ? group by all having count(*) > 1",
+        [path],
+    ).to_pylist()
+    return {_box(row) for row in rows}
+
+
+def _in_annotations(
+    data: Path, root: Path, rows: Sequence[Finding]
+) -> tuple[dict[str, list[Change]], list[LeftAlone]]:
+    boxes = {
+        (row["image"], row["line"]): (row["label_file"], _box(row)) for row in rows if row["box_id"] >= 0
+    }
+    found = find_coco(data, root, boxes) if boxes else {}
+    files: defaultdict[str, list[Change]] = defaultdict(list)
+    left: list[LeftAlone] = []
+    for row in rows:
+        file, at = found.get((row["image"], row["line"]), ("", []))
+        if len(at) != 1:
+            left.append(_left(row, Unwritten.CHANGED))
+        else:
+            files[file].append(_change(row, at[0]))
+    return dict(files), left
+
+
+def _box(row: Finding) -> Box:
+    return row["class_id"], (row["cx"], row["cy"], row["w"], row["h"])
+
+
+def _change(row: Finding, line: int) -> Change:
+    class_id = row["class_id"] if row["box_id"] >= 0 else None
+    return Change(line, class_id, row["relabel_to"], row["issue"], row["decided_by"] or "")
+
+
+def _left(row: Finding, why: Unwritten) -> LeftAlone:
+    return LeftAlone(row["image"] or "", row["label_file"] or "", row["line"], why)

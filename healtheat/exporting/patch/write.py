@@ -1,0 +1,118 @@
+"""A patch on the disk: one unified diff of label files, or a JSON Patch (RFC 6902) for each COCO file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from healtheat.core.errors import InputError
+from healtheat.core.text import shown
+from healtheat.exporting.patch.unified import unified
+
+if TYPE_CHECKING:
+    from healtheat.exporting.patch.changes import Change, Changes
+
+_CLASS = re.compile(rb"([ \t]*)[0-9]+")
+_TESTED = ("image_id", "category_id", "bbox")  # what must be as it was for a JSON Patch to apply at all
+
+
+def patch_files(given: Changes, to: Path) -> tuple[Path, ...]:
+    """The files of a patch at `to`: `to`, or, where many COCO files change, one for each in the folder `to`.
+
+    Raises InputError where `to` names a folder and should be a file, or the other way round.
+    """
+    from healtheat.cleanup.inside import inside
+
+    if not given.many:
+        if not to.name:
+            raise InputError(f"{to}: is a folder; give a file")
+        return (to,)
+    if to.is_file():
+        raise InputError(f"{to}: is a file; give a folder, for each of the COCO files has a patch of its own")
+    return tuple(to / f"{inside(path)}.patch.json" for path in given.files)
+
+
+def write_patch(given: Changes, *files: Path) -> None:
+    """Write `files`: the diff of all label files, or a JSON Patch for each COCO file that changes."""
+    if given.by == "lines":
+        files[0].write_bytes(b"".join(_diffs(given)))
+        return
+    changed = list(given.files.items())
+    if not given.many:
+        changed = changed or [("", ())]
+    for (path, changes), file in zip(changed, files, strict=True):
+        operations = ",\n".join(
+            json.dumps(one, ensure_ascii=False) for one in _json_patch(given, path, changes)
+        )
+        file.write_text(f"[\n{operations}\n]\n" if operations else "[]\n", encoding="utf-8", newline="\n")
+
+
+def relabelled(line: bytes, class_id: int) -> bytes:
+    """A label line with another class id; every other byte stays.
+
+    >>> relabelled(b"\\t03  .5 .50 1e-1 .1 \\r\\n", 12)
+    b'\\t12  .5 .50 1e-1 .1 \\r\\n'
+    """
+    return _CLASS.sub(rb"\g<1>%d" % class_id, line, count=1)
+
+
+def _diffs(given: Changes) -> Iterator[bytes]:
+    yield (
+        f"# healtheat: {given.relabelled} relabelled, {given.dropped} dropped in {len(given.files)} files.\n"
+        "# In the folder of the data set: git apply THIS_FILE, or patch -p1 -i THIS_FILE; -R takes it back.\n"
+    ).encode()
+    for path, changes in given.files.items():
+        of = {change.line: change for change in changes}
+        pieces = [
+            (line, _after(line, of.get(n)))
+            for n, line in enumerate(given.contents[path].splitlines(keepends=True))
+        ]
+        for change in changes:
+            yield f"# {_words(change, path, given)}\n".encode("utf-8", "replace")
+        yield unified(path, pieces)
+
+
+def _after(line: bytes, change: Change | None) -> bytes:
+    if change is None:
+        return line
+    return b"" if change.to is None else relabelled(line, change.to)
+
+
+def _words(change: Change, path: str, given: Changes) -> str:
+    """One line for who reads the patch, who knows classes by their names."""
+
+    def name(class_id: int) -> str:
+        return f"{class_id} {shown(given.names.get(class_id, ''))}".strip()
+
+    what = "no box" if change.class_id is None else name(change.class_id)
+    to = "dropped" if change.to is None else f"-> {name(change.to)}"
+    return f"{shown(path, 1000)}:{change.line + 1}: {what} {to} ({change.issue}, {shown(change.who)})"
+
+
+def _json_patch(given: Changes, path: str, changes: Sequence[Change]) -> Iterator[dict[str, Any]]:
+    """Operations from the last entry to the first, so that every index is the one of the file as it is."""
+    if not changes:
+        return
+    items = _annotations(given.root / path, {change.line for change in changes})
+    for change in sorted(changes, key=lambda change: -change.line):
+        at = f"/annotations/{change.line}"
+        for key in _TESTED:
+            yield {"op": "test", "path": f"{at}/{key}", "value": items[change.line][key]}
+        if change.to is None:
+            yield {"op": "remove", "path": at}
+        else:
+            yield {"op": "replace", "path": f"{at}/category_id", "value": change.to}
+
+
+def _annotations(file: Path, wanted: set[int]) -> dict[int, dict[str, Any]]:
+    from healtheat.sources.coco.file import MAX_JSON_BYTES
+    from healtheat.sources.coco.json_stream import JsonObject
+
+    with file.open("rb") as opened:
+        document = JsonObject(opened, MAX_JSON_BYTES)
+        return {
+            n: item for key, n, item in document if key == "annotations" and n is not None and n in wanted
+        }
