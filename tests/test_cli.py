@@ -232,7 +232,7 @@ def test_gate(in_built: Path, capsys: Capture) -> None:
     assert run(["query", "--fail-over", str(flagged), "--limit", "0"]) == 0
     assert run(["query", "--fail-over", str(flagged - 1), "--limit", "0"]) == 1
     assert run(["query", "--all", "--fail-over", str(flagged), "--limit", "0"]) == 0, "only flags count"
-    assert f"gate: {flagged} flagged, at most {flagged - 1} allowed" in capsys.readouterr().err
+    assert f"gate: flagged places: {flagged}, at most {flagged - 1} allowed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def decide(facts: Facts, findings: Sequence[Row], *, goal: Goal, drop: Drop) -> 
     """Apply the rules above to `findings` (rows of `asked_for` or `deciding`)."""
     sorting = _Sorting(facts, goal, drop)
     # People first; then what is wrong with one box alone: of two boxes on one object the right one stays.
-    for row in sorted(findings, key=lambda row: (row["status"] != "confirmed", row["twin_box_id"] >= 0)):
+    for row in sorted(findings, key=lambda row: (row["status"] != "confirmed", _of_two(row))):
         if row["image"] is not None:  # a label file without an image is a problem, not a sample
             sorting.sort(row)
     out = Decisions([], [], sorting.relabels, [])
@@ -149,6 +149,11 @@ def decide(facts: Facts, findings: Sequence[Row], *, goal: Goal, drop: Drop) -> 
             held = [(row, why) for row, why in sorting.held[path] if row["box_id"] not in sorting.gone]
             out.held_back += [_held(row, why) for row, why in held]
     return out
+
+
+def _of_two(row: Row) -> bool:
+    """Whether it is enough that one of two boxes goes. Of two exchanged ones both are wrong."""
+    return bool(row["issue"] == "duplicate" and row["twin_box_id"] >= 0)
 
 
 class _Sorting:
@@ -195,7 +200,9 @@ class _Sorting:
             return "a whole image is taken out only where a person said so"
         if labels and whole and not self._facts.whole_images:
             return "whole images are taken out of YOLO data sets only"
-        one_goes = row["twin_box_id"] in self.gone and not (whole and self.whole[row["image"]])
+        one_goes = (
+            _of_two(row) and row["twin_box_id"] in self.gone and not (whole and self.whole[row["image"]])
+        )
         if row["status"] != "confirmed" and one_goes and box not in self.gone:
             return "its twin is taken out already"
         if labels and is_line and not whole and self._facts.users[row["label_file"]] > 1:

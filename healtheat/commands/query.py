@@ -30,7 +30,7 @@ def query(
     all_: options.AllOption = False,
     sort: Annotated[
         Literal["suspicion", "score", "image", "class", "issue", "box"] | None,
-        typer.Option(help="Default: score with --issue, else suspicion (one ranking over all issues)."),
+        typer.Option(help="Default: score; with --all suspicion (one ranking over all issues)."),
     ] = None,
     limit: Annotated[
         int | None,
@@ -101,7 +101,7 @@ def query(
         TEXT_FORMATS[format](rows, sys.stdout)
     sys.stdout.flush()
     if fail_over is not None and counts.flagged > fail_over:
-        note(f"gate: {counts.flagged} flagged, at most {fail_over} allowed")
+        note(f"gate: flagged places: {counts.flagged}, at most {fail_over} allowed")
         raise typer.Exit(1)
 
 

@@ -72,7 +72,7 @@ def demo(
 def _write_lists(
     index: Index, made: DemoSet, every: pa.Table, flagged: pa.Table, to: Path
 ) -> dict[Path, str]:
-    export(index, to / "suspicious.csv", overwrite=True)
+    listed = export(index, to / "suspicious.csv", overwrite=True).findings
     export(index, to / "every-box.csv", filters=Filters(flagged_only=False), overwrite=True)
     figures = export(index, to / "yolo", "yolo", max_share=1, write=True, overwrite=True).cleanup
     assert figures is not None
@@ -80,7 +80,7 @@ def _write_lists(
     kept = f"{images} of {of} images to train on, and what was left out and why"
     sheet = contact_sheet(made.root, _worst_of_each(flagged), to / "suspicious.png", names=index.names)
     return {
-        to / "suspicious.csv": f"{flagged.num_rows} findings, most suspicious first",
+        to / "suspicious.csv": f"{listed} findings, most suspicious first",
         to / "every-box.csv": f"{every.num_rows} rows: every box and every issue it was judged for",
         to / "yolo": kept,
         sheet: "a picture of the most suspicious of each issue",

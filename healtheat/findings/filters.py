@@ -89,8 +89,8 @@ class Filters:
             raise InputError(Argument("min_score"), f" {score}: scores lie in [0, 1]; give a value in it")
 
     def only_flagged(self) -> Filters:
-        """The same filters, of flagged findings alone."""
-        return replace(self, flagged_only=True, statuses=())
+        """The same filters, of what is flagged and nobody cleared, unless they name a status themselves."""
+        return replace(self, flagged_only=True)
 
     @property
     def class_ids(self) -> tuple[int, ...]:

@@ -76,16 +76,17 @@ def query(
     """Findings as a pyarrow table with the columns of `COLUMNS`, most suspicious first.
 
     There is one row for `each` issue of a box, each box (or image that misses one), or each place: of its
-    findings that pass the filters the one that leads. `also` names the other issues of the box that passed
-    their thresholds, `copies` is the number of further boxes (or images) that the place stands for; they have
-    the same `place_id`.
-    `sort` is a key of `SORTS`; by default `score` where the filters name issues (one queue has one scale)
-    and `suspicion`, the one ranking over all issues, elsewhere. `suggestion` is null where the finding
-    points to no class, `class_id` where it is about a whole image or a line that holds no class. Raises
-    InputError for an unknown sort, or a filter value that the index does not have.
+    findings that pass the filters the one that leads. A place of which a part is decided about is two: what
+    is settled, and what is still open. `also` names the other issues of the box that passed their
+    thresholds, `copies` is the number of further boxes (or images) that the place stands for; they have the
+    same `place_id`.
+    `sort` is a key of `SORTS`; by default `suspicion`, the one ranking over all issues, where every issue of
+    a box has a row of its own and the filters name none, and `score` elsewhere. `suggestion` is null where
+    the finding points to no class, `class_id` where it is about a whole image or a line that holds no class.
+    Raises InputError for an unknown sort, or a filter value that the index does not have.
     """
     filters = (filters or Filters()).of(index)
-    sort = sort or ("score" if filters.issues else "suspicion")
+    sort = sort or ("suspicion" if each == "issue" and not filters.issues else "score")
     if sort not in SORTS:
         raise InputError(f"no sort {sort!r}; choose from {', '.join(SORTS)}")
     order = SORTS[sort]
@@ -149,10 +150,11 @@ def unit_of(filters: Filters, unit: Each) -> Each:
     return unit if filters.flagged_only and not filters.issues else "issue"
 
 
+_SETTLED = f"settled.box_id is not null or coalesce(v.verdict in {SETTLES}, false)"
 # A finding about no box is a unit of its own.
 _UNITS: Mapping[str, str] = {
     "box": "case when f.box_id < 0 then -1 - f.finding_id else f.box_id end",
-    "place": "f.place_id",
+    "place": f"struct_pack(place := f.place_id, settled := {_SETTLED})",
 }
 
 

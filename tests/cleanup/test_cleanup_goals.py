@@ -68,6 +68,24 @@ def test_a_twin_that_goes_for_another_reason_is_not_held_back(tmp_path: Path) ->
         assert [(row.line, row.issue, row.also) for row in plan.left_out] == [(1, "mislabel", "duplicate")]
 
 
+def test_both_of_two_exchanged_boxes_go(tmp_path: Path) -> None:
+    image = "images/train/a.jpg"
+    index = MadeIndex(
+        tmp_path / "index",
+        names={3: "a", 4: "b"},
+        root=tmp_path / "data",
+        labels={image: ["3 0.5 0.5 0.1 0.1", "4 0.2 0.5 0.1 0.1", "4 0.2 0.2 0.1 0.1"]},
+        findings=[
+            {"image": image, "line": 0, "issue": "mislabel", "twin_box_id": 1},
+            {"image": image, "line": 1, "issue": "mislabel", "twin_box_id": 0},
+        ],
+    )
+    (index.root / "data.yaml").write_text("train: images/train\nnames: {3: a, 4: b}\n", encoding="utf-8")
+    for plan in (plan_training(index), plan_labels(index, flagged=True)):
+        assert lines_out(plan) == {image: {0, 1}}
+        assert not plan.held_back
+
+
 def test_a_duplicate_names_the_box_that_goes(tmp_path: Path) -> None:
     image = "images/train/a.jpg"
     index = MadeIndex(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from healtheat.core.errors import InputError
 from healtheat.core.issues import ISSUES
 from healtheat.core.table import write_csv
+from healtheat.findings.counts import QueryCounts
 from healtheat.findings.filters import STATUSES, Filters, class_ids
 from healtheat.findings.query import COLUMNS, SORTS, count, query
 from healtheat.index import NewVerdict
@@ -193,6 +194,38 @@ def test_a_verdict_settles_the_box_and_undo_opens_it_again(tmp_path: Path) -> No
     assert statuses() == {first: "flagged", second: "flagged"}
     made.judging.append(NewVerdict(box_id=0, issue=first, verdict="unsure", who="a"))
     assert statuses() == {first: "flagged", second: "flagged"}  # nothing is settled
+
+
+def test_a_place_of_which_a_part_is_settled_is_two(tmp_path: Path) -> None:
+    image = IMAGES[1]
+    made = MadeIndex(
+        tmp_path / "index",
+        names=NAMES,
+        root=tmp_path / "data",
+        labels={image: ["3 0.2 0.5 0.1 0.1", "7 0.6 0.5 0.1 0.1", "7 0.9 0.5 0.1 0.1"]},
+        findings=[
+            {"image": image, "line": 0, "issue": "mislabel", "score": 0.9, "suggestion": 7},
+            {"image": image, "line": 1, "issue": "mislabel", "score": 0.8, "suggestion": 3},
+            {"image": image, "line": 2, "issue": "bad_box", "score": 0.99},
+        ],
+    )
+    whole = rows_of(made, Filters(), each="place")
+    assert [(row["line"], row["status"]) for row in whole] == [(2, "flagged"), (0, "flagged")]
+    made.judging.append(NewVerdict(box_id=0, issue="mislabel", verdict="relabel", who="a", relabel_to=7))
+    parts = rows_of(made, Filters(), each="place")
+    assert [(row["line"], row["status"]) for row in parts] == [
+        (2, "flagged"),
+        (0, "confirmed"),
+        (1, "flagged"),
+    ]
+    assert count(made, Filters(), each="place") == 3
+
+
+def test_the_gate_counts_what_the_filters_ask_for(index: MadeIndex) -> None:
+    for statuses in (("confirmed",), ("cleared",), ("flagged", "cleared"), ()):
+        filters = Filters(statuses=statuses)
+        listed = rows_of(index, filters, each="place")
+        assert QueryCounts.of(index, filters).flagged == len(listed)
 
 
 def test_every_row_says_what_it_has_come_to(index: MadeIndex) -> None:
