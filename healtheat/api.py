@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from healtheat.building.build import BuildReport
     from healtheat.cleanup import Applied
     from healtheat.cleanup.rollback import RolledBack
+    from healtheat.comparing.run import DiffReport
     from healtheat.drawing.run import DemoReport
     from healtheat.embedding import Encoder
     from healtheat.exporting.run import Exported
     from healtheat.findings.filters import ClassWords, Filters, Words
     from healtheat.findings.score import ScoreReport
     from healtheat.guarding import Guarded
+    from healtheat.index import Index
     from healtheat.index.locate import IndexLike
     from healtheat.index.verify import VerifyReport
     from healtheat.listing import ContentsReport
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from healtheat.reviewing.run import Reviewed
     from healtheat.signals.evidence.trust import TrustReport
 
+Classes = Literal["auto", "by-id", "by-name"]
 Sort = Literal["suspicion", "score", "image", "class", "issue", "box"]
 
 
@@ -465,6 +468,22 @@ def guard(
         rule=rule,
         classes=path_or_none(classes=classes),
     )
+
+
+def diff(
+    old: Index | PathLike, new: Index | PathLike, *, classes: Classes = "auto", tolerance: float = 0.001
+) -> DiffReport:
+    """Compare two versions of labels: data sets, labels alone, or indexes. Nothing is written.
+
+    Of an index as `old`, the report says which findings the new version settles and which are open.
+    `classes` says whether the tool kept ids or names; "auto" takes what both agree on. `tolerance` is a share
+    of the image: a place that differs by less is the same, rounded. Raises InputError or BadIndex.
+    """
+    from healtheat.comparing.run import diff as run
+
+    arguments.text(classes=classes)
+    arguments.number(tolerance=tolerance)
+    return run(old, new, classes=classes, tolerance=tolerance)
 
 
 def trust(index: IndexLike = None) -> TrustReport:

@@ -29,6 +29,7 @@ OTHER_NAMES = {"Filters", "HealtheatError", "Index"}  # public beside the functi
 TERMINAL_ONLY = {
     "build": {"json_"},
     "contents": {"format", "limit", "fail_over"},
+    "diff": {"format", "list_", "fail_on"},
     "encoders": {"json_"},
     "guard": {"format"},
     "problems": {"format"},

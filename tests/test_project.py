@@ -28,7 +28,7 @@ ORDER = (
     {"view"},
     {"cleanup"},
     {"exporting"},
-    {"reporting", "reviewing"},
+    {"comparing", "reporting", "reviewing"},
     {"drawing"},
     {"api"},
     {"commands"},

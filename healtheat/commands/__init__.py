@@ -10,6 +10,7 @@ from healtheat.commands.apply import apply
 from healtheat.commands.build import build
 from healtheat.commands.contents import contents
 from healtheat.commands.demo import demo
+from healtheat.commands.diff import diff
 from healtheat.commands.encoders import encoders
 from healtheat.commands.export import export
 from healtheat.commands.flag import flag
@@ -33,6 +34,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     export,
     apply,
     rollback,
+    diff,
     similar,
     problems,
     flag,

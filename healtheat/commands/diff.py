@@ -1,0 +1,130 @@
+"""`healtheat diff`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from healtheat import api
+from healtheat.commands._terminal import console, note, one_line, print_json
+
+if TYPE_CHECKING:
+    from healtheat.comparing.run import DiffReport
+
+SHOWN = 20  # classes, and images, of a table on the terminal
+
+
+def diff(
+    old: Annotated[
+        Path,
+        typer.Argument(metavar="OLD", help="The labels as they were: an index, a data set or labels alone."),
+    ],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The labels as they are now, likewise.")],
+    classes: Annotated[
+        Literal["auto", "by-id", "by-name"],
+        typer.Option(
+            help="Whether the tool in between kept class ids or class names. auto: what both sides agree on."
+        ),
+    ] = "auto",
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            metavar="X",
+            help="A place that differs by less than this share of the image is the same, rounded.",
+        ),
+    ] = 0.001,
+    format: Annotated[
+        Literal["table", "csv", "json"], typer.Option("--format", "-f", help="What goes to stdout.")
+    ] = "table",
+    list_: Annotated[
+        Literal["changes", "findings"], typer.Option("--list", help="What the CSV lists.")
+    ] = "changes",
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHAT",
+            help="Exit with 1 if there is any: added, removed, moved, relabelled, image-added, "
+            "image-removed; of an index as OLD also settled, otherwise, open, absent, new, unasked. "
+            "Repeatable. For CI.",
+        ),
+    ] = None,
+) -> None:
+    """Say what changed between two versions of labels, such as before and after an annotation tool.
+
+    Boxes that were added, removed, moved or relabelled, by class and image, on the images that both have. If
+    OLD is an index: which findings and verdicts that settles, which are still open, and which changes nobody
+    asked for. If NEW is an index too, what only that one finds is new. Nothing is written.
+
+    \b
+    Examples:
+      healtheat diff index/pills pills/data.yaml
+      healtheat diff pills/data.yaml from-cvat/data.yaml --format csv > changes.csv
+      healtheat diff index/pills fixed.json --fail-on relabelled --fail-on open
+    """
+    from healtheat.comparing.run import check_gates
+    from healtheat.core.table import write_csv
+
+    found = api.diff(old, new, classes=classes, tolerance=tolerance)
+    failed = check_gates(found, fail_on or ())
+    for text in found.notes:
+        note(text)
+    if found.problems:
+        note(f"{new}: {len(found.problems)} problems; the first: {found.problems[0]}")
+    if format == "json":
+        print_json(found.as_dict())
+    elif format == "table":
+        _show(found)
+    elif list_ == "changes":
+        write_csv(found.changes, sys.stdout)
+    elif found.findings is None:
+        note(f"{old} is no index, so there are no findings to list")
+    else:
+        write_csv(found.findings, sys.stdout)
+    sys.stdout.flush()
+    if failed:
+        note("gate: " + ", ".join(f"{n} {what}" for what, n in failed.items()))
+        raise typer.Exit(1)
+
+
+def _show(found: DiffReport) -> None:
+    by = f"classes by {found.matched_by}"
+    renamed = f", {found.renamed} of them under another path" if found.renamed else ""
+    typer.echo(f"images    {found.images} compared{renamed}; {by}")
+    for what, paths in (("only in OLD", found.only_old), ("only in NEW", found.only_new)):
+        if paths:
+            typer.echo(one_line(f"          {len(paths)} {what}, such as {paths[0]}"))
+    if found.unclear:
+        typer.echo(one_line(f"          {len(found.unclear)} share a name, such as {found.unclear[0]}"))
+    rounded = f" ({found.rounded} of them rounded)" if found.rounded else ""
+    counts = ", ".join(f"{n} {kind}" for kind, n in found.counts.items())
+    typer.echo(f"boxes     {found.same} as they were{rounded}, {counts}")
+    if found.findings is not None:
+        states = ", ".join(f"{n} {state}" for state, n in found.states.items() if n or state != "new")
+        typer.echo(f"findings  {states}")
+        typer.echo(f"unasked   {found.unasked} changes that no finding or verdict asked for")
+    _table("class", found.by_class())
+    _table("image", found.by_image())
+
+
+def _table(what: str, rows: dict[str, dict[str, int]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from healtheat.comparing.changes import KINDS
+
+    if not rows:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(what, overflow="fold", ratio=1)
+    for kind in KINDS:
+        table.add_column(kind, justify="right")
+    most = sorted(rows.items(), key=lambda item: (-sum(item[1].values()), item[0]))[:SHOWN]
+    for name, kinds in most:
+        table.add_row(Text(one_line(name)), *(str(kinds.get(kind, "")) for kind in KINDS))
+    typer.echo("")
+    console().print(table)
+    if len(rows) > SHOWN:
+        note(f"{SHOWN} of {len(rows)} shown; --format csv lists everything")

@@ -1,0 +1,1 @@
+"""`healtheat diff`: what changed between two versions of labels, and which findings that settles."""
