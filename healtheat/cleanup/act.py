@@ -50,12 +50,12 @@ def apply(
 ) -> Applied:
     """Take out of the labels what people decided to drop; a dry run unless `to` or `in_place` is given.
 
-    `to` is a new folder for a cleaned copy. `in_place` changes the data set itself, and finishes an earlier
-    such run that was killed instead; `rollback` undoes it. `flagged` also takes out what is only flagged,
-    `drop="images"` the whole image of a box; `drop="mask"` greys it out in the copy as well. `filters` narrow
-    it (their verdicts, statuses and `flagged_only` do not count). Nothing is written where more than
-    `max_share` (0.1) of the boxes or images would go. Raises InputError for that, where something changed
-    since the build or where the target cannot be used.
+    `to` is a new folder for a cleaned copy, from which also goes what people want relabelled. `in_place`
+    changes the data set itself, and finishes an earlier such run that was killed instead; `rollback` undoes
+    it. `flagged` also takes out what is only flagged, `drop="images"` the whole image of a box; `drop="mask"`
+    greys it out in the copy as well. `filters` narrow it (their verdicts, statuses and `flagged_only` do not
+    count). Nothing is written where more than `max_share` (0.1) of the boxes or images would go. Raises
+    InputError for that, where something changed since the build or where the target cannot be used.
     """
     if to is not None and in_place:
         raise InputError(
@@ -70,7 +70,7 @@ def apply(
         if run is not None:
             return Applied("finished", None, run.folder, run.folder)
     chosen = drop_for(drop, index.manifest.source.edits, in_place=in_place)
-    plan = plan_labels(index, filters, flagged=flagged, drop=chosen)
+    plan = plan_labels(index, filters, flagged=flagged, drop=chosen, copied=to is not None)
     figures, caches = Figures.of(plan), () if to is not None else tuple(stale_caches(plan))
     if (why := figures.too_much(max_share)) and (to is not None or in_place):
         raise InputError(*why)

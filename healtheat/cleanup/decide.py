@@ -5,7 +5,8 @@ The rules, for cleaned labels and for lists to train on:
 | | labels | training |
 |---|---|---|
 | a person wants the box dropped | its line goes | its line goes |
-| a person wants another class | stays, whatever else is said; goes out as advice | its line goes |
+| a person wants another class, in place | stays, whatever else is said; goes out as advice | |
+| a person wants another class, in a copy | its line goes, whatever was asked for; advice too | the same |
 | flagged, nobody decided | its line goes, if that is asked for | its line goes |
 | the other of two boxes that are flagged as each other's duplicate | stays | stays |
 | flagged as a hint only (`HINTS`), and the issue is not named | stays | stays |
@@ -47,6 +48,17 @@ class Decisions:
     left_out: list[LeftOut]
     relabels: list[Relabel]
     held_back: list[HeldBack]
+    relabelled_out: int  # boxes that go because a person wants another class for them
+
+
+def called_wrong(index: Findings, decided: pa.Table) -> pa.Table:
+    """`decided`, and whatever else a person wants another class for: no filter lets it be trained on."""
+    import pyarrow as pa
+
+    rows = query(index, Filters(flagged_only=False, verdicts=("relabel",)), sort="box")
+    known = set(decided["finding_id"].to_pylist())
+    new = [finding not in known for finding in rows["finding_id"].to_pylist()]
+    return pa.concat_tables([decided, rows.filter(pa.array(new, pa.bool_()))])
 
 
 def asked_for(index: Findings, filters: Filters, *, flagged: bool) -> pa.Table:
@@ -112,14 +124,16 @@ class Facts:
         return next(whole, "")
 
 
-def decide(facts: Facts, findings: Sequence[Row], *, goal: Goal, drop: Drop) -> Decisions:
-    """Apply the rules above to `findings` (rows of `asked_for` or `deciding`)."""
-    sorting = _Sorting(facts, goal, drop)
+def decide(
+    facts: Facts, findings: Sequence[Row], *, goal: Goal, drop: Drop, copied: bool = False
+) -> Decisions:
+    """Apply the rules above to `findings` (rows of `asked_for` or `deciding`); `copied`: for a copy."""
+    sorting = _Sorting(facts, goal, drop, copied)
     # People first; then what is wrong with one box alone: of two boxes on one object the right one stays.
     for row in sorted(findings, key=lambda row: (row["status"] != "confirmed", _of_two(row))):
         if row["image"] is not None:  # a label file without an image is a problem, not a sample
             sorting.sort(row)
-    out = Decisions([], [], sorting.relabels, [])
+    out = Decisions([], [], sorting.relabels, [], len(sorting.gone & facts.relabelled))
     for image in facts.images:
         path = image["path"]
         lines = sorting.lines[path]
@@ -159,8 +173,8 @@ def _of_two(row: Row) -> bool:
 class _Sorting:
     """Findings one by one: lines to take out, findings about whole images, what is held back."""
 
-    def __init__(self, facts: Facts, goal: Goal, drop: Drop) -> None:
-        self._facts, self._goal, self._drop = facts, goal, drop
+    def __init__(self, facts: Facts, goal: Goal, drop: Drop, copied: bool) -> None:
+        self._facts, self._goal, self._drop, self._copied = facts, goal, drop, copied
         self.gone: set[int] = set()  # boxes
         self.lines: defaultdict[str, set[int]] = defaultdict(set)
         self.spots: defaultdict[str, list[Place]] = defaultdict(list)  # of missing boxes, to grey out
@@ -173,10 +187,11 @@ class _Sorting:
         image = row["image"]
         if self._goal == "labels" and row["verdict"] == "relabel":
             self.relabels.append(_relabel(row, self._facts.names))
-            return
+            if not self._copied:
+                return
         is_line = row["box_id"] >= 0 or row["line"] in self._facts.bad_lines(row["label_file"] or "")
         spot = self._drop == "mask" and row["kind"] == "place" and row["cx"] is not None
-        whole = self._drop == "images" or not (is_line or spot)
+        whole = self._drop == "images" or not (is_line or spot) or self._is_shared_and_wrong(row)
         if why := self._why_held(row, is_line, whole):
             self.held[image].append((row, why))
             return
@@ -190,11 +205,16 @@ class _Sorting:
         else:
             self.lines[image].add(row["line"])
 
+    def _is_shared_and_wrong(self, row: Row) -> bool:
+        """Whether a person wants another class, on one image of two that have the label file."""
+        wrong = row["box_id"] in self._facts.relabelled and self._goal == "labels"
+        return wrong and self._facts.users[row["label_file"]] > 1
+
     def _why_held(self, row: Row, is_line: bool, whole: bool) -> str:
         box, labels = row["box_id"], self._goal == "labels"
         if row["status"] != "confirmed" and row["issue"] in self._facts.hints:
             return f"{row['issue']} is a hint, no reason to drop unless its issue is asked for"
-        if labels and box >= 0 and box in self._facts.relabelled:
+        if labels and not self._copied and box >= 0 and box in self._facts.relabelled:
             return "a person wants another class for this box: fix the label instead"
         if labels and not is_line and whole and row["status"] != "confirmed":
             return "a whole image is taken out only where a person said so"

@@ -40,6 +40,7 @@ class Figures:
     relabels: int
     held_back: Mapping[str, int]
     emptied: tuple[str, ...]  # images that stay but keep no box
+    relabelled_out: int  # boxes that go because a person wants another class for them
     images_greyed: int  # images of which a copy with greyed out boxes is written
 
     @classmethod
@@ -61,6 +62,7 @@ class Figures:
             relabels=len(plan.relabels),
             held_back=_counted([row.why for row in plan.held_back]),
             emptied=tuple(plan.emptied),
+            relabelled_out=plan.relabelled_out,
             images_greyed=sum(bool(image.grey) for image in plan.images),
         )
 
@@ -121,6 +123,7 @@ class Figures:
             "images_greyed": self.images_greyed,
             "files_changed": self.files_edited + self.files_removed,
             "relabel_advice": self.relabels,
+            "relabelled_left_out": self.relabelled_out,
             "held_back": sum(self.held_back.values()),
             "images_without_boxes_after": len(self.emptied),
             "classes": {

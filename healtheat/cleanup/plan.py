@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from healtheat.cleanup.check import Box, check_yolo, locate_coco
-from healtheat.cleanup.decide import Decisions, Facts, asked_for, decide, deciding
+from healtheat.cleanup.decide import Decisions, Facts, asked_for, called_wrong, decide, deciding
 from healtheat.cleanup.edits import without_annotations, without_lines
 from healtheat.cleanup.rows import Goal, HeldBack, LeftOut, PlannedImage, Relabel, drop_for
 from healtheat.core.drop import Drop
@@ -74,6 +74,7 @@ class Plan:
     held_back: list[HeldBack]
     boxes: Mapping[int, tuple[int, int]]  # class id → (boxes kept, boxes in all)
     emptied: list[str]  # images that stay but keep no box
+    relabelled_out: int  # boxes that go because a person wants another class for them
     places: Places  # where nothing may be written
 
     @property
@@ -89,9 +90,17 @@ class Plan:
 
 
 def plan_labels(
-    index: Index, filters: Filters | None = None, *, flagged: bool = False, drop: Drop | None = None
+    index: Index,
+    filters: Filters | None = None,
+    *,
+    flagged: bool = False,
+    drop: Drop | None = None,
+    copied: bool = False,
 ) -> Plan:
     """Plan cleaned labels: without the boxes called `drop`, and with `flagged` those only flagged as well.
+
+    `copied`: for a copy, from which also goes, whatever the filters are, each box that a person wants
+    relabelled, for nobody should train on its old class. In place it waits for the person.
 
     `drop="images"` takes out the whole image of such a box, `drop="mask"` its line and its pixels. A `drop`
     on a finding about a whole image takes the image out. Every label file is compared with the manifest, and
@@ -108,8 +117,10 @@ def plan_labels(
         raise InputError(f"{_first(changed)} changed since the build, so lines may have moved; build again")
     filters = filters or Filters()
     findings = asked_for(index, filters, flagged=flagged)
+    if copied:
+        findings = called_wrong(index, findings)
     named = words(filters.issues)
-    return _plan(index, findings, goal="labels", drop=chosen, by=source.edits, named=named)
+    return _plan(index, findings, goal="labels", drop=chosen, by=source.edits, named=named, copied=copied)
 
 
 def plan_training(
@@ -150,7 +161,7 @@ def plan_training(
         )
     return _plan(
         index,
-        deciding(index, filters),
+        called_wrong(index, deciding(index, filters)),
         goal="training",
         drop=drop_for(drop, source.edits),
         by=source.edits,
@@ -168,11 +179,12 @@ def _plan(
     by: Literal["lines", "annotations"],
     named: Collection[str],
     changed: Collection[str] = (),
+    copied: bool = False,
 ) -> Plan:
     source = index.manifest.source
     root, data = Path(source.root), Path(source.data)
     facts = Facts(index, named=named, changed=changed, whole_images=by == "lines")
-    decisions = decide(facts, findings.to_pylist(), goal=goal, drop=drop)
+    decisions = decide(facts, findings.to_pylist(), goal=goal, drop=drop, copied=copied)
     label_sha256 = {path: entry.sha256 for path, entry in index.manifest.label_files.items()}
     boxes = index.sql(
         "select i.path, i.label_path, b.line, b.class_id, b.cx, b.cy, b.w, b.h from boxes b "
@@ -201,6 +213,7 @@ def _plan(
         held_back=decisions.held_back,
         boxes=kept,
         emptied=emptied,
+        relabelled_out=decisions.relabelled_out,
         places=Places.of(index),
     )
 

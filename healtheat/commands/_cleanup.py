@@ -10,6 +10,8 @@ from healtheat.core.errors import with_options
 if TYPE_CHECKING:
     from healtheat.cleanup import Figures
 
+PATCH = "`healtheat export --to fixes.patch --format patch`"  # what has the classes that people decided on
+
 
 def what_goes(figures: Figures) -> str:
     """How many boxes and images go, and which share of all that is."""
@@ -25,6 +27,15 @@ def left_out(figures: Figures) -> str:
         return f"left out: {images}, with their good boxes; `--drop boxes` leaves out boxes alone"
     greyed = f", greyed out in copies of {figures.images_greyed} images" if figures.drop == "mask" else ""
     return f"left out: {figures.lines_removed} lines of single boxes{greyed}, and {images}"
+
+
+def note_called_wrong(figures: Figures) -> None:
+    """That nothing is trained on a class that a person called wrong, and where the right ones are."""
+    if n := figures.relabelled_out:
+        note(
+            f"left out: {n} boxes that people want relabelled, for nobody should train on their old class; "
+            f"{PATCH} writes the new ones"
+        )
 
 
 def note_left_alone(figures: Figures) -> None:

@@ -10,7 +10,14 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._cleanup import left_out, note_left_alone, note_too_much, what_goes
+from healtheat.commands._cleanup import (
+    PATCH,
+    left_out,
+    note_called_wrong,
+    note_left_alone,
+    note_too_much,
+    what_goes,
+)
 from healtheat.commands._terminal import note, one_line, progress_bar
 
 if TYPE_CHECKING:
@@ -43,10 +50,11 @@ def apply(
     """Take out of the labels what people decided to drop; a dry run without --to or --in-place.
 
     Only boxes with the verdict `drop` are removed, with --flagged the flagged ones too. Class ids are never
-    changed and every other line stays byte for byte; what should be relabelled is written to a list,
-    relabel.csv, for the annotation tool. Every label file is compared with its hash from the build before it
-    is touched. Nothing is written where more than a tenth of the boxes or images would go, unless
-    --max-share says so.
+    changed and every other line stays byte for byte. What should be relabelled is written to a list,
+    relabel.csv; a copy leaves it out, since nobody should train on its old class, and in place it stays.
+    `healtheat export --format patch` writes the new classes for you to apply. Every label file is compared
+    with its hash from the build before it is touched. Nothing is written where more than a tenth of the boxes
+    or images would go, unless --max-share says so.
 
     With --to, the data set is copied without these boxes. With --in-place, its own label files are replaced,
     one by one; the originals are kept in `.healtheat/applied/` beside data.yaml, and stale label caches of
@@ -100,7 +108,11 @@ def _show(figures: Figures, caches: tuple[str, ...]) -> None:
     if caches:
         listed = ", ".join(map(one_line, caches))
         typer.echo(f"caches    {len(caches)} would be stale, --in-place moves them aside: {listed}")
-    typer.echo(f"relabel   {figures.relabels} boxes go out as a list; their labels stay as they are")
+    stay = f"a copy leaves them out, in place they stay; {PATCH} has the classes"
+    typer.echo(
+        f"relabel   {figures.relabels} boxes go out as a list{f'; {stay}' if figures.relabels else ''}"
+    )
+    note_called_wrong(figures)
     note_left_alone(figures)
     if empty := figures.emptied:
         more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""

@@ -11,7 +11,7 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._cleanup import left_out, note_left_alone, note_too_much, what_goes
+from healtheat.commands._cleanup import left_out, note_called_wrong, note_left_alone, note_too_much, what_goes
 from healtheat.commands._terminal import note, one_line, progress_bar
 from healtheat.core.errors import with_options
 from healtheat.exporting.formats import FORMATS, Needs
@@ -185,6 +185,7 @@ def _show_cleanup(done: Exported, figures: Figures, max_share: float | None) -> 
     }
     for what, n in sorted(reasons.items(), key=lambda item: -item[1]):
         typer.echo(f"  {n:>7} {what or 'not readable as it is'}")
+    note_called_wrong(figures)
     note_left_alone(figures)
     if poor := figures.halved():
         listed = ", ".join(f"{i} {figures.names.get(i, '')} ({k} of {n})" for i, k, n in poor[:10])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from healtheat.cleanup import Plan, apply, inplace, pending, plan_labels, plan_training, write_training
+from healtheat.core.drop import Drop
 from healtheat.core.errors import InputError
 from healtheat.findings.filters import Filters
 from healtheat.index import NewVerdict
@@ -194,6 +195,88 @@ def test_filters_that_would_leave_out_everything(index: MadeIndex) -> None:
         plan_training(index, Filters(statuses="cleared"))
 
 
+RELABELLED = ("images/train/a.jpg", 2)  # its line: 40 0.3 0.5 0.25 0.125
+
+
+@pytest.mark.parametrize("issue", [None, "background", "missing_box"])
+@pytest.mark.parametrize("drop", ["boxes", "images"])
+def test_no_copy_trains_on_a_class_that_a_person_called_wrong(
+    decided: MadeIndex, tmp_path: Path, issue: str | None, drop: Drop
+) -> None:
+    """Whatever the filters are: neither the copy of `apply` nor lists to train on hold the box."""
+    image, line = RELABELLED
+    filters = Filters(issues=issue or ())
+    for plan in (
+        plan_labels(decided, filters, drop=drop, copied=True),
+        plan_training(decided, filters, drop=drop),
+    ):
+        assert plan.relabelled_out == 1
+        if drop == "images":
+            assert images_out(plan)[image]
+        else:
+            assert line in lines_out(plan)[image]
+        assert [row.issue for row in plan.left_out if (row.image, row.line) == RELABELLED] == ["mislabel"]
+    kept = apply(decided, tmp_path / "copy", filters=filters, drop=drop, max_share=1)
+    assert kept.figures is not None and kept.figures.relabelled_out == 1
+    assert kept.figures.summary()["relabelled_left_out"] == 1
+    left = "".join(f.read_text(encoding="utf-8") for f in sorted((tmp_path / "copy/labels").rglob("*.txt")))
+    assert "40 0.3 0.5 0.25 0.125" not in left
+    assert "3 0.3 0.5" not in left, "and no class id is written"
+
+
+def test_in_place_the_box_waits_for_the_person(decided: MadeIndex) -> None:
+    image, line = RELABELLED
+    plan = plan_labels(decided)
+    assert line not in lines_out(plan)[image] and plan.relabelled_out == 0
+    assert [row.relabel_to for row in plan.relabels] == [3]
+
+
+def test_a_relabelled_box_of_a_shared_label_file_costs_its_image(decided: MadeIndex) -> None:
+    rows = decided.sql("select image_id, label_path from images").to_pydict()
+    shared = dict(zip(rows["image_id"], rows["label_path"], strict=True))[0]
+    decided.sql = with_label_of(decided.sql, 3, shared)  # type: ignore[method-assign]
+    plan = plan_labels(decided, copied=True)
+    assert images_out(plan)["images/train/a.jpg"] == "mislabel"
+    assert "images/train/empty.jpg" not in images_out(plan)
+
+
+def with_label_of(sql: Any, image_id: int, label: str) -> Any:
+    """Answers as if another image had the label file too."""
+
+    def asked(query: str, parameters: Any = ()) -> Any:
+        found = sql(query, parameters)
+        if query.startswith("select * from images"):
+            paths = [label if row["image_id"] == image_id else row["label_path"] for row in found.to_pylist()]
+            at = found.schema.get_field_index("label_path")
+            return found.set_column(at, "label_path", [paths])
+        return found
+
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [([], "a copy leaves them out"), (["--to"], "left out: 1 boxes")]
+)
+def test_the_command_names_the_patch(
+    decided: MadeIndex,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    from healtheat import api
+    from healtheat.cli import run
+
+    own = api.apply
+    monkeypatch.setattr(api, "apply", lambda index, **given: own(decided, **given))
+    to = [*arguments, str(tmp_path / "copy")] if arguments else []
+    assert run(["apply", *to, "--max-share", "1"]) == 0
+    shown = capsys.readouterr()
+    assert said in shown.out + shown.err
+    assert "healtheat export --to fixes.patch --format patch" in shown.out + shown.err
+
+
 def test_apply_says_what_it_did(decided: MadeIndex, tmp_path: Path) -> None:
     before = tree(decided.root)
     planned = apply(decided)
@@ -204,7 +287,8 @@ def test_apply_says_what_it_did(decided: MadeIndex, tmp_path: Path) -> None:
     assert (planned.figures.lines_removed, planned.figures.images_removed) == (3, 1)
     assert planned.figures.boxes_out == {"background": 1, "outlier": 1, "unreadable": 1}
     assert planned.figures.images_out == {"missing_box": 1}
-    copied = apply(decided, str(tmp_path / "copy"), max_share=0.3)
+    copied = apply(decided, str(tmp_path / "copy"), max_share=0.4)
+    assert copied.figures is not None and copied.figures.lines_removed == 4  # and the relabelled one
     assert (copied.done, copied.folder, copied.stale_caches) == ("copied", tmp_path / "copy", ())
     assert copied.lists is not None and (copied.lists / "removed.csv").is_file()
     assert tree(decided.root) == before
