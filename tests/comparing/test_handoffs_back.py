@@ -1,0 +1,112 @@
+"""A hand-off that comes back is compared with the index it came from: ids and lines exact.
+
+Of the formats that a source can read now; tests/exporting/test_export_handoffs.py reads the others back.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from healtheat.building.build import build
+from healtheat.comparing.run import diff
+from healtheat.core.text import shown
+from healtheat.exporting.run import export
+from healtheat.findings.filters import Filters
+from healtheat.index import Index
+from healtheat.signals.geometry import Geometry
+from healtheat.sources import open_source
+from tests.index.small_set import FakeEncoder, write_set
+
+EVERYTHING = Filters(flagged_only=False)
+BIT = 1e-12  # pixels and back: the last bit of a float may differ
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Index:
+    build(
+        open_source(write_set(tmp_path / "set")),
+        tmp_path / "index",
+        encoder=FakeEncoder(),
+        signals=(Geometry(),),
+    )
+    return Index.open(tmp_path / "index")
+
+
+def test_coco_back_unchanged(index: Index, tmp_path: Path) -> None:
+    export(index, tmp_path / "all.json", "coco", filters=EVERYTHING)
+    found = diff(index, tmp_path / "all.json", tolerance=BIT)
+    assert found.changes.num_rows == 0 and found.same == len(index.boxes()) == 36
+    assert (found.matched_by, found.notes, found.only_old, found.only_new) == ("id", (), (), ())
+    content = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    back = {
+        (one["attributes"]["box_id"], one["attributes"]["line"], one["category_id"])
+        for one in content["annotations"]
+    }
+    boxes = index.boxes()
+    assert back == {*zip(boxes.box_id.tolist(), boxes.line.tolist(), boxes.class_id.tolist(), strict=True)}
+
+
+def test_coco_back_with_work_done(index: Index, tmp_path: Path) -> None:
+    """What a person did in the tool is told by the lines of the label files that the index knows."""
+    export(index, tmp_path / "all.json", "coco", filters=EVERYTHING)
+    content = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    first, second, third, *_ = content["annotations"]
+    first["category_id"] = 12
+    content["annotations"].remove(second)
+    third["bbox"][0] += 4
+    content["annotations"].append({**first, "id": 999, "bbox": [1, 1, 4, 4]})
+    (tmp_path / "back.json").write_text(json.dumps(content), encoding="utf-8")
+    found = diff(index, tmp_path / "back.json", tolerance=BIT)
+    assert found.counts == {"added": 1, "removed": 1, "moved": 1, "relabelled": 1}
+    at = {row["kind"]: row["line"] for row in found.changes.to_pylist()}
+    assert at == {"relabelled": 0, "removed": 1, "moved": 2, "added": None}
+    by_kind = {row["kind"]: row for row in found.changes.to_pylist()}
+    assert by_kind["relabelled"]["class_id"] == first["attributes"]["class_id"]
+    assert by_kind["relabelled"]["new_class_id"] == 12
+
+
+def test_coco_back_with_other_ids(index: Index, tmp_path: Path) -> None:
+    """Tools number classes anew, in the order of their names: names tell, and it is said."""
+    export(index, tmp_path / "all.json", "coco", filters=EVERYTHING)
+    content = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    names = {one["id"]: one["name"] for one in content["categories"]}
+    new = {ident: n for n, ident in enumerate(sorted(names, key=lambda i: names[i]), 1)}
+    for category in content["categories"]:
+        category["id"] = new[category["id"]]
+    for one in content["annotations"]:
+        one["category_id"] = new[one["category_id"]]
+    (tmp_path / "back.json").write_text(json.dumps(content), encoding="utf-8")
+    found = diff(index, tmp_path / "back.json", tolerance=BIT)
+    assert (found.matched_by, found.changes.num_rows, len(found.notes)) == ("name", 0, 1)
+    assert shown(names[0]) in found.notes[0]
+
+
+def test_coco_of_some_images_is_compared_on_those(index: Index, tmp_path: Path) -> None:
+    export(index, tmp_path / "some.json", "coco", filters=Filters(flagged_only=False, images="train/*"))
+    found = diff(index, tmp_path / "some.json", tolerance=BIT)
+    assert found.changes.num_rows == 0 and found.images == 9
+    assert all(path.startswith("valid/") for path in found.only_old) and len(found.only_old) == 3
+
+
+def test_lists_to_train_on_hold_the_same_boxes(index: Index, tmp_path: Path) -> None:
+    """The copy of `export --format yolo` beside its index: what is left out is all that differs."""
+    done = export(index, tmp_path / "cleanup", "yolo", write=True, max_share=1)
+    found = diff(index, tmp_path / "cleanup/data.yaml", tolerance=0)
+    assert done.cleanup is not None
+    kept, of = done.cleanup.boxes_kept
+    assert found.same == kept and found.counts["added"] == found.counts["moved"] == 0
+    assert found.same + found.counts["removed"] <= of  # boxes of whole images are not compared
+
+
+def test_label_files_alone_with_a_data_set(index: Index, tmp_path: Path) -> None:
+    """A tool that gives back nothing but label files, in one folder."""
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    root = Path(index.manifest.source.root)
+    for file in root.rglob("labels/*.txt"):
+        shutil.copy(file, flat / file.name)
+    found = diff(index, flat, tolerance=0)
+    assert (found.images, found.renamed, found.changes.num_rows) == (12, 12, 0)
+    assert found.matched_by == "id" and "no names" in found.notes[0]
