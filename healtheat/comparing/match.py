@@ -110,8 +110,10 @@ def pair_boxes_of(old: Boxes, new: Boxes, new_class: Ints, tolerance: float) -> 
     a, b = old[left], new[right]
     exact = (a.xywhn == b.xywhn).all(axis=1)
     moved = np.abs(a.xyxyn - b.xyxyn).max(axis=1, initial=0) > tolerance
-    overlap = np.array([iou(x[None], y[None])[0, 0] for x, y in zip(a.xyxyn, b.xyxyn, strict=True)])
-    return BoxPairs(left, right, moved, exact, overlap.reshape(len(left)), crowded)
+    overlap = np.ones(len(left))
+    for k in np.flatnonzero(~exact):
+        overlap[k] = iou(a.xyxyn[[k]], b.xyxyn[[k]])[0, 0]
+    return BoxPairs(left, right, moved, exact, overlap, crowded)
 
 
 def _equal(old: Boxes, new: Boxes, new_class: Ints) -> tuple[Ints, Ints]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -112,12 +113,19 @@ class _Judge:
         state, done = _of_fate(row, fate), fate.kinds
         if state == "settled":
             self._mark(row["box_id"], done)
-        elif state == "open" and row["issue"] == "duplicate" and row["twin_box_id"] in self.row_of:
-            twin = self._fate(row["twin_box_id"])
-            if "removed" in twin.kinds and row["verdict"] != "drop":
-                self._mark(row["twin_box_id"], twin.kinds)
-                return "settled", ("twin removed",)
+        elif (
+            (state, row["issue"]) == ("open", "duplicate")
+            and row["verdict"] != "drop"
+            and self._is_removed(row["twin_box_id"])
+        ):
+            self._mark(row["twin_box_id"], ("removed",))
+            return "settled", ("twin removed",)
         return state, done
+
+    def _is_removed(self, box_id: int) -> bool:
+        """Whether the box is gone from an image that is still there."""
+        image, _ = self.row_of.get(box_id, (-1, -1))
+        return image in self._compared.fates and "removed" in self._fate(box_id).kinds
 
     def key_in_new(self, row: Finding, new: Side) -> tuple[int, ...] | tuple[int, str, int]:
         """What the same finding is known by in the new index."""
@@ -169,15 +177,16 @@ def _against_index(
 ) -> list[Judged]:
     """What the new index still finds is open, and what only it finds is new."""
     place_of = {path: n for n, path in enumerate(new.labels.images)}
-    left: dict[tuple[int, ...] | tuple[int, str, int], Finding] = {}
+    left: defaultdict[tuple[int, ...] | tuple[int, str, int], list[Finding]] = defaultdict(list)
     for row in _asked(index):
         place, class_id = place_of[row["image"]], row["class_id"]
         as_old = -1 if class_id is None else classes.old_id(class_id)
-        left[(row["box_id"],) if row["box_id"] >= 0 else (place, row["issue"], as_old)] = row
+        left[(row["box_id"],) if row["box_id"] >= 0 else (place, row["issue"], as_old)].append(row)
     out: list[Judged] = []
     for row, state, done in judged:
-        found = left.pop(judge.key_in_new(row, new), None)
+        found = left[judge.key_in_new(row, new)]
         if row["status"] == "flagged" and state in ("open", "settled"):
-            state = "settled" if found is None else "open"
+            state = "open" if found else "settled"
+        del found[:1]
         out.append((row, state, done))
-    return [*out, *((row, "new", ()) for row in left.values())]
+    return [*out, *((row, "new", ()) for rows in left.values() for row in rows)]

@@ -175,6 +175,28 @@ def test_two_indexes(index: MadeIndex, tmp_path: Path) -> None:
     assert by_state["images/val/b.jpg", 0, "duplicate"] == ("absent", "")
 
 
+def test_a_twin_on_an_image_that_is_gone_settles_nothing(tmp_path: Path) -> None:
+    labels = {f"images/{name}.jpg": ["3 0.5 0.5 0.1 0.1"] for name in "ab"}
+    findings = [
+        {"image": "images/a.jpg", "line": 0, "issue": "duplicate", "twin_box_id": 1},
+        {"image": "images/a.jpg", "line": -1, "class_id": 3, "issue": "missing_box"},
+        {"image": "images/a.jpg", "line": -1, "class_id": 3, "issue": "missing_box"},
+    ]
+    old = MadeIndex(tmp_path / "old", names={3: "a"}, root=tmp_path / "1", labels=labels, findings=findings)
+    (tmp_path / "1/images/b.jpg").unlink()
+    (tmp_path / "1/data.yaml").write_text("train: images\nnames: {3: a}\n", encoding="utf-8")
+    assert diff(old, tmp_path / "1/data.yaml").states["open"] == 3
+    # of two missing boxes of one class the new index still misses one
+    new = MadeIndex(
+        tmp_path / "new",
+        names={3: "a"},
+        root=tmp_path / "2",
+        labels={"images/a.jpg": ["3 0.5 0.5 0.1 0.1", "3 0.1 0.1 0.1 0.1"]},
+        findings=findings[1:2],
+    )
+    assert diff(old, new).states == {"settled": 2, "otherwise": 0, "open": 1, "absent": 0, "new": 0}
+
+
 def test_class_order_changed_by_a_tool(index: MadeIndex, changed: Path) -> None:
     text = (changed / "data.yaml").read_text(encoding="utf-8")
     names = 'names: ["advil: gel", <script>, 타이레놀]\n'
