@@ -47,7 +47,7 @@ def diff(
         typer.Option(
             metavar="WHAT",
             help="Exit with 1 if there is any: added, removed, moved, relabelled, image-added, "
-            "image-removed; of an index as OLD also settled, otherwise, open, absent, new, unasked. "
+            "image-removed; of an index as OLD also settled, otherwise, open, absent, new, undone, unasked. "
             "Repeatable. For CI.",
         ),
     ] = None,
@@ -62,7 +62,7 @@ def diff(
     Examples:
       healtheat diff index/pills pills/data.yaml
       healtheat diff pills/data.yaml from-cvat/data.yaml --format csv > changes.csv
-      healtheat diff index/pills fixed.json --fail-on relabelled --fail-on open
+      healtheat diff index/pills fixed.json --fail-on undone --fail-on unasked
     """
     from healtheat.comparing.run import check_gates
     from healtheat.core.table import write_csv
@@ -104,6 +104,7 @@ def _show(found: DiffReport) -> None:
     if found.findings is not None:
         states = ", ".join(f"{n} {state}" for state, n in found.states.items() if n or state != "new")
         typer.echo(f"findings  {states}")
+        typer.echo(f"undone    {found.undone} verdicts that nothing was done about")
         typer.echo(f"unasked   {found.unasked} changes that no finding or verdict asked for")
     _table("class", found.by_class())
     _table("image", found.by_image())

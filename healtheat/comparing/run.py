@@ -71,10 +71,18 @@ class DiffReport:
         return sum(asked is False for asked in self.changes["asked_for"].to_pylist())
 
     @property
+    def undone(self) -> int:
+        """Verdicts that nothing was done about."""
+        rows = [] if self.findings is None else self.findings.select(["state", "status"]).to_pylist()
+        return sum((row["state"], row["status"]) == ("open", "confirmed") for row in rows)
+
+    @property
     def gates(self) -> dict[str, int]:
         """What a gate may ask for → how many there are."""
         images = {"image-added": len(self.only_new), "image-removed": len(self.only_old)}
-        more = {} if self.findings is None else {**self.states, "unasked": self.unasked}
+        more = (
+            {} if self.findings is None else {**self.states, "undone": self.undone, "unasked": self.unasked}
+        )
         return {**self.counts, **images, **more}
 
     def by_class(self) -> dict[str, dict[str, int]]:
@@ -112,6 +120,7 @@ class DiffReport:
             "by_class": self.by_class(),
             "by_image": self.by_image(),
             "findings_by_state": self.states,
+            "undone": self.undone,
             "unasked": self.unasked,
             "changes": self.changes.to_pylist(),
             "findings": [] if self.findings is None else self.findings.to_pylist(),

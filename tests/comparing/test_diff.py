@@ -111,6 +111,8 @@ def test_verdicts_are_settled_by_what_they_say(index: MadeIndex, changed: Path) 
     assert found["images/train/a.jpg", 1, "background"] == ("otherwise", "relabelled")
     assert found["images/train/a.jpg", 2, "mislabel"] == ("settled", "relabelled")
     assert found["images/train/deep/a.jpg", 1, "outlier"] == ("open", "")
+    gates = diff(index, changed / "data.yaml").gates
+    assert (gates["undone"], gates["otherwise"]) == (3, 1)  # box 4, the bad line, the missing box
     assert ("images/train/deep/a.jpg", 0, "mislabel") not in found  # cleared
     write(changed, "train/a", "3 0.1 0.5 0.25 0.125", "7 0.3 0.5 0.25 0.125")
     assert states(diff(index, changed / "data.yaml"))["images/train/a.jpg", 2, "mislabel"][0] == "otherwise"
