@@ -372,7 +372,7 @@ def similar(
     from healtheat.view.similar import similar as run
 
     arguments.whole(line=line, least=0, optional=True)
-    arguments.whole(limit=limit, least=1)
+    arguments.whole(limit=limit, least=0)
     with opened(index) as own:
         return run(own, needed_path(image=image), box=box, line=line, classes=class_, limit=limit)
 

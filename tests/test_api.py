@@ -343,7 +343,10 @@ def test_demo_returns_what_it_made(tmp_path: Path) -> None:
             "^flagged_only: expected True or False, found int",
         ),
         (lambda folder: healtheat.similar(3, folder), "image: expected a path, found int"),
-        (lambda folder: healtheat.similar("a", folder, limit=0), "^limit 0: give a whole number of at least"),
+        (
+            lambda folder: healtheat.similar("a", folder, limit=-1),
+            "^limit -1: give a whole number of at least",
+        ),
         (lambda folder: healtheat.similar("a", folder, box=[1]), "^box: expected four numbers"),
         (lambda folder: healtheat.report(folder, out=3), "^out: expected a path, found int"),
         (lambda folder: healtheat.report(folder, per_issue=1.5), "^per_issue: expected a whole number"),

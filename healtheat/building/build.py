@@ -29,6 +29,7 @@ from healtheat.building.intake import Batcher, Intake
 from healtheat.core.boxes import Problem
 from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
+from healtheat.core.text import counted
 from healtheat.core.version import __version__
 from healtheat.crops import CropPolicy
 from healtheat.embedding import QUESTIONS, Encoder
@@ -294,7 +295,7 @@ def _write_one(path: Path, found: list[tuple[int, str]], pool: VectorPool, dim: 
 
 
 def _nothing(source: Source, problems: Sequence[Problem]) -> InputError:
-    first = f"; first of {len(problems)} problems: {problems[0]}" if problems else ""
+    first = f"; first of {counted(len(problems), 'problem')}: {problems[0]}" if problems else ""
     return InputError(f"{source.data}: no labelled box found; check the paths in it{first}")
 
 

@@ -11,6 +11,7 @@ from healtheat.building.images import CropPlan, ReadImage, Slice, read_ahead
 from healtheat.core.boxes import MAX_CLASS_ID, Problem
 from healtheat.core.errors import Argument, InputError
 from healtheat.core.progress import Progress
+from healtheat.core.text import counted
 from healtheat.crops import CROP_MEASURES
 from healtheat.embedding import Encoder
 from healtheat.index.cache import VectorPool
@@ -140,13 +141,7 @@ class Intake:
     def _fatal(self) -> InputError:
         shown = "; ".join(str(problem) for problem in self.problems[:_PROBLEMS_SHOWN])
         count = len(self.problems)
-        found = (
-            "1 problem"
-            if count == 1
-            else f"{count} problems"
-            if count < _PROBLEMS_SHOWN
-            else (f"at least {count} problems")
-        )
+        found = ("at least " if count >= _PROBLEMS_SHOWN else "") + counted(count, "problem")
         return InputError(f"{found}: {shown}; fix them or build without ", Argument("strict"))
 
     def _take(self, read: ReadImage) -> None:
@@ -154,7 +149,8 @@ class Intake:
         self.images += 1
         if read.reason is not None:
             lost = len(record.boxes)
-            reason = read.reason + (f" (its {lost} labelled boxes are not in the index)" if lost else "")
+            are = counted(lost, "labelled box is", "labelled boxes are")
+            reason = read.reason + (f" (its {are} not in the index)" if lost else "")
             self._problem(Problem(read.code, record.path, None, reason, record.path))
         self._image_row(read, image_id)
         if read.reason is not None or (self._strict and self.problems):

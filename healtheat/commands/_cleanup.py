@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from healtheat.commands._terminal import note
 from healtheat.core.errors import with_options
+from healtheat.core.text import counted
 
 if TYPE_CHECKING:
     from healtheat.cleanup import Figures
@@ -22,19 +23,20 @@ def what_goes(figures: Figures) -> str:
 
 def left_out(figures: Figures) -> str:
     """Whether lines or whole images are left out, in one line."""
-    images = f"{figures.images_removed} whole images"
+    images = counted(figures.images_removed, "whole image")
     if figures.drop == "images":
         return f"left out: {images}, with their good boxes; `--drop boxes` leaves out boxes alone"
-    greyed = f", greyed out in copies of {figures.images_greyed} images" if figures.drop == "mask" else ""
-    return f"left out: {figures.lines_removed} lines of single boxes{greyed}, and {images}"
+    copies = counted(figures.images_greyed, "image")
+    greyed = f", greyed out in copies of {copies}" if figures.drop == "mask" else ""
+    return f"left out: {counted(figures.lines_removed, 'line')} of single boxes{greyed}, and {images}"
 
 
 def note_called_wrong(figures: Figures) -> None:
     """That nothing is trained on a class that a person called wrong, and where the right ones are."""
     if n := figures.relabelled_out:
         note(
-            f"left out: {n} boxes that people want relabelled, for nobody should train on their old class; "
-            f"{PATCH} writes the new ones"
+            f"left out: {counted(n, 'box')} to be relabelled, for nobody should train on the old class; "
+            f"{PATCH} writes the new one"
         )
 
 
@@ -44,8 +46,8 @@ def note_left_alone(figures: Figures) -> None:
         note(f"left alone: {n}, {why}")
     if figures.drop == "mask" and (missing := figures.images_out.get("missing_box", 0)):
         note(
-            f"whole images go for {missing} missing boxes: nobody knows where these boxes are, so there is "
-            "nothing to grey out"
+            f"whole images go for {counted(missing, 'missing box')}: nobody knows where, so "
+            "there is nothing to grey out"
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from healtheat.commands._terminal import FAULT, USAGE, note, one_line
+from healtheat.core.text import counted
 
 if TYPE_CHECKING:
     from healtheat.core.issues import Silence
@@ -21,7 +22,7 @@ REASONS_SHOWN = 5
 def print_flags(flags: Flags, folder: Path) -> None:
     """The table of issues, what was not judged, and the command that shows the findings."""
     more = f" ({flags.boxes} with their copies)" if flags.boxes > flags.places else ""
-    typer.echo(f"{flags.places} places flagged{more}:" if flags.issues else "nothing flagged")
+    typer.echo(f"{counted(flags.places, 'place')} flagged{more}:" if flags.issues else "nothing flagged")
     for issue, n in flags.issues.items():
         typer.echo(f"  {n:>6} {issue}")
     _print_unjudged(flags)
@@ -46,11 +47,12 @@ def print_silences(silences: Sequence[Silence]) -> None:
 def _print_unjudged(flags: Flags) -> None:
     if flags.withheld:
         why = "their classes look alike to the encoder: healtheat trust"
-        typer.echo(f"{flags.withheld} scores without a flag, {why}")
+        typer.echo(f"{counted(flags.withheld, 'score')} without a flag, {why}")
     if not flags.unjudged:
         return
-    typer.echo(f"{sum(flags.unjudged.values())} boxes whose class could not be judged:")
+    boxes = counted(sum(flags.unjudged.values()), "box")
+    typer.echo(f"{boxes} whose class could not be judged:")
     for reason, n in islice(flags.unjudged.items(), REASONS_SHOWN):
         typer.echo(f"  {n:>6} {one_line(reason)}")
-    if len(flags.unjudged) > REASONS_SHOWN:
-        typer.echo(f"         … and {len(flags.unjudged) - REASONS_SHOWN} more classes: healtheat trust")
+    if (more := len(flags.unjudged) - REASONS_SHOWN) > 0:
+        typer.echo(f"         … and {counted(more, 'more class')}: healtheat trust")

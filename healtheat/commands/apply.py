@@ -19,6 +19,7 @@ from healtheat.commands._cleanup import (
     what_goes,
 )
 from healtheat.commands._terminal import note, one_line, progress_bar
+from healtheat.core.text import counted
 
 if TYPE_CHECKING:
     from healtheat.cleanup import Applied, Figures
@@ -100,18 +101,17 @@ def _show(figures: Figures, caches: tuple[str, ...]) -> None:
     typer.echo(f"lines     {figures.lines_removed} taken out{_by_issue(figures.boxes_out)}")
     typer.echo(f"images    {figures.images_removed} taken out{_by_issue(figures.images_out)}")
     if figures.images_greyed:
-        typer.echo(
-            f"greyed    {figures.images_greyed} images get a copy in which what is dropped is greyed out"
-        )
+        get = counted(figures.images_greyed, "image gets", "images get")
+        typer.echo(f"greyed    {get} a copy in which what is dropped is greyed out")
     typer.echo(left_out(figures))
-    typer.echo(f"files     {figures.files_edited} lose lines, {figures.files_removed} go")
+    lose = counted(figures.files_edited, "loses lines", "lose lines")
+    typer.echo(f"files     {lose}, {counted(figures.files_removed, 'goes', 'go')}")
     if caches:
         listed = ", ".join(map(one_line, caches))
         typer.echo(f"caches    {len(caches)} would be stale, --in-place moves them aside: {listed}")
     stay = f"a copy leaves them out, in place they stay; {PATCH} has the classes"
-    typer.echo(
-        f"relabel   {figures.relabels} boxes go out as a list{f'; {stay}' if figures.relabels else ''}"
-    )
+    go = counted(figures.relabels, "box goes", "boxes go")
+    typer.echo(f"relabel   {go} out as a list{f'; {stay}' if figures.relabels else ''}")
     note_called_wrong(figures)
     note_left_alone(figures)
     if empty := figures.emptied:
@@ -125,7 +125,7 @@ def _show(figures: Figures, caches: tuple[str, ...]) -> None:
 def _by_issue(found: Mapping[str, int]) -> str:
     """Why: one place (a box, a missing box) may cost no line or several, so places are counted apart."""
     parts = ", ".join(f"{issue or 'not readable as it is'} {n}" for issue, n in found.items())
-    return f", for {sum(found.values())} places: {parts}" if parts else ""
+    return f", for {counted(sum(found.values()), 'place')}: {parts}" if parts else ""
 
 
 def _show_end(done: Applied) -> None:

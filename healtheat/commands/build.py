@@ -13,6 +13,7 @@ from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._summary import exit_if_failed, print_flags
 from healtheat.commands._terminal import note, one_line, progress_bar
+from healtheat.core.text import counted
 
 if TYPE_CHECKING:
     from healtheat.building.build import BuildReport
@@ -157,13 +158,13 @@ def _summary(report: BuildReport) -> dict[str, Any]:
 
 
 def _print(report: BuildReport) -> None:
-    typer.echo(f"{report.boxes} boxes of {report.classes} classes on {report.images} images")
-    typer.echo(
-        f"{report.embedded} crops embedded, {report.reused} reused, {report.seconds['total']:.1f} s in all"
-    )
+    boxes, classes = counted(report.boxes, "box"), counted(report.classes, "class")
+    typer.echo(f"{boxes} of {classes} on {counted(report.images, 'image')}")
+    embedded = f"{counted(report.embedded, 'crop')} embedded, {report.reused} reused"
+    typer.echo(f"{embedded}, {report.seconds['total']:.1f} s in all")
     typer.echo(one_line(str(report.choice)) if report.choice else f"encoder {one_line(report.encoder)}")
     if report.problems:
-        typer.echo(f"{len(report.problems)} problems, not indexed:")
+        typer.echo(f"{counted(len(report.problems), 'problem')}, not indexed:")
         for problem in report.problems[:PROBLEMS_SHOWN]:
             typer.echo(f"  {one_line(str(problem))}")
         if len(report.problems) > PROBLEMS_SHOWN:

@@ -11,6 +11,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import console, note
+from healtheat.core.text import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,7 +39,7 @@ def contents(
         Literal["table", "csv", "json", "jsonl"], typer.Option("--format", "-f", help="What goes to stdout.")
     ] = "table",
     limit: Annotated[
-        int, typer.Option("--limit", "-n", min=0, metavar="N", help="Rows of the table; 0 for all of them.")
+        int, typer.Option("--limit", "-n", min=0, metavar="N", help="At most N rows of the table.")
     ] = 20,
     fail_over: Annotated[
         int | None,
@@ -62,15 +63,18 @@ def contents(
 
     report = api.contents(data, rule=rule, classes=classes)
     if format == "table":
-        _show(report.table, limit)
+        _show(report.table.slice(0, limit))
+        if (total := report.table.num_rows) > limit:
+            note(f"{limit} of {total} shown; --limit {total} shows all, --format csv too")
     else:
         TEXT_FORMATS[format](report.table, sys.stdout)
     _note_problems(report)
     counts = report.counts
     note(
-        f"{counts.get('missing_box', 0)} missing boxes and {counts.get('unexpected_class', 0)} boxes that "
-        f"the name does not list, on {report.images_with_findings} of {report.images} images; "
-        f"{len(report.problems)} problems"
+        f"{counted(counts.get('missing_box', 0), 'missing box')} and "
+        f"{counted(counts.get('unexpected_class', 0), 'box')} that the name does not list, on "
+        f"{report.images_with_findings} of {counted(report.images, 'image')}; "
+        f"{counted(len(report.problems), 'problem')}"
     )
     if fail_over is not None and report.table.num_rows > fail_over:
         raise typer.Exit(1)
@@ -79,20 +83,20 @@ def contents(
 def _note_problems(report: ContentsReport) -> None:
     lines = [str(problem) for problem in report.other_problems]
     lines += [
-        f"code {code} has no class; {n} {'image lists' if n == 1 else 'images list'} it"
+        f"code {code} has no class; {counted(n, 'image lists', 'images list')} it"
         for code, n in sorted(report.unknown_codes.items(), key=lambda item: (-item[1], item[0]))
     ]
     for line in lines[:PROBLEMS_SHOWN]:
         note(line)
     if len(lines) > PROBLEMS_SHOWN:
-        note(f"… and {len(lines) - PROBLEMS_SHOWN} more such lines")
+        note(f"… and {counted(len(lines) - PROBLEMS_SHOWN, 'more such line')}")
 
 
-def _show(table: pa.Table, limit: int) -> None:
+def _show(table: pa.Table) -> None:
     from rich.table import Table
 
     shown = Table("image", "line", "class", "issue", "score", "reason", box=None)
-    rows = table.slice(0, limit or None).to_pylist()
+    rows = table.to_pylist()
     for row in rows:
         name = f"{row['class_id']} {row['class_name']}"
         shown.add_row(
@@ -105,5 +109,3 @@ def _show(table: pa.Table, limit: int) -> None:
         )
     if rows:
         console().print(shown)
-    if table.num_rows > len(rows):
-        note(f"{table.num_rows - len(rows)} more findings (--limit 0 for all, --format csv for a list)")

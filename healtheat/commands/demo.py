@@ -10,6 +10,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import console, one_line, progress_bar
+from healtheat.core.text import counted
 
 if TYPE_CHECKING:
     from healtheat.drawing.run import DemoReport
@@ -44,8 +45,10 @@ def demo(
             out=out, index=index, lists=lists, images=images, seed=seed, encoder=encoder, progress=progress
         )
     made = report.made
-    typer.echo(f"{made.images} images, {made.boxes} boxes, {len(made.truth)} planted errors in {out}")
-    typer.echo(f"{report.build.boxes} boxes indexed in {index}, {len(report.build.problems)} problems")
+    drawn = f"{counted(made.images, 'image')}, {counted(made.boxes, 'box')}"
+    typer.echo(f"{drawn}, {counted(len(made.truth), 'planted error')} in {out}")
+    indexed = f"{counted(report.build.boxes, 'box')} indexed in {index}"
+    typer.echo(f"{indexed}, {counted(len(report.build.problems), 'problem')}")
     if report.build.choice:
         typer.echo(one_line(str(report.build.choice)))
     _print_comparison(report)

@@ -10,6 +10,7 @@ import typer
 
 from healtheat import api
 from healtheat.commands._terminal import console, note, one_line, print_json
+from healtheat.core.text import counted
 
 if TYPE_CHECKING:
     from healtheat.comparing.run import DiffReport
@@ -72,7 +73,7 @@ def diff(
     for text in found.notes:
         note(text)
     if found.problems:
-        note(f"{new}: {len(found.problems)} problems; the first: {found.problems[0]}")
+        note(f"{new}: {counted(len(found.problems), 'problem')}; the first: {found.problems[0]}")
     if format == "json":
         print_json(found.as_dict())
     elif format == "table":
@@ -104,8 +105,9 @@ def _show(found: DiffReport) -> None:
     if found.findings is not None:
         states = ", ".join(f"{n} {state}" for state, n in found.states.items() if n or state != "new")
         typer.echo(f"findings  {states}")
-        typer.echo(f"undone    {found.undone} verdicts that nothing was done about")
-        typer.echo(f"unasked   {found.unasked} changes that no finding or verdict asked for")
+        undone, unasked = counted(found.undone, "verdict"), counted(found.unasked, "change")
+        typer.echo(f"undone    {undone} that nothing was done about")
+        typer.echo(f"unasked   {unasked} that no finding or verdict asked for")
     _table("class", found.by_class())
     _table("image", found.by_image())
 

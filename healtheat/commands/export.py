@@ -14,6 +14,7 @@ from healtheat.commands import _options as options
 from healtheat.commands._cleanup import left_out, note_called_wrong, note_left_alone, note_too_much, what_goes
 from healtheat.commands._terminal import note, one_line, progress_bar
 from healtheat.core.errors import with_options
+from healtheat.core.text import counted
 from healtheat.exporting.formats import FORMATS, Needs
 
 if TYPE_CHECKING:
@@ -132,8 +133,8 @@ def _show(done: Exported, max_share: float | None) -> None:
         note(f"warning: {listed} changed since the build; lines may have moved, build again")
     if done.formula_cells:
         note(
-            f"warning: {done.formula_cells} cells begin with = + - or @, a spreadsheet may run them; "
-            "--spreadsheet guards"
+            f"warning: {counted(done.formula_cells, 'cell begins', 'cells begin')} with = + - or @, which a "
+            "spreadsheet may run; --spreadsheet guards"
         )
     if done.unreadable:
         note(f"left out, nobody can look at it: {done.unreadable[0]}{_more(done.unreadable)}")
@@ -143,10 +144,12 @@ def _show(done: Exported, max_share: float | None) -> None:
         _show_patch(done, done.changes)
     elif done.images is not None:
         listed = ", ".join(one_line(str(file)) for file in done.files)
-        typer.echo(f"{done.images} images, {done.boxes} boxes, {done.findings} with findings -> {listed}")
+        given = f"{counted(done.images, 'image')}, {counted(done.boxes or 0, 'box')}"
+        typer.echo(f"{given}, {done.findings} with findings -> {listed}")
     else:
         parts = ", ".join(f"{n} {status}" for status, n in done.statuses.items())
-        typer.echo(f"{done.findings} findings{f' ({parts})' if parts else ''} -> {one_line(str(done.to))}")
+        found = counted(done.findings, "finding") + (f" ({parts})" if parts else "")
+        typer.echo(f"{found} -> {one_line(str(done.to))}")
 
 
 def _show_patch(done: Exported, changes: Changes) -> None:
@@ -154,9 +157,9 @@ def _show_patch(done: Exported, changes: Changes) -> None:
         first = next(left for left in changes.left_alone if left.why == why)
         note(f"left alone: {n}, {why.words}; the first is {first}")
     to, root = (shlex.quote(str(path.absolute())) for path in (done.to, changes.root))
+    files = counted(len(changes.files), "label file")
     typer.echo(
-        f"{changes.relabelled} relabelled, {changes.dropped} dropped in {len(changes.files)} label files "
-        f"-> {one_line(str(done.to))}"
+        f"{changes.relabelled} relabelled, {changes.dropped} dropped in {files} -> {one_line(str(done.to))}"
     )
     if not changes.files:
         note("nothing to patch: no verdict `relabel` or `drop` on a box passes the filters")
@@ -170,14 +173,13 @@ def _show_cleanup(done: Exported, figures: Figures, max_share: float | None) -> 
     if done.blocked:
         note(f"note: {with_options(done.blocked.parts)}")
     for split, (kept, of) in figures.images.items():
-        typer.echo(f"{one_line(split) or 'no split':<9} {kept:>7} of {of} images kept")
+        typer.echo(f"{one_line(split) or 'no split':<9} {kept:>7} of {counted(of, 'image')} kept")
     kept, of = figures.boxes_kept
     typer.echo(f"{'boxes':<9} {kept:>7} of {of} kept")
     typer.echo(f"{'goes':<9} {what_goes(figures)}")
     if figures.images_greyed:
-        typer.echo(
-            f"{'greyed':<9} {figures.images_greyed:>7} images get a copy with what is dropped greyed out"
-        )
+        get = counted(figures.images_greyed, "image gets", "images get", spec=">7")
+        typer.echo(f"{'greyed':<9} {get} a copy with what is dropped greyed out")
     typer.echo(left_out(figures))
     reasons = {
         what: figures.boxes_out.get(what, 0) + figures.images_out.get(what, 0)
@@ -188,8 +190,9 @@ def _show_cleanup(done: Exported, figures: Figures, max_share: float | None) -> 
     note_called_wrong(figures)
     note_left_alone(figures)
     if poor := figures.halved():
+        lose = ("class loses more than half of its boxes", "classes lose more than half of their boxes")
         listed = ", ".join(f"{i} {figures.names.get(i, '')} ({k} of {n})" for i, k, n in poor[:10])
-        note(f"warning: {len(poor)} classes lose more than half of their boxes: {listed}")
+        note(f"warning: {counted(len(poor), *lose)}: {listed}")
     if done.written:
         names = ", ".join(one_line(file.name) for file in done.files)
         typer.echo(f"written to {one_line(str(done.to))}: {names}")

@@ -9,6 +9,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._summary import print_flags
+from healtheat.core.text import counted
 
 
 def flag(
@@ -42,4 +43,5 @@ def flag(
     flags = report.flags
     print_flags(flags, report.index)
     if flags.places:
-        typer.echo(f"{flags.places} places; by their scores, {flags.errors:.0f} of them are errors")
+        errors = counted(round(flags.errors), "of them is an error", "of them are errors")
+        typer.echo(f"{counted(flags.places, 'place')}; by their scores, {errors}")

@@ -11,6 +11,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import console, note, print_json
+from healtheat.core.text import counted
 
 if TYPE_CHECKING:
     from healtheat.guarding import GuardReport, Shares
@@ -59,7 +60,7 @@ def guard(
     if guarded.codes_unused:
         note("the names look like AI Hub's, but their codes lead to no class: --classes CSV would use them")
     for path, problems in guarded.problems.items():
-        note(f"{path}: {len(problems)} problems; the first: {problems[0]}")
+        note(f"{path}: {counted(len(problems), 'problem')}; the first: {problems[0]}")
     if format == "json":
         print_json(guarded.report.as_dict())
     else:
@@ -91,7 +92,8 @@ def _show(report: GuardReport) -> None:
         figures.add_row("images exactly as named", f"{a.images_right} of {a.images}", *(["-"] if c else []))
     out.print(figures)
     if c is not None:
-        out.print(f"\n{c.matched} boxes found again on {c.images} images, {c.changed} with another class")
+        found = f"{counted(c.matched, 'box')} found again on {counted(c.images, 'image')}"
+        out.print(f"\n{found}, {c.changed} with another class")
         if c.flows:
             flows = Table("boxes", "from", "to", box=None)
             for f in c.flows[:ROWS]:

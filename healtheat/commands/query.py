@@ -10,6 +10,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import console, note, one_line
+from healtheat.core.text import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -96,7 +97,8 @@ def query(
         elif not total:
             note("nothing found" if all_ else "nothing flagged; --all lists every judged box")
             if n:
-                note(f"{n} boxes of this choice had no class judgement: healtheat trust says why")
+                had = counted(n, "box")
+                note(f"{had} of this choice had no class judgement: healtheat trust says why")
     else:
         TEXT_FORMATS[format](rows, sys.stdout)
     sys.stdout.flush()

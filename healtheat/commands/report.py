@@ -10,6 +10,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import note, one_line, progress_bar
+from healtheat.core.text import counted
 
 
 def report(
@@ -63,5 +64,6 @@ def report(
             progress=progress,
         )
     if done.pictures_left_out:
-        note(f"{done.pictures_left_out} pictures left out to stay below {max_mb:g} MiB (--max-mb)")
-    typer.echo(f"{done.flags} flags, {done.size_bytes / (1 << 20):.1f} MiB -> {one_line(str(out))}")
+        note(f"{counted(done.pictures_left_out, 'picture')} left out to stay below {max_mb:g} MiB (--max-mb)")
+    size = f"{done.size_bytes / (1 << 20):.1f} MiB"
+    typer.echo(f"{counted(done.flags, 'place')} flagged, {size} -> {one_line(str(out))}")

@@ -10,6 +10,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import note
+from healtheat.core.text import counted
 
 
 def review(
@@ -57,5 +58,5 @@ def review(
     done = api.review(
         options.which_index(index), name=name, host=host, port=port, all_=all_, open_=open_, ready=ready
     )
-    note(f"stopped; {done.decisions} verdicts stand in {done.index}")
+    note(f"stopped; {counted(done.decisions, 'verdict stands', 'verdicts stand')} in {done.index}")
     sys.stdout.flush()

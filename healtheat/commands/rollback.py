@@ -10,6 +10,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import note, one_line, progress_bar
+from healtheat.core.text import counted
 
 
 def rollback(
@@ -44,6 +45,7 @@ def rollback(
     index = index if folder else options.which_index(index)
     with progress_bar() as progress:
         done = api.rollback(folder, index=index, keep_edited=keep_edited, progress=progress)
-    typer.echo(f"{len(done.restored)} files are as they were before {one_line(str(done.run.folder))}")
+    are = counted(len(done.restored), "file is as it was", "files are as they were")
+    typer.echo(f"{are} before {one_line(str(done.run.folder))}")
     for path in done.left:
         note(f"left alone, edited since: {path}")

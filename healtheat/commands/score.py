@@ -6,6 +6,7 @@ from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._summary import exit_if_failed, print_flags
 from healtheat.commands._terminal import note, progress_bar
+from healtheat.core.text import counted
 
 
 def score(
@@ -37,6 +38,6 @@ def score(
             progress=progress,
         )
     if (used := report.predictions) is not None:
-        note(f"predictions for {used.matched} of {used.images} images in {used.folder}")
+        note(f"predictions for {used.matched} of {counted(used.images, 'image')} in {used.folder}")
     print_flags(report.flags, report.index)
     exit_if_failed(report.failures)

@@ -11,6 +11,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import console, note, print_json, progress_bar
+from healtheat.core.text import counted
 
 if TYPE_CHECKING:
     from healtheat.planting import Estimate, SelftestReport
@@ -84,7 +85,7 @@ def selftest(
     for name, why in report.skipped.items():
         note(f"{name}: not tested: {why}")
     if report.unread:
-        note(f"{report.unread} times an image was gone, changed or unreadable")
+        note(f"{counted(report.unread, 'time')} an image was gone, changed or unreadable")
     for failure in report.failures:
         note(f"signal crashed: {failure}")
     if report.failures:
@@ -128,6 +129,7 @@ def _show(report: SelftestReport) -> None:
         )
     console().print(table)
     note(
-        f"means of {report.plantings} plantings in {report.boxes} boxes of {report.classes} classes; "
+        f"means of {counted(report.plantings, 'planting')} in {counted(report.boxes, 'box')} of "
+        f"{counted(report.classes, 'class')}; "
         "90 % intervals"
     )

@@ -31,11 +31,11 @@ def similar(
     line: Annotated[
         int | None,
         typer.Option(
-            "--line", min=0, metavar="N", help="The crop: the box on line N of its labels, counted from 0."
+            "--line", min=1, metavar="N", help="The crop: the box on line N of its labels, counted from 1."
         ),
     ] = None,
     class_: options.ClassOption = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="At most N rows.")] = 10,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, metavar="N", help="At most N rows.")] = 10,
     format: Annotated[
         Literal["table", "csv", "json", "jsonl"], typer.Option("--format", "-f", help="What goes to stdout.")
     ] = "table",
@@ -43,25 +43,31 @@ def similar(
     """Show the crops of an index that are most similar to a crop of any image.
 
     Without --box and --line, the whole image is the crop. Where the index holds this very file, boxes of the
-    same source are left out. Lines are counted from 0, as in CSV and JSON. The crop is embedded with the
-    index's own encoder. The list shows what a class means here; it does not decide the class of the crop.
+    same source are left out. Lines are counted from 1, as editors do, but from 0 in CSV and JSON. The crop is
+    embedded with the index's own encoder. The list shows what a class means here; it does not decide the
+    class of the crop.
 
     \b
     Examples:
-      healtheat similar pills/images/train/0001.jpg --line 2
+      healtheat similar pills/images/train/0001.jpg --line 3
       healtheat similar new.jpg --box 0.42,0.55,0.1,0.12 --limit 5
       healtheat similar crop.png --class tylenol --format csv
     """
     from healtheat.core.table import TEXT_FORMATS
 
     rows = api.similar(
-        image, options.which_index(index), box=_box(box), line=line, class_=class_, limit=limit
+        image,
+        options.which_index(index),
+        box=_box(box),
+        line=None if line is None else line - 1,
+        class_=class_,
+        limit=limit,
     )
     if format != "table":
         TEXT_FORMATS[format](rows, sys.stdout)
     elif rows.num_rows:
         _print_table(rows)
-    else:
+    elif limit:
         note("no other box to compare with")
 
 
@@ -89,6 +95,6 @@ def _print_table(rows: pa.Table) -> None:
     table.add_column("image", overflow="fold")
     for row in rows.to_pylist():
         named = f"{row['class_id']} {row['class_name'] or ''}".strip()
-        cells = (row["rank"], f"{row['similarity']:.3f}", named, row["line"], row["image"])
+        cells = (row["rank"], f"{row['similarity']:.3f}", named, row["line"] + 1, row["image"])
         table.add_row(*(Text(one_line(str(cell))) for cell in cells))
     console().print(table)

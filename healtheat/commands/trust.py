@@ -11,6 +11,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import console, note, print_json
+from healtheat.core.text import counted
 
 if TYPE_CHECKING:
     from healtheat.signals.evidence.trust import TrustReport
@@ -94,7 +95,7 @@ def _show(report: TrustReport) -> None:
         out.print("\npairs, least told apart first (0.5 is a coin)")
         out.print(table)
         if len(pairs) > PAIRS:
-            note(f"{len(pairs) - PAIRS} more pairs (--format json lists them all)")
+            note(f"{counted(len(pairs) - PAIRS, 'more pair')} (--format json lists them all)")
     for title, groups in (
         ("look-alikes", report.look_alikes),
         ("likely look-alikes (pairs that cannot be said included)", report.likely_look_alikes),

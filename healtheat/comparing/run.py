@@ -19,6 +19,7 @@ from healtheat.comparing.settled import STATES, settle
 from healtheat.comparing.sides import Side, read_side
 from healtheat.core.boxes import Problem
 from healtheat.core.errors import Argument, InputError
+from healtheat.core.text import counted
 from healtheat.index import Index
 
 TOLERANCE = 0.001  # share of the image: a pixel of 1,000, which tools round to
@@ -163,7 +164,9 @@ def _compared(before: Side, after: Side, matching: Matching, tolerance: float) -
     findings = settle(before, after, images, matched, compared)
     notes = list(matched.notes)
     if compared.crowded:
-        notes.append(f"{compared.crowded} images have too many boxes to look at every pair")
+        notes.append(
+            f"{counted(compared.crowded, 'image has', 'images have')} too many boxes to look at every pair"
+        )
     only_old, only_new = _left(images, old.images, new.images)
     return DiffReport(
         old=before.name,

@@ -19,6 +19,18 @@ def shown(text: str, limit: int = MAX_SHOWN) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in short)
 
 
+def counted(n: int, one: str, many: str | None = None, *, spec: str = "") -> str:
+    """`n` with its noun, and its verb where that is given with it; `many` is the regular plural if left out.
+
+    `spec` is a format for the number, such as ">7" or ",".
+
+    >>> counted(1, "place"), counted(2, "box"), counted(2, "box is", "boxes are")
+    ('1 place', '2 boxes', '2 boxes are')
+    """
+    regular = one + ("es" if one.endswith(("s", "x")) else "s")
+    return f"{n:{spec}} {one if n == 1 else many or regular}"
+
+
 def did_you_mean(text: str, known: Iterable[str], most: int = 3) -> str:
     """`; did you mean 'one', 'other'?` with the names of `known` that are spelled most alike; "" if none is.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from healtheat.core.text import counted
 from healtheat.drawing.truth import HINTED, KINDS, Truth, read_truth
 
 # What one answer settles: the `place_id`; where rows have none: image, line, and the class if no line (-1).
@@ -180,9 +181,10 @@ def summary_rows(
     on_errors = places["right"] + places["follows"]
     each = f"{on_errors / total['found']:.2f}" if total["found"] else "no"
     line = (
-        f"{places['flagged']} places flagged: {places['right']} on planted errors, "
-        f"{places['follows']} follow from one, {places['false_alarms']} wrong; "
-        f"{total['planted'] - total['found']} of {total['planted']} errors missed; {each} rows an error found"
+        f"{counted(places['flagged'], 'place')} flagged: {places['right']} on planted errors, "
+        f"{counted(places['follows'], 'follows', 'follow')} from one, {places['false_alarms']} wrong; "
+        f"{total['planted'] - total['found']} of {counted(total['planted'], 'error')} missed; "
+        f"{each} rows an error found"
     )
     return table, line
 

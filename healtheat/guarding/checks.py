@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from healtheat.core.text import counted
 from healtheat.guarding.report import Check, Comparison, NameAgreement
 from healtheat.guarding.shares import Shares
 
@@ -69,7 +70,7 @@ def against_current(c: Comparison) -> list[Check]:
             boxes_kept,
             MIN_BOXES_KEPT,
             boxes_kept < MIN_BOXES_KEPT,
-            f"{after.boxes} of {before.boxes} boxes are left: {boxes_kept:.0%} "
+            f"{after.boxes} of {counted(before.boxes, 'box')} left: {boxes_kept:.0%} "
             f"(at least {MIN_BOXES_KEPT:.0%})",
         )
     ]

@@ -9,6 +9,7 @@ import numpy as np
 
 from healtheat.core.boxes import NO_CLASS, rows_of
 from healtheat.core.errors import InputError
+from healtheat.core.text import counted
 from healtheat.guarding.checks import ESTABLISHED, against_current, against_names, alone
 from healtheat.guarding.pairs import MAX_BOXES_PER_IMAGE, pair_boxes, pair_images
 from healtheat.guarding.report import Check, Comparison, Flow, GuardReport, NameAgreement
@@ -42,7 +43,7 @@ def judge(proposed: LabelSet, current: LabelSet | None = None, expected: Listed 
     if comparison is None and not spread.boxes:
         raise InputError("the proposal has no box that could be read: nothing to judge")
     if max(spread.boxes, comparison.current.boxes if comparison else 0) < MIN_BOXES:
-        notes.append(f"only {spread.boxes} boxes: too few to judge ({MIN_BOXES} are needed)")
+        notes.append(f"only {counted(spread.boxes, 'box')}: too few to judge ({MIN_BOXES} are needed)")
     else:
         if named and by_name is not None and by_name.boxes:
             checks += against_names(by_name, comparison.agreement if comparison else None)
@@ -108,7 +109,7 @@ def compare(
     notes = []
     if len(both) < len(proposed.images):
         notes.append(
-            f"{len(proposed.images) - len(both)} images of the proposal are not in the present labels"
+            f"images of the proposal that are not in the present labels: {len(proposed.images) - len(both)}"
         )
     new_rows = rows_of(proposed.boxes.image_id, len(proposed.images))
     old_rows = rows_of(current.boxes.image_id, len(current.images))
@@ -133,7 +134,9 @@ def compare(
             "class ids must mean the same in both"
         )
     if crowded:
-        notes.append(f"{crowded} images with over {MAX_BOXES_PER_IMAGE} boxes are left out of the flow")
+        notes.append(
+            f"left out of the flow: {counted(crowded, 'image')} with over {MAX_BOXES_PER_IMAGE} boxes"
+        )
     declared = set(proposed.names) | set(current.names) | set(before)
     flows = [Flow(a, b, n) for (a, b), n in sorted(flow.items(), key=lambda f: (-f[1], f[0])) if a != b]
     dying = {c: n for c, n in sorted(before.items()) if n >= ESTABLISHED and not after[c]}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from healtheat.core.text import counted
 from healtheat.guarding.shares import Shares
 
 
@@ -82,9 +83,12 @@ class GuardReport:
     def summary(self) -> str:
         """The figures people ask for first, in a line."""
         p = self.proposed
-        parts = [f"{p.top_share:.0%} in one class", f"{p.alive} of {p.classes} classes alive"]
+        parts = [
+            f"{p.top_share:.0%} in one class",
+            f"{p.alive} of {counted(p.classes, 'class')} alive",
+        ]
         if self.comparison is not None:
-            parts.append(f"{self.comparison.changed} of {self.comparison.matched} boxes changed")
+            parts.append(f"{self.comparison.changed} of {counted(self.comparison.matched, 'box')} changed")
         if self.agreement is not None:
             parts.append(f"{self.agreement.share:.1%} in agreement with the images' names")
         return ", ".join(parts)

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from healtheat.core.text import counted
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Difference = Annotated[float, Field(ge=-1, le=1)]
 
@@ -48,7 +50,7 @@ class EncoderChoice(BaseModel):
         first, *others = sorted(self.figures, key=lambda figure: figure.name != self.chosen)
         line = (
             f"encoder {first.name}: {first.agreement:.1%} of the nearest five have the same class, "
-            f"in a sample of {self.boxes} boxes"
+            f"in a sample of {counted(self.boxes, 'box')}"
         )
         line += "".join(f", with {other.name} {other.agreement:.1%}" for other in others)
         best = max(figure.agreement for figure in self.figures)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from healtheat.core.boxes import NO_CLASS
+from healtheat.core.text import counted
 
 MISSING, UNEXPECTED = "missing_box", "unexpected_class"
 
@@ -75,4 +76,5 @@ def reason(mismatch: Mismatch, name: str) -> str:
         return f"the image's name lists {mismatch.listed} × {name}; {boxes}"
     if not mismatch.listed:
         return f"the image's name does not list {name}"
-    return f"the image's name lists {mismatch.listed} × {name}; {mismatch.found} boxes have that class"
+    has = counted(mismatch.found, "box has", "boxes have")
+    return f"the image's name lists {mismatch.listed} × {name}; {has} that class"

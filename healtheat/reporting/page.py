@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import accumulate
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from healtheat.core.atomic import write_file
 from healtheat.core.errors import Argument, InputError
 from healtheat.core.progress import Progress, silent
+from healtheat.core.text import counted
 from healtheat.index import Index
 from healtheat.index.target import Places
 from healtheat.reporting.facts import PER_ISSUE, ReportFacts, collect
@@ -116,5 +117,6 @@ def _template() -> Template:
         percent=lambda value: f"{100 * value:.0f} %",
         score=lambda value: "–" if value is None else f"{value:.2f}",
         count=lambda value: f"{value:,}",
+        counted=partial(counted, spec=","),
     )
     return environment.get_template("report.html")

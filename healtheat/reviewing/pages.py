@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from healtheat.core.text import counted
 from healtheat.view.stats import FEWEST_WINDOW
 from healtheat.view.words import IMAGE_WORDS, ISSUE_WORDS, KEYS, VERDICT_WORDS
 
@@ -42,7 +44,9 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters.update(percent=_percent, score=_score, count=_count)
+        self._environment.filters.update(
+            percent=_percent, score=_score, count=_count, counted=partial(counted, spec=",")
+        )
         self._environment.globals.update(
             issue_words=ISSUE_WORDS,
             verdict_words=VERDICT_WORDS,

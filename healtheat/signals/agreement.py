@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.core.boxes import NO_CLASS, Boxes
+from healtheat.core.text import counted
 from healtheat.signals.base import Scores, Signal
 from healtheat.signals.detector.detected import Seen, compare
 from healtheat.signals.detector.rates import Plateau, placing, plateau, unfound
@@ -50,7 +51,8 @@ class Agreement(Signal):
         pairs = int(matched.sum())
         copies = int((seen.iou[matched] >= COPY_IOU).sum())
         if pairs < self.least_pairs:
-            return self._silent(queries, seen, f"only {pairs} boxes match a prediction")
+            match = counted(pairs, "box matches", "boxes match")
+            return self._silent(queries, seen, f"only {match} a prediction")
         if copies > pairs / 2:
             text = (
                 f"{copies} of {pairs} boxes are the prediction itself: its own labels, which it cannot judge"
@@ -81,7 +83,7 @@ class Agreement(Signal):
         agreement = float(same[near].mean()) if near.any() else 0.0
         foreign = None
         if int(near.sum()) < self.least_pairs:
-            foreign = f"only {int(near.sum())} boxes lie where a prediction does"
+            foreign = f"only {counted(int(near.sum()), 'box lies', 'boxes lie')} where a prediction does"
         elif agreement < self.least_agreement:
             foreign = (
                 f"the detector names the class of only {agreement:.0%} of the boxes: its classes are others"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.core.issues import Silence
+from healtheat.core.text import counted
 from healtheat.signals.base import Scores, Signal
 from healtheat.signals.evidence.copies import Cutter, Verified, Views, other_crops, other_images, verify
 from healtheat.signals.evidence.overlaps import doubled
@@ -160,7 +161,8 @@ class Duplicate(Signal):
         if found.why is not None:
             say(f"{asked}: {found.why}")
         elif found.gone:
-            say(f"not asked of {found.gone} pairs of {what} whether they are copies: an image is gone")
+            of = f"{counted(found.gone, 'pair')} of {what}"
+            say(f"not asked of {of} whether they are copies: an image is gone")
         if pairs > self.most_pairs:
             say(
                 f"asked of the {self.most_pairs} likeliest of {pairs} pairs of {what} whether they are copies"

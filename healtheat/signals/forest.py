@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
 from healtheat.core.issues import HINT_TOP
+from healtheat.core.text import counted
 from healtheat.signals.base import Scores, Signal
 from healtheat.signals.evidence.components import whiten
 from healtheat.signals.samples import Pool, Samples
@@ -63,7 +64,8 @@ class Forest(Signal):
             rows, known = np.flatnonzero(own), np.flatnonzero(own & pool.teaches)
             why = None
             if len(known) < self.fewest:
-                why = f"class {samples.name(class_id)} has {len(known)} boxes, {self.fewest} are needed"
+                has = counted(len(known), "box")
+                why = f"class {samples.name(class_id)} has {has}, {self.fewest} are needed"
             elif np.ptp(data[known], axis=0).max() < 1e-6:
                 why = f"all boxes of class {samples.name(class_id)} look the same"
             if why is not None:

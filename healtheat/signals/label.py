@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.core.boxes import NO_CLASS
+from healtheat.core.text import counted
 from healtheat.signals.base import Scores, Signal
 from healtheat.signals.evidence.beliefs import DOUBT, Beliefs, judged_beliefs
 from healtheat.signals.evidence.calibrate import smooth_probability
@@ -127,7 +128,7 @@ class Label(Signal):
             if np.count_nonzero(counts) < 2:
                 why.append("only one class in this dataset: nothing to compare with")
             elif count < self.fewest:
-                why.append(f"class {name} has {count} boxes, {self.fewest} are needed")
+                why.append(f"class {name} has {counted(count, 'box')}, {self.fewest} are needed")
             elif sources < 2:
                 why.append(f"class {name} is on images of one source only: no other source can vouch for it")
             else:

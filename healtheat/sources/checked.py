@@ -10,7 +10,7 @@ import numpy as np
 
 from healtheat.core.boxes import MAX_CLASS_ID, Boxes, Problem, ProblemCode
 from healtheat.core.errors import InputError
-from healtheat.core.text import bad_name, shown
+from healtheat.core.text import bad_name, counted, shown
 from healtheat.sources.base import LabelFile, LabelledImage, Record, Source
 
 
@@ -39,7 +39,8 @@ def checked(source: Source) -> Iterator[Record]:
 def _image(record: LabelledImage) -> Iterator[Record]:
     for path in (record.path, record.label_path, *dict.fromkeys(record.box_label_path)):
         if reason := _bad_path(path, record.file if path is record.path else None):
-            lost = f" (its {len(record.boxes)} boxes are left out)" if len(record.boxes) else ""
+            are = counted(len(record.boxes), "box is", "boxes are")
+            lost = f" (its {are} left out)" if len(record.boxes) else ""
             yield Problem(ProblemCode.BAD_PATH, shown(path), None, reason + lost)
             return
     boxes = record.boxes

@@ -74,8 +74,8 @@ def similar(
         raise InputError(
             Argument("box"), " and ", Argument("line"), " both say which crop is meant; give one of the two"
         )
-    if limit < 1:
-        raise InputError(Argument("limit"), f" {limit}: give a number of at least 1")
+    if limit < 0:
+        raise InputError(Argument("limit"), f" {limit}: give a number of at least 0")
     wanted = Filters(classes=classes).of(index).class_ids
     held = index.manifest.class_rows()
     store = IndexStore(index)
@@ -83,12 +83,12 @@ def similar(
     found = search(
         asked.vector[None],
         store,
-        k=limit,
+        k=max(limit, 1),
         classes=[class_id for class_id in wanted if class_id in held] if wanted else None,
         group=None if asked.group is None else np.array([asked.group], np.int32),
         own_ids=np.array([asked.box_id], np.int64),
     )
-    ids = found.ids[0][found.ids[0] >= 0]
+    ids = found.ids[0][found.ids[0] >= 0][:limit]
     return _rows(index, ids, found.similarity[0][: len(ids)])
 
 
@@ -104,8 +104,11 @@ def _asked(
         rows = index.sql("SELECT box_id FROM boxes WHERE image_id = ? AND line = ?", [known, line])
         if not len(rows):
             there = index.sql("SELECT line FROM boxes WHERE image_id = ? ORDER BY line", [known])
-            lines = ", ".join(map(str, there["line"].to_pylist()[:20])) or "none"
-            raise InputError(f"{image}: the index has no box on line {line}; lines with a box: {lines}")
+            lines = ", ".join(str(at + 1) for at in there["line"].to_pylist()[:20]) or "none"
+            raise InputError(
+                f"{image}: the index has no box on line {line + 1} of its labels; lines with a box, counted "
+                f"from 1: {lines}"
+            )
         box_id = int(rows["box_id"][0].as_py())
         return Asked(index.vectors(np.array([box_id]))[0], box_id, group)
     if line is not None:

@@ -255,7 +255,7 @@ def with_label_of(sql: Any, image_id: int, label: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"), [([], "a copy leaves them out"), (["--to"], "left out: 1 boxes")]
+    ("arguments", "said"), [([], "a copy leaves them out"), (["--to"], "left out: 1 box")]
 )
 def test_the_command_names_the_patch(
     decided: MadeIndex,

@@ -115,7 +115,7 @@ def test_summary_lists_the_kinds_that_occur() -> None:
     assert len({len(r) for r in rows}) == 1
     assert rows[-1] == ("all", "6", "1", "1", "1", "planted errors")
     assert alarms == (
-        "1 places flagged: 1 on planted errors, 0 follow from one, 0 wrong; 5 of 6 errors missed; "
+        "1 place flagged: 1 on planted errors, 0 follow from one, 0 wrong; 5 of 6 errors missed; "
         "1.00 rows an error found"
     )
 

@@ -494,6 +494,10 @@ def test_the_command_prints_the_csv_contract(tmp_path: Path, capfd: pytest.Captu
     assert out[1].startswith(f"K-000001-000002{SETUP}.png,-1,1,missing_box,1.0,나,,")
     assert run([*command, "--fail-over", "0"]) == 1
     assert "나" in capfd.readouterr().out
+    assert run([*command, "--limit", "0"]) == 0, "at most no row, as of the other commands"
+    shown = capfd.readouterr()
+    assert "나" not in shown.out and "0 of 1 shown; --limit 1 shows all" in shown.err
+    assert "1 missing box and 0 boxes that the name does not list, on 1 of 1 image; 0 problems" in shown.err
     assert run(command[:2]) == 2
     assert "--classes" in capfd.readouterr().err
     assert run(["contents", str(tmp_path / "nowhere")]) == 2

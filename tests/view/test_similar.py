@@ -102,8 +102,8 @@ def test_a_copy_of_a_known_file_counts_as_the_file(index: Index, tmp_path: Path)
         ({"box": ".1,.1,.1,.1"}, "expected four numbers"),
         ({"box": (120, 80, 30, 30)}, "divide pixels"),
         ({"box": (0.5, 0.5, 0, 0.1)}, "without width or height"),
-        ({"line": 99}, "no box on line 99; lines with a box: 0, 1, 2"),
-        ({"limit": 0}, "at least 1"),
+        ({"line": 99}, "no box on line 100 of its labels; lines with a box, counted from 1: 1, 2, 3"),
+        ({"limit": -1}, "at least 0"),
     ],
 )
 def test_what_makes_no_sense_is_refused(index: Index, options: dict[str, object], message: str) -> None:
@@ -132,13 +132,29 @@ def test_function_and_command_agree(folder: Path, capfd: pytest.CaptureFixture[s
     with Index.open(where) as index:
         file = index.image_file(0)
     rows = healtheat.similar(file, where, line=0, limit=2)
-    command = ["similar", str(file), "--index", str(where), "--line", "0"]
+    command = ["similar", str(file), "--index", str(where), "--line", "1"]
     assert run([*command, "-n", "2", "--format", "csv"]) == 0
     lines = capfd.readouterr().out.splitlines()
     assert lines[0] == ",".join(rows.column_names) and len(lines) == 3
     assert lines[1].startswith(f"1,{rows['similarity'][0].as_py()}")
-    assert run(["similar", str(file), "--index", str(where), "--line", "0"]) == 0
+    assert run(["similar", str(file), "--index", str(where), "--line", "1"]) == 0
     assert "similarity" in capfd.readouterr().out
     assert run(["similar", str(file), "--index", str(where), "--box", "1,2"]) == 2
     assert run(["similar", str(file), "--index", str(where), "--box", "a,b,c,d"]) == 2
     assert "expected four numbers" in capfd.readouterr().err
+
+
+def test_the_table_counts_lines_as_editors_do_and_no_rows_may_be_asked_for(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    where = folder / "index"
+    with Index.open(where) as index:
+        file = index.image_file(0)
+    (line,) = healtheat.similar(file, where, line=0, limit=1)["line"].to_pylist()
+    command = ["similar", str(file), "--index", str(where), "--line", "1"]
+    assert run([*command, "-n", "1"]) == 0
+    first = capfd.readouterr().out.splitlines()[1].split()
+    assert str(line + 1) in first and str(line) not in first
+    assert run([*command, "-n", "0"]) == 0
+    assert capfd.readouterr() == ("", "")
+    assert run([*command[:-1], "0"]) == 2

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from healtheat.core.errors import InputError
-from healtheat.core.text import shown
+from healtheat.core.text import counted, shown
 from healtheat.exporting.patch.unified import unified
 
 if TYPE_CHECKING:
@@ -60,8 +60,9 @@ def relabelled(line: bytes, class_id: int) -> bytes:
 
 
 def _diffs(given: Changes) -> Iterator[bytes]:
+    files = counted(len(given.files), "file")
     yield (
-        f"# healtheat: {given.relabelled} relabelled, {given.dropped} dropped in {len(given.files)} files.\n"
+        f"# healtheat: {given.relabelled} relabelled, {given.dropped} dropped in {files}.\n"
         "# In the folder of the data set: git apply THIS_FILE, or patch -p1 -i THIS_FILE; -R takes it back.\n"
     ).encode()
     for path, changes in given.files.items():

@@ -25,7 +25,7 @@ wake(document);
 
 // ---- verdicts on their way
 
-const plural = (n, what) => `${n} ${what}${n > 1 ? "s" : ""}`;
+const plural = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
 
 function showTrouble() {
   const { trouble, refused, waiting } = outbox;

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from healtheat.core.boxes import Boxes, Problem, ProblemCode
 from healtheat.core.errors import InputError
 from healtheat.core.paths import contained, is_file
-from healtheat.core.text import is_unicode, shown
+from healtheat.core.text import counted, is_unicode, shown
 from healtheat.sources.coco import fields
 from healtheat.sources.coco.fields import BadItem
 from healtheat.sources.coco.json_stream import BadJson, JsonObject
@@ -233,8 +233,8 @@ class _Reading:
         lost = np.bincount(column["image"][image == _LOST].astype(np.int64), minlength=1)
         for number in np.flatnonzero(lost):
             name = self.lost.get(int(number), "")
-            reason = f"{lost[number]} boxes left out: their image cannot be used (see above)"
-            self.problem(ProblemCode.LOST_BOXES, None, reason, name)
+            image_of = counted(lost[number], "box left out: its image", "boxes left out: their image")
+            self.problem(ProblemCode.LOST_BOXES, None, f"{image_of} cannot be used (see above)", name)
 
         keep = np.flatnonzero(good & (twin < 0))
         keep = keep[np.lexsort([line[keep], image[keep]])]
@@ -253,7 +253,7 @@ class _Reading:
                 )
         problems = sorted(self.problems, key=lambda p: (p.line is not None, p.line or 0))
         if self.skipped:
-            more = f"{self.skipped} more problems, not listed"
+            more = f"{counted(self.skipped, 'more problem')}, not listed"
             problems.append(Problem(ProblemCode.NOT_LISTED, self.file, None, more))
         return CocoFile(
             self.names, self.images, boxes, entries.astype(np.int64), self.annotations, problems, sha256, size

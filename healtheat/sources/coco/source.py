@@ -10,7 +10,7 @@ from pathlib import Path
 from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.core.errors import InputError
 from healtheat.core.paths import contained, is_file, is_folder, is_image, normal, relative
-from healtheat.core.text import shown
+from healtheat.core.text import counted, shown
 from healtheat.sources.base import Edits, LabelFile, LabelFormat, Record, Source, SourceOptions
 from healtheat.sources.coco.file import BadFile, CocoFile, load_coco
 from healtheat.sources.coco.images import ImageFinder, NotFound
@@ -146,7 +146,8 @@ class CocoSource:
 
 
 def _left_out(coco: CocoFile, image: int) -> str:
-    return f"; its {coco.entries[image]} boxes are left out" if coco.entries[image] else ""
+    n = int(coco.entries[image])
+    return f"; its {counted(n, 'box is', 'boxes are')} left out" if n else ""
 
 
 def split_of_file(file: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.core.errors import InputError
 from healtheat.core.paths import is_file, is_image, normal
-from healtheat.core.text import Content, Unreadable, bad_name, read_small, shown
+from healtheat.core.text import Content, Unreadable, bad_name, counted, read_small, shown
 
 MAX_LIST_BYTES = 256 * 2**20
 MAX_PATH_CHARS = 4096
@@ -49,7 +49,7 @@ def listed_images(path: Path, root: Path, file: str) -> ImageList:
         else:
             skipped += 1
     if skipped:
-        more = f"{skipped} more bad lines, not listed"
+        more = f"{counted(skipped, 'more bad line')}, not listed"
         problems.append(Problem(ProblemCode.NOT_LISTED, file, None, more))
     return ImageList(sorted(images, key=lambda entry: (entry[0].as_posix(), entry[1])), problems, content)
 

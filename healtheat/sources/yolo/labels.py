@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from healtheat.core.boxes import Boxes, Problem, ProblemCode
-from healtheat.core.text import Content, Unreadable, read_small
+from healtheat.core.text import Content, Unreadable, counted, read_small
 from healtheat.sources.yolo.line import BadLine, ParsedLine, parse_line
 
 MAX_LABEL_BYTES = 16 * 2**20
@@ -78,7 +78,7 @@ def parse_labels(content: Content, names: Container[int] | None, *, file: str, i
         lines.append(number)
         rows.append(row)
     if skipped:
-        more = f"{skipped} more bad lines, not listed"
+        more = f"{counted(skipped, 'more bad line')}, not listed"
         problems.append(Problem(ProblemCode.NOT_LISTED, file, None, more, image))
     boxes = Boxes.of(lines, [r.class_id for r in rows], [r.xywhn for r in rows], [r.confidence for r in rows])
     return Labels(boxes, problems, blank)

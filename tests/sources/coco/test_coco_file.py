@@ -146,7 +146,7 @@ def test_bad_image_takes_its_boxes_out_with_one_problem(tmp_path, item, reason):
     assert len(coco.images) == 2 and len(coco.boxes) == 3
     assert all(p.line is None for p in coco.problems)
     assert coco.problems[0].reason.startswith("images[2]: ") and reason in coco.problems[0].reason
-    assert coco.problems[1].reason.startswith("1 boxes left out")
+    assert coco.problems[1].reason.startswith("1 box left out")
 
 
 def test_image_ids(tmp_path):

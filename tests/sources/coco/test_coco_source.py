@@ -69,7 +69,7 @@ def test_one_file_and_the_usual_places_of_images(tree, labels, images, root):
     label_path = (tree.root / labels).relative_to(source.root).as_posix()
     assert a.label_path == label_path and set(read.files) == {label_path}
     assert len(read.problems) == 1
-    assert "image gone.jpg not found; its 1 boxes are left out" in read.problems[0].reason
+    assert "image gone.jpg not found; its 1 box is left out" in read.problems[0].reason
     assert a.split == ("val" if "val2017" in labels else "train" if "train" in labels else "")
     assert list(Read(source).images) == list(read.images)
 
@@ -146,7 +146,7 @@ def test_bad_files_of_a_folder_are_problems_and_the_rest_goes_on(tree):
     assert reasons["cut.json"][0] == 1 and "not a readable COCO JSON" in reasons["cut.json"][1]
     assert reasons["notes.json"][0] == 0 and "the list 'images' is missing" in reasons["notes.json"][1]
     assert "found a list" in reasons["list.json"][1]
-    assert reasons["lost.json"] == (None, "images: image lost.png not found; its 1 boxes are left out")
+    assert reasons["lost.json"] == (None, "images: image lost.png not found; its 1 box is left out")
     assert "leaves the image folder" in reasons["escape.json"][1]
 
 

@@ -1,0 +1,38 @@
+import re
+from pathlib import Path
+
+import pytest
+
+import healtheat
+from healtheat.core.text import counted
+
+COMMANDS = Path(healtheat.__file__).parent / "commands"
+
+
+@pytest.mark.parametrize(
+    ("n", "words", "text"),
+    [
+        (0, ("place",), "0 places"),
+        (1, ("place",), "1 place"),
+        (1, ("box",), "1 box"),
+        (2, ("more box",), "2 more boxes"),
+        (3, ("class",), "3 classes"),
+        (1, ("image gets", "images get"), "1 image gets"),
+        (2, ("image gets", "images get"), "2 images get"),
+    ],
+)
+def test_a_count_and_its_noun_agree(n: int, words: tuple[str, ...], text: str) -> None:
+    assert counted(n, *words) == text
+
+
+def test_a_count_may_have_a_format() -> None:
+    assert counted(1234, "box", spec=",") == "1,234 boxes"
+    assert counted(1, "box", spec=">7") == "      1 box"
+
+
+@pytest.mark.parametrize("path", sorted(COMMANDS.glob("*.py")), ids=lambda path: path.name)
+def test_no_command_prints_a_plural_that_one_would_contradict(path: Path) -> None:
+    nouns = (
+        "boxes|changes|classes|copies|errors|files|findings|flags|images|lines|pairs|places|problems|scores"
+    )
+    assert not re.findall(rf"\}} (?:more )?(?:{nouns})\b.*", path.read_text(encoding="utf-8"))
