@@ -53,6 +53,7 @@ def build(
     weights: PathLike | None = None,
     conf: float = 0.25,
     images: PathLike | None = None,
+    task: str | None = None,
     views: str | Sequence[float] | None = None,
     padding: float | None = None,
     group_by: str = "auto",
@@ -70,7 +71,8 @@ def build(
 
     The index goes to ./index/NAME, after the data set, unless `index` is given. `encoder` is a name (see
     `encoders`), a loaded encoder, or "auto": the embedded one that suits a sample of the boxes best. `views`
-    are rotations in degrees, `padding` a share of the box's side.
+    are rotations in degrees, `padding` a share of the box's side. `task` (detect, segment, pose, obb) is what
+    a YOLO data set is labelled for, where its files do not tell it.
     Raises InputError, EncoderError, IndexBusy or BadIndex.
     """
     from healtheat.building.auto import encoder_of_word
@@ -80,7 +82,7 @@ def build(
     from healtheat.findings.choose import choose_inputs, finding_settings
 
     arguments.text(group_by=group_by, device=device)
-    arguments.text(contents_rule=contents_rule, optional=True)
+    arguments.text(contents_rule=contents_rule, task=task, optional=True)
     arguments.path(predictions=predictions, optional=True)
     arguments.whole(threads=threads, least=1, optional=True)
     arguments.whole(budget=budget, optional=True)
@@ -95,6 +97,7 @@ def build(
         images=path_or_none(images=images),
         weights=path_or_none(weights=weights),
         conf=conf,
+        task=task,
     )
     return run(
         source,

@@ -57,6 +57,8 @@ class BuildReport:
     """What a build did. `embedded` counts crops and tiles that went through the encoder, `reused` those that
     did not; `failures` are signals that crashed; `note` says what became of an index that was there
     and could not be used as it was. `encoder` is the name of the one used, `choice` how the data chose it.
+    `unlabelled` images have no label file. `task` is what a YOLO data set is labelled for ("" for other
+    formats), `untrained` counts its images that YOLO's trainer ignores or misreads.
     """
 
     index: Path
@@ -74,6 +76,9 @@ class BuildReport:
     seconds: dict[str, float]
     note: str = ""
     encoder: str = ""
+    unlabelled: int = 0
+    untrained: int = 0
+    task: str = ""
     choice: EncoderChoice | None = None
 
 
@@ -119,6 +124,8 @@ def build(
         finally:
             if old is not None:
                 old.close()
+        if taken.intake.task:
+            settings["task"] = taken.intake.task
         manifest = _manifest(chosen, taken, settings, clock.started_at)
         with Index(staging, manifest) as index:
             tables = score(index, signals, findings, progress, inputs=inputs)
@@ -149,6 +156,9 @@ def build(
         note=note,
         encoder=chosen.encoder.spec.name,
         choice=chosen.choice,
+        unlabelled=intake.unlabelled,
+        untrained=intake.untrained,
+        task=intake.task,
     )
 
 
@@ -295,7 +305,8 @@ def _write_one(path: Path, found: list[tuple[int, str]], pool: VectorPool, dim: 
 
 
 def _nothing(source: Source, problems: Sequence[Problem]) -> InputError:
-    first = f"; first of {counted(len(problems), 'problem')}: {problems[0]}" if problems else ""
+    told = next((problem for problem in problems if not problem.is_leak), None)
+    first = f"; first of {counted(len(problems), 'problem')}: {told or problems[0]}" if problems else ""
     return InputError(f"{source.data}: no labelled box found; check the paths in it{first}")
 
 

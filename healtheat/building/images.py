@@ -54,10 +54,11 @@ class Slice:
 
 @dataclass(slots=True)
 class ReadImage:
-    """What was found. `reason` says why the image cannot be used; then it has no crops."""
+    """What was found of an image. `reason` says why the image cannot be used; then it has no crops."""
 
     record: LabelledImage
     reason: str | None = None
+    untrained: str = ""  # why the trainer ignores it for its pixels
     code: ProblemCode = ProblemCode.UNREADABLE_IMAGE  # of the problem, where there is a reason
     sha256: str = ""
     facts: ImageFacts = field(default_factory=lambda: ImageFacts(0, 0, 0))
@@ -82,6 +83,11 @@ def read_image(record: LabelledImage, plan: CropPlan, pool: VectorPool) -> ReadI
             known = ImageFacts(image.width, image.height, image_dhash(image))
         read.facts = known
         size_px = (known.width_px, known.height_px)
+        if min(size_px) < record.min_side_px:
+            read.untrained = (
+                f"{size_px[0]}×{size_px[1]} pixels: YOLO ignores images with a side below "
+                f"{record.min_side_px} pixels ({len(record.boxes)} labelled boxes)"
+            )
         if record.size_px is not None and record.size_px != size_px:
             reason = (
                 f"the labels speak of an image of {record.size_px[0]}×{record.size_px[1]} pixels, "

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.building.images import CropPlan, ReadImage, Slice, read_ahead
-from healtheat.core.boxes import MAX_CLASS_ID, Problem
+from healtheat.core.boxes import MAX_CLASS_ID, Problem, ProblemCode
 from healtheat.core.errors import Argument, InputError
 from healtheat.core.progress import Progress
 from healtheat.core.text import counted
@@ -97,6 +97,9 @@ class Intake:
         self.images = 0
         self.boxes = 0
         self.background = 0
+        self.unlabelled = 0  # images without a label file
+        self.untrained = 0  # images that the trainer ignores, or that cannot be read
+        self.task = ""
         self.problems: list[Problem] = []
         self.label_files: dict[str, FileEntry] = {}
 
@@ -152,6 +155,12 @@ class Intake:
             are = counted(lost, "labelled box is", "labelled boxes are")
             reason = read.reason + (f" (its {are} not in the index)" if lost else "")
             self._problem(Problem(read.code, record.path, None, reason, record.path))
+        elif read.untrained:
+            code = ProblemCode.IGNORED_IMAGE
+            self._problem(Problem(code, record.path, None, read.untrained, record.path))
+        self.task = self.task or record.task
+        self.unlabelled += record.status == "unlabelled"
+        self.untrained += bool(record.task and (record.untrained or read.reason or read.untrained))
         self._image_row(read, image_id)
         if read.reason is not None or (self._strict and self.problems):
             return  # under strict, nothing is embedded any more once it is clear that the build fails

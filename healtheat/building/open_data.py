@@ -17,16 +17,18 @@ def open_data(
     images: Path | None = None,
     weights: Path | None = None,
     conf: float = 0.25,
+    task: str | None = None,
 ) -> tuple[Source, Path]:
     """The source of `data` and the folder of its index, ./index/NAME unless `index` is given.
 
     With `weights` (of a YOLO detector) `data` is a folder of images and boxes of at least `conf` become the
-    labels. Raises InputError.
+    labels. `task` is what a YOLO data set is labelled for. Raises InputError.
     """
     if weights is None:
-        source = open_source(data, images=images)
+        source = open_source(data, images=images, task=task)
         return source, index or default_folder(data, source.data)
     folder = index or default_folder(data, data)
     scratch = folder / CACHE_FOLDER  # the detector may write here and nowhere else
     settings = DetectorSettings(conf=conf)
-    return open_source(data, images=images, weights=weights, detector=settings, scratch=scratch), folder
+    source = open_source(data, images=images, weights=weights, detector=settings, scratch=scratch, task=task)
+    return source, folder

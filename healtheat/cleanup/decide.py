@@ -29,6 +29,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from healtheat.cleanup.rows import Goal, HeldBack, LeftOut, Place, PlannedImage, Relabel
+from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.core.drop import Drop
 from healtheat.core.issues import HINTS
 from healtheat.findings.filters import Filters, Findings
@@ -106,9 +107,14 @@ class Facts:
             self.boxes[box["image_id"]][box["line"]] = _place(box)
         self.problems: defaultdict[str, list[Row]] = defaultdict(list)
         # One COCO file labels many images, and its bad annotations are not known by image.
-        problems = "select file, line, reason from problems order by problem_id"
+        self.untrained: dict[int, str] = {}  # image id → why the trainer ignores it, whatever is taken out
+        problems = "select code, file, line, reason, image_id from problems order by problem_id"
         for problem in index.sql(problems).to_pylist() if whole_images else ():
-            self.problems[problem["file"]].append(problem)
+            told = Problem(ProblemCode(problem["code"]), problem["file"], problem["line"], problem["reason"])
+            if told.is_untrained:
+                self.untrained.setdefault(problem["image_id"], told.reason)
+            elif not told.is_note:
+                self.problems[told.file].append(problem)
         labels = [image["label_path"] for image in self.images if image["label_path"]]
         self.users = Counter(labels if whole_images else ())
         wanted = query(index, Filters(flagged_only=False, verdicts=("relabel",)), sort="box")
@@ -239,6 +245,8 @@ def _why_whole(facts: Facts, image: Row, sorting: _Sorting, goal: Goal, drop: Dr
     own, bad = facts.boxes[image["image_id"]].keys(), facts.bad_lines(label)
     if image["status"] == "unreadable":
         return "the image cannot be read"
+    if why := facts.untrained.get(image["image_id"]):
+        return why
     if label in facts.changed:
         return "its label file changed since the build"
     if not listable(path):

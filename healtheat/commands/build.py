@@ -54,6 +54,14 @@ def build(
         Path | None,
         typer.Option("--images", metavar="DIR", help="COCO: the images, if they are elsewhere."),
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            metavar="detect|segment|pose|obb",
+            help="YOLO: what the set is labelled for. Default: told by data.yaml and the label files.",
+        ),
+    ] = None,
     views: Annotated[
         str | None,
         typer.Option(
@@ -116,6 +124,7 @@ def build(
             weights=weights,
             conf=conf,
             images=images,
+            task=task,
             views=views,
             padding=padding,
             group_by=group_by,
@@ -144,6 +153,9 @@ def _summary(report: BuildReport) -> dict[str, Any]:
         "images": report.images,
         "boxes": report.boxes,
         "classes": report.classes,
+        "task": report.task,
+        "unlabelled": report.unlabelled,
+        "untrained": report.untrained,
         "problems": len(report.problems),
         "encoder": report.encoder,
         "choice": report.choice.model_dump(mode="json") if report.choice else None,
@@ -163,8 +175,15 @@ def _print(report: BuildReport) -> None:
     embedded = f"{counted(report.embedded, 'crop')} embedded, {report.reused} reused"
     typer.echo(f"{embedded}, {report.seconds['total']:.1f} s in all")
     typer.echo(one_line(str(report.choice)) if report.choice else f"encoder {one_line(report.encoder)}")
+    if report.task:
+        typer.echo(f"task {report.task}, as data.yaml and the label files tell it or --task says")
+    if report.unlabelled:
+        typer.echo(f"{counted(report.unlabelled, 'image')} of {report.images} without a label file")
+    if report.untrained:
+        untrained = counted(report.untrained, "image")
+        typer.echo(f"{untrained} of {report.images} that YOLO's training ignores or misreads")
     if report.problems:
-        typer.echo(f"{counted(len(report.problems), 'problem')}, not indexed:")
+        typer.echo(f"{counted(len(report.problems), 'problem')}:")
         for problem in report.problems[:PROBLEMS_SHOWN]:
             typer.echo(f"  {one_line(str(problem))}")
         if len(report.problems) > PROBLEMS_SHOWN:

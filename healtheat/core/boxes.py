@@ -38,6 +38,11 @@ class ProblemCode(StrEnum):
     NOT_LISTED = "not_listed"
     NAME_OFF_RULE = "name_off_rule"
     CODE_WITHOUT_CLASS = "code_without_class"
+    IGNORED_IMAGE = "ignored_image"
+    MISREAD_LABELS = "misread_labels"
+    BEYOND_IMAGE = "beyond_image"
+    MISPLACED_LABELS = "misplaced_labels"
+    UNFOUND_PATH = "unfound_path"
 
     @property
     def words(self) -> str:
@@ -67,6 +72,11 @@ _WORDS: dict[ProblemCode, str] = {
     ProblemCode.NOT_LISTED: "further problems, counted but not listed",
     ProblemCode.NAME_OFF_RULE: "image name that does not follow the contents rule",
     ProblemCode.CODE_WITHOUT_CLASS: "code in an image name that has no class",
+    ProblemCode.IGNORED_IMAGE: "image that YOLO's training ignores",
+    ProblemCode.MISREAD_LABELS: "label lines that YOLO's training takes for something else",
+    ProblemCode.BEYOND_IMAGE: "label that reaches beyond its image by up to 1 %",
+    ProblemCode.MISPLACED_LABELS: "labels where YOLO does not look for them",
+    ProblemCode.UNFOUND_PATH: "path that YOLO does not find as it is written",
 }
 
 
@@ -93,6 +103,16 @@ class Problem:
     def is_lost_line(self) -> bool:
         """A label line that gave no box. A repeated line gave one: the first of its kind is there."""
         return self.line is not None and self.code in (ProblemCode.BAD_LINE, ProblemCode.UNKNOWN_CLASS)
+
+    @property
+    def is_untrained(self) -> bool:
+        """Labels that are read here, while YOLO's training ignores them or takes them for others."""
+        return self.code in (ProblemCode.IGNORED_IMAGE, ProblemCode.MISREAD_LABELS)
+
+    @property
+    def is_note(self) -> bool:
+        """The line is a box all the same, as the trainer reads it; there is nothing to mend."""
+        return self.code == ProblemCode.BEYOND_IMAGE
 
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line + 1}"

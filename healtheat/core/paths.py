@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from healtheat.core.text import bad_name, shown
@@ -91,6 +92,32 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):
         return False
+
+
+def in_other_form(path: Path) -> Path | None:
+    """What lies at `path` if names are compared in one Unicode form; None where nothing does, or several do.
+
+    Archives packed on a Mac hold decomposed names (NFD), text that people type is composed (NFC); on the
+    screen both look alike, and most file systems take them for two names.
+    """
+    found = Path(path.anchor)
+    for part in path.parts[1 if path.anchor else 0 :]:
+        if not (is_file(found / part) or is_folder(found / part)):
+            if part.isascii():
+                return None
+            try:
+                names = [name for name in os.listdir(found) if _composed(name) == _composed(part)]  # noqa: PTH208
+            except OSError:
+                return None
+            if len(names) != 1:
+                return None
+            part = names[0]
+        found /= part
+    return found
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def relative(path: Path, root: Path) -> str:

@@ -41,7 +41,7 @@ class ReadProblems(Signal):
         of_split = dict(zip(queries.images.path, queries.images.split, strict=True))
         shared = shared_splits(queries)
         leaks = [p for p in queries.problems if p.is_leak and of_split.get(p.image) not in shared]
-        others = [p for p in queries.problems if not p.is_leak]
+        others = [p for p in queries.problems if not (p.is_leak or p.is_note)]
         parts = (("unreadable", others, 1.0), ("duplicate", leaks, LEAK_SCORE))
         found = [rows(issue, problems, score) for issue, problems, score in parts if problems]
         return [*found, self._splits(shared)] if shared else found

@@ -37,6 +37,9 @@ class LabelledImage:
     boxes: Boxes
     size_px: tuple[int, int] | None = None  # (width, height) where the labels claim it (COCO)
     box_label_path: tuple[str, ...] = ()  # one a box, or empty
+    task: str = ""  # what the set is labelled for: detect, segment, pose, obb; "" where that means nothing
+    untrained: str = ""  # why the trainer ignores the image or reads other boxes; "" where it reads these
+    min_side_px: int = 0  # the trainer ignores images with a shorter side
 
 
 Record = LabelledImage | LabelFile | Problem
@@ -91,6 +94,7 @@ class SourceOptions:
     weights: Path | None = None  # of a detector
     detector: DetectorSettings | None = None
     scratch: Path | None = None  # where temporary files may be written
+    task: str | None = None  # what a YOLO data set is labelled for
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,5 +105,5 @@ class LabelFormat:
     given: str  # what the user gives, for messages: "a data.yaml"
     recognises: Callable[[Path], bool]  # whether an existing file or folder is of this format
     open: Callable[[Path, SourceOptions], Source]  # raises InputError
-    needs: frozenset[str] = frozenset()  # of `images` and `weights`: the options it cannot do without
+    needs: frozenset[str] = frozenset()  # of `images`, `weights`, `task`: the options it cannot do without
     takes: frozenset[str] = frozenset()  # of the same: those it can use

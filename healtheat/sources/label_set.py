@@ -17,7 +17,8 @@ from healtheat.sources import open_source
 from healtheat.sources.base import LabelledImage
 from healtheat.sources.coco.file import load_coco
 from healtheat.sources.yolo.labels import MAX_LABEL_BYTES, read_labels
-from healtheat.sources.yolo.line import BadLine, class_id
+from healtheat.sources.yolo.line import BadLine, LabelRules, class_id
+from healtheat.sources.yolo.task import Shapes, rules_of
 
 DATASET_SUFFIXES = {".yaml", ".yml", ".json"}
 CLASS_LISTS = {"classes.txt"}  # what LabelImg leaves beside the label files
@@ -101,12 +102,13 @@ def _read_folder(
     problems: list[Problem] = []
     broken: dict[int, tuple[int, ...]] = {}
     find = _ImageFinder()
+    rules = _rules(files)
     for file in files:
         label_path = file.relative_to(folder).as_posix()
         if (bad := bad_name(label_path)) is not None:
             problems.append(Problem(ProblemCode.BAD_PATH, shown(label_path), None, bad))
             continue
-        boxes, more = read_labels(file, None, file=label_path)
+        boxes, more = read_labels(file, None, file=label_path, rules=rules)
         problems += more
         if classes := broken_classes(more, file):
             broken[len(pairs)] = classes
@@ -117,6 +119,17 @@ def _read_folder(
         statuses.append("labelled" if len(boxes) or more else "empty")
     labels = label_set(pairs, names, problems)
     return replace(labels, label_paths=tuple(label_paths), statuses=tuple(statuses), broken=broken)
+
+
+def _rules(files: Sequence[Path]) -> LabelRules:
+    """How label files without a data.yaml are to be read, told by all of them."""
+    shapes = Shapes()
+    for file in files:
+        try:
+            shapes.add(read_small(file, MAX_LABEL_BYTES).data)
+        except Unreadable:
+            continue  # told when it is read
+    return rules_of(shapes)
 
 
 def broken_classes(problems: Sequence[Problem], label_file: Path | None = None) -> tuple[int, ...]:

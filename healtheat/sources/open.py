@@ -31,13 +31,15 @@ def open_source(
     weights: Path | str | None = None,
     detector: DetectorSettings | None = None,
     scratch: Path | None = None,
+    task: str | None = None,
 ) -> Source:
     """The source that `data` is: a YOLO data.yaml or folder, a COCO JSON or folder, or images to detect on.
 
     `kind` forces a format by its name in `FORMATS`. `images` is the folder of the images of COCO files that
     do not lie beside them. `weights` are those of a YOLO detector, whose boxes become the labels of the
     folder `data` (**a `.pt` file runs code when it is loaded**, see DetectorSource); `detector` says how it
-    is run and `scratch` where it may write. Raises InputError, which says what to give instead, if it is
+    is run and `scratch` where it may write. `task` is what a YOLO data set is labelled for (detect, segment,
+    pose, obb), where its files do not tell it. Raises InputError, which says what to give instead, if it is
     none of these.
     """
     data = Path(data)
@@ -49,8 +51,9 @@ def open_source(
         weights=None if weights is None else Path(weights),
         detector=detector,
         scratch=scratch,
+        task=task,
     )
-    told = frozenset(name for name in ("images", "weights") if getattr(options, name) is not None)
+    told = frozenset(name for name in ("images", "weights", "task") if getattr(options, name) is not None)
     if kind == "auto":
         _check_there(data)
         chosen = _recognised(data, told)
@@ -76,8 +79,9 @@ def _check_options(chosen: LabelFormat, data: Path, told: frozenset[str]) -> Non
         raise InputError(f"{data}: the kind {chosen.kind} needs {name}: give {chosen.given}")
     for name in sorted(told - chosen.takes):
         kinds = " or ".join(known.kind for known in FORMATS if name in known.takes)
+        verb, it = ("are", "them") if name.endswith("s") else ("is", "it")
         raise InputError(
-            f"{data}: {name} are only for the kind {kinds}, not for {chosen.kind}; leave them out"
+            f"{data}: {name} {verb} only for the kind {kinds}, not for {chosen.kind}; leave {it} out"
         )
 
 

@@ -53,7 +53,7 @@ def yolo(tree: Tree, names: Sequence[str], ids: Sequence[int]) -> Made:
     lines = "".join(f"{ident} .5 .5 .2 .{n + 1}\n" for n, ident in enumerate(ids))
     for name in names:
         tree.put(f"labels/{name}".replace(".png", ".txt"), lines)
-    tree.put("all.txt", "".join(f"images/{name}\n" for name in names))
+    tree.put("all.txt", "".join(f"./images/{name}\n" for name in names))
     tree.put("val.txt")
     named = "\n".join(f"  {ident}: {name}" for ident, name in NAMES.items())
     given = tree.put("data.yaml", f"train: all.txt\nval: val.txt\nnames:\n{named}\n")

@@ -54,5 +54,5 @@ def test_an_image_in_two_lists_has_no_broken_line(tree: Tree) -> None:
         tree.put(f"{split}.txt", "./images/a.jpg\n")
     data = tree.put("data.yaml", "names: [a]\ntrain: train.txt\nval: val.txt\n")
     labels = read_label_set(data)
-    assert [p.code for p in labels.problems] == [ProblemCode.LEAK] and labels.problems[0].line == 0
-    assert labels.broken == {0: ()}
+    assert [p.code for p in labels.problems] == [ProblemCode.LEAK] and labels.problems[0].line == 2
+    assert labels.broken.get(0, ()) == ()

@@ -29,7 +29,10 @@ def yolo(tree: Tree, files: dict[str, str | bytes], yaml: str = YAML) -> list[tu
         ("0 nan .5 .1 .1", ProblemCode.BAD_LINE),
         ("0 .5 .5 .1", ProblemCode.BAD_LINE),
         ("0 .5 .5 0 .1", ProblemCode.BAD_LINE),
-        ("\ufeff0 .5 .5 .1 .1", ProblemCode.BAD_LINE),
+        ("\ufeff0 .5 .5 .1 .1", ProblemCode.BAD_LINE),  # a byte-order mark elsewhere than at the start
+        ("0 .5 1.005 .1 .1", ProblemCode.BEYOND_IMAGE),
+        ("0 .5 .5 .1 .1 .9", ProblemCode.IGNORED_IMAGE),
+        ("0 .1 .1 .3 .1 .3 .3", ProblemCode.IGNORED_IMAGE),
         ("pill .5 .5 .1 .1", ProblemCode.BAD_LINE),
         ("7 .5 .5 .1 .1", ProblemCode.UNKNOWN_CLASS),
         ("0  .5 .5 .1 .1", ProblemCode.REPEATED_LINE),
@@ -37,7 +40,8 @@ def yolo(tree: Tree, files: dict[str, str | bytes], yaml: str = YAML) -> list[tu
 )
 def test_a_label_line(tree: Tree, line: str, code: ProblemCode) -> None:
     label = "labels/train/ok.txt"
-    assert yolo(tree, {label: BOX + line + "\n"}) == [(code, label, 1)]
+    at = 0 if line.startswith("0 .1 .1 .3") else 1  # the box is what does not belong among polygons
+    assert yolo(tree, {label: BOX + line + "\n"}) == [(code, label, at)]
 
 
 @pytest.mark.parametrize(
@@ -66,16 +70,18 @@ def test_too_many_bad_lines_are_counted(tree: Tree, monkeypatch: pytest.MonkeyPa
 
 def test_lists_of_images(tree: Tree) -> None:
     tree.put("images/a.jpg")
-    tree.put("train.txt", "images/a.jpg\nimages/a.jpg\nimages/gone.jpg\nnotes.md\n")
-    tree.put("val.txt", "images/a.jpg\n")
+    tree.put("images/b.jpg")
+    tree.put("train.txt", "./images/a.jpg\nimages/a.jpg\n./images/gone.jpg\nnotes.md\n")
+    tree.put("val.txt", "./images/a.jpg\n./images/b.jpg\n")
     read = Read(open_source(tree.put("data.yaml", "names: [a]\ntrain: train.txt\nval: val.txt\n")))
     assert [(p.code, p.file, p.line) for p in read.problems] == [
         (ProblemCode.MISSING_IMAGE, "train.txt", 2),
         (ProblemCode.BAD_PATH, "train.txt", 3),
+        (ProblemCode.UNFOUND_PATH, "train.txt", 1),
         (ProblemCode.REPEATED_IMAGE, "train.txt", 1),
         (ProblemCode.LEAK, "val.txt", 0),
     ]
-    assert [p.is_leak for p in read.problems] == [False, False, False, True]
+    assert [p.is_leak for p in read.problems] == [False, False, False, False, True]
     assert not any(p.is_lost_line for p in read.problems)
 
 

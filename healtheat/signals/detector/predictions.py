@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -157,7 +157,7 @@ def join(folder: Path, files: Sequence[Path], images: Sequence[str]) -> Joined:
     return Joined(tuple(chosen), tuple(why), len(files), len(files) - len(used))
 
 
-def read(file: Path, folder: Path, names: Container[int] | None) -> FilePredictions:
+def read(file: Path, folder: Path, names: Collection[int] | None) -> FilePredictions:
     """The predictions in `file`. Lines that are none, or without confidence, are left out and counted."""
     name = relative(file, folder)
     boxes, problems = read_labels(file, names, file=name)

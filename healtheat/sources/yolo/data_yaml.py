@@ -9,42 +9,52 @@ from typing import Any, NoReturn
 
 import yaml
 
-from healtheat.core.boxes import MAX_CLASS_ID
+from healtheat.core.boxes import MAX_CLASS_ID, Problem, ProblemCode
 from healtheat.core.errors import InputError
-from healtheat.core.paths import is_file, is_folder, normal
+from healtheat.core.paths import in_other_form, is_file, is_folder, normal, relative
 from healtheat.core.text import Content, Unreadable, is_unicode, read_small, shown
 
 MAX_YAML_BYTES = 2**20  # tens of thousands of classes; parsing needs some hundred times as much
 MAX_DEPTH = 20
+MAX_CLASSES = 2**20
 SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One folder of images or one `.txt` list of them. `name` None: told by the folder an image lies in."""
+    """One folder of images or one `.txt` list of them. `name` None: told by the folder an image lies in.
+
+    `line` is the 0-based line of data.yaml that names it.
+    """
 
     name: str | None
     path: Path
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DataYaml:
-    """What data.yaml says. `names` may be sparse; every split's path exists."""
+    """What data.yaml says. `names` may be sparse; every split's path exists.
+
+    `keypoints` is `kpt_shape`: the number of keypoints of an object, and of values of each (2 or 3).
+    """
 
     path: Path
     root: Path
     names: dict[int, str]
     splits: tuple[Split, ...]
     content: Content
+    keypoints: tuple[int, int] | None = None
+    problems: tuple[Problem, ...] = ()
 
 
 def load_data_yaml(path: Path) -> DataYaml:
     """Read and check data.yaml.
 
     `path:` is relative to the file's own folder, else to the working folder; splits are relative to it, and a
-    split `../x` that is not there is looked for at `x` (Roboflow's files, as Ultralytics reads them). Names
-    are the text as written, never YAML's idea of it (`no`, `1.50`). Raises InputError
-    "FILE:LINE: what; fix".
+    split `../x` that is not there is looked for at `x` (Roboflow's files, as Ultralytics reads them); a
+    `test` that is nowhere is a problem only. Names are the text as written, never YAML's idea of it (`no`,
+    `1.50`). Raises InputError "FILE:LINE: what; fix".
     """
     path = normal(path)
     try:
@@ -108,12 +118,14 @@ class _Reading:
         names = self._names(members)
         self._check_count(members, len(names))
         root = self._root(members)
-        splits = tuple(self._splits(members, root))
+        problems: list[Problem] = []
+        splits = tuple(self._splits(members, root, problems))
         if not splits:
             raise InputError(
                 f"{self.path}:1: no split is given; add 'train: images/train' (a folder or a .txt list)"
             )
-        return DataYaml(self.path, root, names, splits, content)
+        keypoints = self._keypoints(members)
+        return DataYaml(self.path, root, names, splits, content, keypoints, tuple(problems))
 
     def _fail(self, node: yaml.Node, what: str) -> NoReturn:
         raise InputError(f"{self.path}:{node.start_mark.line + 1}: {what}")
@@ -136,6 +148,8 @@ class _Reading:
 
     def _names(self, members: dict[str, tuple[yaml.Node, yaml.Node]]) -> dict[int, str]:
         if "names" not in members or _is_null(members["names"][1]):
+            if count := self._count(members):
+                return {i: f"class_{i}" for i in range(count)}  # as Ultralytics names them
             raise InputError(f"{self.path}:1: 'names' is missing; add the class names as 'id: name' lines")
         key, node = members["names"]
         names: dict[int, str] = {}
@@ -168,16 +182,35 @@ class _Reading:
             self._fail(node, f"the name of class {number} is no text; write '{number}: its name'")
         return str(node.value)
 
-    def _check_count(self, members: dict[str, tuple[yaml.Node, yaml.Node]], count: int) -> None:
+    def _count(self, members: dict[str, tuple[yaml.Node, yaml.Node]]) -> int | None:
+        """`nc`, where it is given."""
         if "nc" not in members or _is_null(members["nc"][1]):
-            return
+            return None
         node = members["nc"][1]
         if not isinstance(node, yaml.ScalarNode) or not node.value.isascii() or not node.value.isdigit():
             self._fail(node, "'nc' is not an integer; write the number of classes or remove the line")
-        if node.value.lstrip("0") != str(count):
+        text = node.value.lstrip("0") or "0"
+        if len(text) > len(str(MAX_CLASSES)) or int(text) > MAX_CLASSES:
+            self._fail(node, f"'nc' is {shown(node.value)}, more than {MAX_CLASSES}; correct it")
+        return int(text)
+
+    def _check_count(self, members: dict[str, tuple[yaml.Node, yaml.Node]], count: int) -> None:
+        if (told := self._count(members)) is not None and told != count:
+            node = members["nc"][1]
             self._fail(
                 node, f"'nc' is {shown(node.value)} but 'names' has {count}; correct the one that is wrong"
             )
+
+    def _keypoints(self, members: dict[str, tuple[yaml.Node, yaml.Node]]) -> tuple[int, int] | None:
+        if "kpt_shape" not in members or _is_null(members["kpt_shape"][1]):
+            return None
+        node = members["kpt_shape"][1]
+        parts = node.value if isinstance(node, yaml.SequenceNode) else []
+        texts = [part.value for part in parts if isinstance(part, yaml.ScalarNode)]
+        plain = all(text.isascii() and text.isdigit() and len(text) < 6 for text in texts)
+        if len(texts) != 2 or len(parts) != 2 or not plain or (int(texts[0]) and texts[1] not in ("2", "3")):
+            self._fail(node, "'kpt_shape' is not [number of keypoints, 2 or 3]; correct or remove the line")
+        return (int(texts[0]), int(texts[1])) if int(texts[0]) else None
 
     def _root(self, members: dict[str, tuple[yaml.Node, yaml.Node]]) -> Path:
         home = self.path.parent
@@ -194,7 +227,9 @@ class _Reading:
             node, f"folder of 'path: {shown(text)}' not found (tried {tried}); correct or remove the line"
         )
 
-    def _splits(self, members: dict[str, tuple[yaml.Node, yaml.Node]], root: Path) -> Iterator[Split]:
+    def _splits(
+        self, members: dict[str, tuple[yaml.Node, yaml.Node]], root: Path, problems: list[Problem]
+    ) -> Iterator[Split]:
         for name in SPLITS:
             # Ultralytics reads 'validation' where 'val' is missing.
             key = "validation" if name == "val" and "val" not in members else name
@@ -202,20 +237,38 @@ class _Reading:
                 continue
             node = members[key][1]
             for entry in node.value if isinstance(node, yaml.SequenceNode) else [node]:
-                yield Split(name, self._place(entry, key, root))
+                place, line = self._place(entry, key, root, problems), entry.start_mark.line
+                if place is not None:
+                    yield Split(name, place, line)
 
-    def _place(self, node: yaml.Node, key: str, root: Path) -> Path:
+    def _place(self, node: yaml.Node, key: str, root: Path, problems: list[Problem]) -> Path | None:
         text = self._text(node, key)
         tries = [root / text, *([root / text[3:]] if text.startswith("../") else [])]
+        home = relative(self.path, root)
         for place in map(normal, tries):
             if is_folder(place) or (is_file(place) and place.suffix.lower() == ".txt"):
                 return place
             if is_file(place):
-                self._fail(node, f"'{key}: {shown(text)}' is neither a folder nor a .txt list of images")
+                lost = _lost_link(place)
+                self._fail(
+                    node, f"'{key}: {shown(text)}' is neither a folder nor a .txt list of images{lost}"
+                )
+        for place in map(normal, tries):
+            if (other := in_other_form(place)) is not None:
+                reason = (
+                    f"'{key}: {shown(text)}' is read as the name that looks like it: one of the two is "
+                    "composed (NFC), the other decomposed (NFD), and YOLO finds it on a Mac only; write both "
+                    "alike"
+                )
+                problems.append(Problem(ProblemCode.UNFOUND_PATH, home, node.start_mark.line, reason))
+                return other
         fix = "write / instead of \\" if "\\" in text else "correct the path or remove the line"
-        self._fail(
-            node, f"'{key}: {shown(text)}' not found (tried {shown(str(normal(tries[0])), 300)}); {fix}"
-        )
+        tried = shown(str(normal(tries[0])), 300)
+        if key == "test":  # training needs none, and Roboflow's files name one that is not there
+            reason = f"'{key}: {shown(text)}' not found (tried {tried}); training does without"
+            problems.append(Problem(ProblemCode.UNFOUND_PATH, home, node.start_mark.line, reason))
+            return None
+        self._fail(node, f"'{key}: {shown(text)}' not found (tried {tried}); {fix}")
 
     def _text(self, node: yaml.Node, key: str) -> str:
         if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
@@ -223,6 +276,17 @@ class _Reading:
         if "\0" in node.value or not is_unicode(node.value):
             self._fail(node, f"'{key}' holds characters that no path can have")
         return str(node.value)
+
+
+def _lost_link(file: Path) -> str:
+    """What to do about a file that holds a path alone: a link, copied by a tool that knows none."""
+    try:
+        text = read_small(file, 4096).data.decode("utf-8").strip()
+    except (Unreadable, UnicodeDecodeError):
+        return ""
+    if not text or len(text.splitlines()) != 1 or not is_folder(normal(file.parent / text)):
+        return ""
+    return f"; it holds a path, as a link does that was copied as a file: write {shown(text, 300)} instead"
 
 
 def _is_null(node: yaml.Node) -> bool:

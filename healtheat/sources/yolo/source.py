@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from healtheat.core.boxes import Boxes, Problem, ProblemCode
-from healtheat.core.errors import InputError
-from healtheat.core.paths import (
-    IMAGE_SUFFIXES,
-    is_any_image,
-    is_file,
-    is_folder,
-    is_image,
-    normal,
-    relative,
-    yolo_label_path,
-)
-from healtheat.core.text import Content, Missing, Unreadable, read_small, shown
+from healtheat.core.errors import Argument, InputError
+from healtheat.core.paths import IMAGE_SUFFIXES, is_file, is_folder, normal, yolo_label_path
+from healtheat.core.text import Content, Missing, Unreadable, read_small
 from healtheat.sources.base import Edits, LabelFile, LabelFormat, LabelledImage, Record, Source, SourceOptions
-from healtheat.sources.files import split_of, walk
 from healtheat.sources.yolo.data_yaml import Split, load_data_yaml
-from healtheat.sources.yolo.image_list import listed_images
 from healtheat.sources.yolo.labels import MAX_LABEL_BYTES, parse_labels
+from healtheat.sources.yolo.line import LabelRules, Task
+from healtheat.sources.yolo.members import Member, Members, Roots, gather, walked
+from healtheat.sources.yolo.misplaced import Misplaced
+from healtheat.sources.yolo.task import TASKS, Shapes, rules_of
 
 # Labelling tools leave the class names beside the labels.
 NOT_LABELS = frozenset({"classes.txt"})
+MIN_SIDE_PX = 10  # Ultralytics ignores smaller images
 
 
 class YoloSource:
@@ -39,11 +33,17 @@ class YoloSource:
     kind = "yolo"
     edits: Edits = "lines"
 
-    def __init__(self, data: Path) -> None:
-        """Check data.yaml and the folders it names. Raises InputError; reads no label file and no image."""
+    def __init__(self, data: Path, task: str | None = None) -> None:
+        """Check data.yaml and the folders it names. Raises InputError; reads no label file and no image.
+
+        `task` is what the set is labelled for, where its files do not tell it.
+        """
+        self._task = _known(task)
         self.data = data
         self.names: dict[int, str] = {}
+        self._keypoints: tuple[int, int] | None = None
         self._yaml: tuple[Path, Content] | None = None
+        self._problems: tuple[Problem, ...] = ()
         if is_folder(data):
             self.root = normal(data)
             self._splits: tuple[Split, ...] = (Split(None, self.root / "images"),)
@@ -51,126 +51,140 @@ class YoloSource:
             described = load_data_yaml(data)
             self.root, self.names, self._splits = described.root, described.names, described.splits
             self._yaml = (described.path, described.content)
+            self._keypoints, self._problems = described.keypoints, described.problems
+        if task == "pose":
+            rules_of(Shapes(self._keypoints), "pose")
+        self._roots = Roots(self.root)
 
     def read(self) -> Iterator[Record]:
         """Label files, images and problems; splits in the order train, val, test, images sorted by path.
 
-        An image met twice, or in two splits, is kept once, where it was met first, and reported. Raises
+        All label files are looked through first, for what they are labelled for is told by all of them. An
+        image met twice, or in two splits, is kept once, where it was met first, and reported. Raises
         InputError at the end if there was no image at all.
         """
-        state = _State()
         if self._yaml:
             path, content = self._yaml
-            yield LabelFile(relative(path, self.root), content.sha256, content.size)
-        for split in self._splits:
-            yield from self._read_split(split, state)
-        if not state.split_of_image:
-            folders = ", ".join(str(split.path) for split in self._splits)
-            known = " ".join(sorted(IMAGE_SUFFIXES))
-            raise InputError(f"{self.data}: no image in {folders}; images are files ending in {known}")
-        yield from self._orphans(state)
+            yield LabelFile(self._roots.relative(path), content.sha256, content.size)
+        yield from self._problems
+        members = self.members()
+        yield from members.records
+        if not members.images:
+            raise self._no_image(members)
+        rules = self.rules(members)
+        state = _State(Misplaced(self._roots.relative), walked=set(members.walked))
+        state.label_folders.update(yolo_label_path(folder / "x.x").parent for folder in members.folders)
+        for member in members.images:
+            yield from self._read_image(member, rules, state)
+        yield from state.misplaced.problems()
+        yield from self._orphans(members, state)
 
-    def _read_split(self, split: Split, state: _State) -> Iterator[Record]:
-        if is_folder(split.path):
-            state.label_folders.add(yolo_label_path(split.path / "x.x").parent)
-            for path in self._walk(split.path, state):
-                if isinstance(path, Problem):
-                    yield path
-                elif is_image(path.name):
-                    yield from self._read_image(path, split, state, relative(path, self.root), None)
-                elif is_any_image(path.name):
-                    reason = f"YOLO does not train on {path.suffix} files; convert it to PNG"
-                    yield Problem(ProblemCode.UNTRAINED_FORMAT, relative(path, self.root), None, reason)
-            return
-        file = relative(split.path, self.root)
-        listed = listed_images(split.path, self.root, file)
-        yield LabelFile(file, listed.content.sha256, listed.content.size)
-        state.lists.add(str(split.path))
-        yield from listed.problems
-        for path, line in listed.images:
-            yield from self._read_image(path, split, state, file, line)
+    def members(self) -> Members:
+        """The images of all splits and how often each is named, without their labels. Raises InputError."""
+        data = self._roots.relative(self._yaml[0]) if self._yaml else self.data.name
+        return gather(self._splits, self._roots, data)
 
-    def _read_image(
-        self, path: Path, split: Split, state: _State, named_by: str, line: int | None
-    ) -> Iterator[Record]:
-        """`named_by` and `line` say where a list names the image; a folder's image is named by itself."""
-        image = relative(path, self.root)
-        name = split_of(path.relative_to(split.path).parts[:-1]) if split.name is None else split.name
-        if (earlier := state.split_of_image.get(str(path))) is not None:
-            code, reason = ProblemCode.REPEATED_IMAGE, "image is given twice; kept once"
-            if earlier != name:
-                code = ProblemCode.LEAK
-                reason = f"image is in split {earlier} too (a leak); kept there, not in {name}"
-            yield Problem(code, named_by, line, reason if named_by == image else f"{image}: {reason}", image)
-            return
-        state.split_of_image[str(path)] = name
+    def rules(self, members: Members) -> LabelRules:
+        """How the label files of `members` are to be read; looks into each of them."""
+        shapes = Shapes(self._keypoints)
+        for label in dict.fromkeys(str(yolo_label_path(Path(member.path))) for member in members.images):
+            try:
+                shapes.add(read_small(Path(label), MAX_LABEL_BYTES).data)
+            except Unreadable:
+                continue  # told when it is read
+        return rules_of(shapes, self._task)
 
+    def _no_image(self, members: Members) -> InputError:
+        folders = ", ".join(str(split.path) for split in self._splits)
+        known = " ".join(sorted(IMAGE_SUFFIXES))
+        problems = [*self._problems, *(r for r in members.records if isinstance(r, Problem))]
+        first = f"; first of {len(problems)} problems: {problems[0]}" if problems else ""
+        return InputError(f"{self.data}: no image in {folders}; images are files ending in {known}{first}")
+
+    def _read_image(self, member: Member, rules: LabelRules, state: _State) -> Iterator[Record]:
+        path, image = Path(member.path), member.image
         label = yolo_label_path(path)
-        label_path = relative(label, self.root)
+        label_path = self._roots.relative(label)
         if (sharer := state.image_of_label.setdefault(str(label), image)) != image:
             reason = f"label file of two images, {sharer} and {image}; both kept"
             yield Problem(ProblemCode.SHARED_LABEL_FILE, label_path, None, reason, image)
-        elif line is None:
-            state.label_folders.add(label.parent)
         try:
             content = read_small(label, MAX_LABEL_BYTES)
         except Missing:
-            yield LabelledImage(image, path, name, "unlabelled", "", Boxes.of([], [], []))
+            state.misplaced.look(path, label)
+            yield self._image(member, rules, "unlabelled", "")
             return
         except Unreadable as error:
             yield Problem(ProblemCode.BAD_LABEL_FILE, label_path, None, f"label file {error}", image)
-            yield LabelledImage(image, path, name, "labelled", label_path, Boxes.of([], [], []))
+            yield self._image(member, rules, "labelled", label_path, untrained=f"label file {error}")
             return
-        labels = parse_labels(content, self.names if self._yaml else None, file=label_path, image=image)
+        names = self.names if self._yaml else None
+        labels = parse_labels(content, names, file=label_path, image=image, rules=rules)
         if not self._yaml:
             self.names.update((i, str(i)) for i in map(int, labels.boxes.class_id))
         if sharer == image:
             yield LabelFile(label_path, content.sha256, content.size)
             yield from labels.problems
+        else:
+            yield from (replace(p, image=image) for p in labels.problems if p.is_untrained)
         status = "empty" if labels.blank else "labelled"
-        yield LabelledImage(image, path, name, status, label_path, labels.boxes)
+        yield self._image(member, rules, status, label_path, labels.boxes, labels.untrained)
 
-    def _orphans(self, state: _State) -> Iterator[Problem]:
+    def _image(
+        self,
+        member: Member,
+        rules: LabelRules,
+        status: str,
+        label_path: str,
+        boxes: Boxes | None = None,
+        untrained: str = "",
+    ) -> LabelledImage:
+        return LabelledImage(
+            path=member.image,
+            file=self.root / member.image,
+            split=member.split,
+            status=status,
+            label_path=label_path,
+            boxes=Boxes.of([], [], []) if boxes is None else boxes,
+            task=rules.task,
+            untrained=untrained,
+            min_side_px=MIN_SIDE_PX,
+        )
+
+    def _orphans(self, members: Members, state: _State) -> Iterator[Problem]:
         """Label files beside those read that belong to no image. Not looked for where splits are lists."""
         top = [f for f in sorted(state.label_folders) if not any(p in state.label_folders for p in f.parents)]
+        known = members.lists | state.image_of_label.keys() | state.misplaced.files
         for folder in top:
             if not is_folder(folder):
                 continue
-            for path in self._walk(folder, state):
+            for path in walked(folder, self._roots, state.walked):
                 if isinstance(path, Problem):
                     yield path
                     continue
                 is_label = path.suffix.lower() == ".txt" and path.name not in NOT_LABELS
-                if is_label and str(path) not in state.image_of_label and str(path) not in state.lists:
+                if is_label and str(path) not in known:
                     code = ProblemCode.LABEL_WITHOUT_IMAGE
-                    yield Problem(code, relative(path, self.root), None, "label file without an image")
-
-    def _walk(self, folder: Path, state: _State) -> Iterator[Path | Problem]:
-        """Files below `folder`, and what cannot be walked, each told once."""
-        bad: list[Problem] = []
-
-        def on_bad(path: Path, reason: str) -> None:
-            if str(path) not in state.bad_paths:
-                state.bad_paths.add(str(path))
-                where = shown(relative(path, self.root), 1000)
-                bad.append(Problem(ProblemCode.BAD_PATH, where, None, reason))
-
-        for path in walk(folder, on_bad):
-            yield from bad
-            bad.clear()
-            yield path
-        yield from bad
+                    yield Problem(code, self._roots.relative(path), None, "label file without an image")
 
 
 @dataclass(slots=True)
 class _State:
     """What one run of `read` has met so far; paths as text, which is a third of the size."""
 
-    split_of_image: dict[str, str] = field(default_factory=dict)
+    misplaced: Misplaced
+    walked: set[str]  # what could not be walked and is told already
     image_of_label: dict[str, str] = field(default_factory=dict)
     label_folders: set[Path] = field(default_factory=set)
-    lists: set[str] = field(default_factory=set)
-    bad_paths: set[str] = field(default_factory=set)
+
+
+def _known(task: str | None) -> Task | None:
+    for known in TASKS:
+        if task == known:
+            return known
+    if task is None:
+        return None
+    raise InputError(Argument("task", task), f": choose from {', '.join(TASKS)}")
 
 
 def _recognises(data: Path) -> bool:
@@ -178,7 +192,7 @@ def _recognises(data: Path) -> bool:
 
 
 def _open(data: Path, options: SourceOptions) -> Source:
-    return YoloSource(_yaml_in(data) if is_folder(data) else data)
+    return YoloSource(_yaml_in(data) if is_folder(data) else data, options.task)
 
 
 def _yaml_in(folder: Path) -> Path:
@@ -212,4 +226,5 @@ YOLO = LabelFormat(
     given="a data.yaml or a folder with images/ and labels/",
     recognises=_recognises,
     open=_open,
+    takes=frozenset({"task"}),
 )

@@ -64,7 +64,8 @@ def test_any_text_is_a_valid_row_or_a_bad_line(text):
         assert "\n" not in str(error)
         return
     assert row.class_id >= 0
-    assert all(0 <= v <= 1 for v in row.xywhn)
+    assert all(-0.01001 <= v <= 1.01001 for v in row.xywhn)
+    assert row.beyond or all(0 <= v <= 1 for v in row.xywhn)
     assert row.xywhn[2] > 0 and row.xywhn[3] > 0
 
 
@@ -77,14 +78,16 @@ def test_any_text_is_a_valid_row_or_a_bad_line(text):
         ("0 nan 0.5 0.1 0.1", "x is nan, not a finite number"),
         ("0 0.5 -inf 0.1 0.1", "y is -inf, not a finite number"),
         ("0 0.5 0.5 0.1 0.1 NaN", "confidence is NaN"),
-        ("0 0.5 1.0001 0.1 0.1", "y 1.0001 lies outside 0 to 1"),
+        ("0 0.5 1.0101 0.1 0.1", "y 1.0101 lies outside 0 to 1"),
+        ("0 0.5 -0.0101 0.1 0.1", "y -0.0101 lies outside 0 to 1"),
+        ("0 0.5 1.005 0.1 0.005", "beside its border"),
+        ("0 0.5 0.5 -0.001 0.1", "w -0.001 lies outside"),
         ("0 0.5 -0.1 0.1 0.1", "y -0.1 lies outside 0 to 1"),
         ("0 300 200 50 50", "not pixels"),
         ("0 0.5 0.5 0 0.1", "zero area: w"),
         ("0 0.5 0.5 0.1 0.0", "zero area: h"),
         ("0 0.5 0.5 -0.1 0.1", "w -0.1 lies outside"),
         ("0 0.5 0.5 0.1 0.1 1.5", "confidence 1.5 lies outside"),
-        ("0.0 0.5 0.5 0.1 0.1", "write 0"),
         ("1.5 0.5 0.5 0.1 0.1", "class id '1.5' is not an integer"),
         ("-1 0.5 0.5 0.1 0.1", "class id '-1' is not an integer"),
         ("pill 0.5 0.5 0.1 0.1", "class id 'pill'"),
@@ -142,7 +145,6 @@ def test_repeated_bad_line_is_reported_as_bad_each_time(tmp_path):
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"\xef\xbb\xbf0 .5 .5 .1 .1\n1 .5 .5 .1 .1\n", "BOM"),
         (b"0 .5 .5 .1 .\xff\n1 .5 .5 .1 .1\n", "not UTF-8"),
         (b"0 .5 .5 .1 .1" + b"0" * 2**20 + b"\n1 .5 .5 .1 .1\n", "line longer than 1 MiB"),
     ],
@@ -193,11 +195,12 @@ def test_any_bytes_give_boxes_and_problems_without_overlap(data):
     labels = yolo_labels.parse_labels(yolo_labels.Content(data, "", len(data)), None, file="a.txt")
     bad = {p.line for p in labels.problems if p.line is not None}
     good = labels.boxes.line.tolist()
+    bad -= {p.line for p in labels.problems if p.is_note or p.is_untrained}
     assert not bad & set(good)
     if None not in {p.line for p in labels.problems}:
-        lines = data.splitlines()
+        lines = data.removeprefix(yolo_labels.BOM).splitlines()
         assert bad | set(good) == {i for i, line in enumerate(lines) if line.strip(b" \t")}
-    assert labels.blank == (not data.strip(b" \t\r\n"))
+    assert labels.blank == (not data.removeprefix(yolo_labels.BOM).strip(b" \t\r\n"))
 
 
 def test_every_real_label_line_is_read(shared):

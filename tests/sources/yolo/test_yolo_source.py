@@ -99,11 +99,12 @@ def test_labels_beside_the_images(tree):
     tree.put("photos/a.jpg")
     tree.put("photos/a.txt", BOX)
     tree.put("photos/b.txt", BOX)
-    tree.put("photos/list.txt", "a.jpg\n")
+    tree.put("photos/list.txt", "./a.jpg\n")
     read = Read(open_source(tree.put("data.yaml", "names: [a]\ntrain: photos\nval: photos/list.txt\n")))
     assert read.images["photos/a.jpg"].label_path == "photos/a.txt"
     assert read.reasons == [
-        "photos/list.txt:1: photos/a.jpg: image is in split train too (a leak); kept there, not in val",
+        "data.yaml:3: the one image of split val is in train too (a leak); read once, in train; both splits "
+        "stay as they are",
         "photos/b.txt: label file without an image",
     ]
 
@@ -112,10 +113,24 @@ def test_leaks_and_repeats(tree):
     make(tree, "names: [a, b]\ntrain: [images/train, images/train/deep]\nval: images/train/deep\n")
     read = Read(open_source(tree.root))
     assert list(read.images) == ["images/train/1.jpg", "images/train/deep/2.PNG"]
-    assert [p.reason for p in read.problems] == [
-        "image is given twice; kept once",
-        "image is in split train too (a leak); kept there, not in val",
+    assert read.reasons == [
+        "data.yaml:2: 1 of 1 images are given twice or more often, first images/train/deep/2.PNG; each is "
+        "read once, and lists to train on name it as often as this",
+        "data.yaml:3: the one image of split val is in train too (a leak); read once, in train; both splits "
+        "stay as they are",
     ]
+
+
+def test_a_leak_of_some_images_is_told_for_each(tree):
+    make(tree, "names: [a, b]\ntrain: images/train\nval: [images/val, images/train/deep]\n")
+    source = open_source(tree.root)
+    assert Read(source).reasons == [
+        "images/train/deep/2.PNG: image is in split train too (a leak); kept there, not in val"
+    ]
+    assert source.members().named == {
+        "train": ["images/train/1.jpg", "images/train/deep/2.PNG"],
+        "val": ["images/val/3.webp"],
+    }
 
 
 def test_two_images_with_one_label_file(tree):

@@ -1,0 +1,185 @@
+"""Which images the splits of a data set name, each how often: without reading labels or images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from healtheat.core.boxes import Problem, ProblemCode
+from healtheat.core.paths import is_any_image, is_folder, is_image, relative
+from healtheat.core.text import shown
+from healtheat.sources.base import LabelFile
+from healtheat.sources.files import split_of, walk
+from healtheat.sources.yolo.data_yaml import Split
+from healtheat.sources.yolo.image_list import listed_images
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One image: where it lies, what it is called (relative to the root), and its split."""
+
+    path: str
+    image: str
+    split: str
+
+
+@dataclass(slots=True)
+class Members:
+    """The images of all splits.
+
+    `images` has each once, in the split that names it first; `named` says what every split names, repeats
+    included, without images of another split (leaks) unless the split has no other. `folders` are the folders
+    that splits name, `lists` the files of lists.
+    """
+
+    records: list[LabelFile | Problem] = field(default_factory=list)
+    images: list[Member] = field(default_factory=list)
+    named: dict[str, list[str]] = field(default_factory=dict)
+    folders: list[Path] = field(default_factory=list)
+    lists: set[str] = field(default_factory=set)
+    walked: set[str] = field(default_factory=set)  # what could not be walked
+
+
+class Roots:
+    """Paths of a data set. Splits that are links count as what they lead to, as the trainer takes them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.real = root, Path(os.path.realpath(root))
+
+    def relative(self, path: Path) -> str:
+        """`path` relative to the root, POSIX; absolute where it lies elsewhere."""
+        name = relative(path, self.real)
+        return relative(path, self.root) if Path(name).is_absolute() else name
+
+
+def gather(splits: tuple[Split, ...], roots: Roots, data: str) -> Members:
+    """What the splits name, in their order, images sorted by path. `data` is what problems call data.yaml.
+
+    Raises InputError for a list that cannot be read.
+    """
+    return _Gathering(roots, data).all(splits)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """An image as a split names it: by a line of a list, or by itself in a folder."""
+
+    path: Path
+    split: str
+    by: str
+    line: int | None
+
+
+class _Gathering:
+    def __init__(self, roots: Roots, data: str) -> None:
+        self._roots, self._data = roots, data
+        self._found = Members()
+        self._first: dict[str, str] = {}  # path → split
+
+    def all(self, splits: tuple[Split, ...]) -> Members:
+        for name in dict.fromkeys(split.name for split in splits):
+            shared: list[_Named] = []
+            own: dict[str, int] = {}
+            for split in splits:
+                if split.name == name:
+                    self._take(split, own, shared)
+            self._tell_shared(shared, own, splits)
+        return self._found
+
+    def _take(self, split: Split, own: dict[str, int], shared: list[_Named]) -> None:
+        repeated: list[_Named] = []
+        total = 0
+        for named in self._entries(split):
+            total += 1
+            path = str(named.path)
+            first = self._first.setdefault(path, named.split)
+            image = self._roots.relative(named.path)
+            if first != named.split:
+                shared.append(named)
+                continue
+            if path in own:
+                repeated.append(named)
+            else:
+                self._found.images.append(Member(path, image, named.split))
+            own[path] = own.get(path, 0) + 1
+            self._found.named.setdefault(named.split, []).append(image)
+        if repeated:
+            by, line = repeated[0].by, repeated[0].line
+            if line is None:
+                by, line = self._data, split.line
+            reason = (
+                f"{len(repeated)} of {total} images are given twice or more often, first "
+                f"{shown(self._roots.relative(repeated[0].path), 200)}; each is read once, and lists to "
+                "train on name it as often as this"
+            )
+            self._found.records.append(Problem(ProblemCode.REPEATED_IMAGE, by, line, reason))
+
+    def _tell_shared(self, shared: list[_Named], own: dict[str, int], splits: tuple[Split, ...]) -> None:
+        """Images of a split that an earlier split names: one problem where that is all of it."""
+        if not shared:
+            return
+        name, others = shared[0].split, {self._first[str(named.path)] for named in shared}
+        if own:
+            for named in shared:
+                image = self._roots.relative(named.path)
+                first = self._first[str(named.path)]
+                reason = f"image is in split {first} too (a leak); kept there, not in {name}"
+                reason = reason if named.by == image else f"{image}: {reason}"
+                self._found.records.append(Problem(ProblemCode.LEAK, named.by, named.line, reason, image))
+            return
+        images = [self._roots.relative(named.path) for named in shared]
+        self._found.named[name] = images
+        line = next((split.line for split in splits if split.name == name), None)
+        earlier = " and ".join(sorted(others))
+        count = len(set(images))
+        all_ = f"all {count} images of split {name} are" if count > 1 else f"the one image of split {name} is"
+        reason = f"{all_} in {earlier} too (a leak); read once, in {earlier}; both splits stay as they are"
+        self._found.records.append(Problem(ProblemCode.LEAK, self._data, line, reason))
+
+    def _entries(self, split: Split) -> Iterator[_Named]:
+        real = Path(os.path.realpath(split.path))
+        if not is_folder(real):
+            yield from self._listed(split, real)
+            return
+        self._found.folders.append(real)
+        for path in walked(real, self._roots, self._found.walked):
+            if isinstance(path, Problem):
+                self._found.records.append(path)
+                continue
+            image = self._roots.relative(path)
+            if is_image(path.name):
+                name = split.name
+                if name is None:
+                    name = split_of(path.relative_to(real).parts[:-1])
+                yield _Named(path, name, image, None)
+            elif is_any_image(path.name):
+                reason = f"YOLO does not train on {path.suffix} files; convert it to PNG"
+                self._found.records.append(Problem(ProblemCode.UNTRAINED_FORMAT, image, None, reason))
+
+    def _listed(self, split: Split, real: Path) -> Iterator[_Named]:
+        file = relative(split.path, self._roots.root)
+        listed = listed_images(real, self._roots.real, file)
+        if str(real) not in self._found.lists:  # train and val may name one list
+            self._found.records.append(LabelFile(file, listed.content.sha256, listed.content.size))
+            self._found.records += listed.problems
+        self._found.lists.add(str(real))
+        for path, line in listed.images:
+            yield _Named(path, split.name or "", file, line)
+
+
+def walked(folder: Path, roots: Roots, told: set[str]) -> Iterator[Path | Problem]:
+    """Files below `folder`, and what cannot be walked, unless it is among `told`, where it is then added."""
+    bad: list[Problem] = []
+
+    def on_bad(path: Path, reason: str) -> None:
+        if str(path) not in told:
+            told.add(str(path))
+            bad.append(Problem(ProblemCode.BAD_PATH, shown(roots.relative(path), 1000), None, reason))
+
+    for path in walk(folder, on_bad):
+        yield from bad
+        bad.clear()
+        yield path
+    yield from bad
