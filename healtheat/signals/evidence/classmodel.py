@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from healtheat.index.search import Neighbours
-from healtheat.signals.evidence.components import whiten
+from healtheat.signals.evidence.components import COMPONENTS, principal, whitened
 from healtheat.signals.evidence.stack import fit_weights, log_softmax
 from healtheat.signals.samples import Pool
 
@@ -60,7 +60,7 @@ def logistic(data: Floats, code: NDArray[np.int64], fold: NDArray[np.int64], c: 
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # an early stop is good enough here
-            model = LogisticRegression(C=0.05, max_iter=100).fit(data[train], code[train])
+            model = LogisticRegression(C=10.0, max_iter=200).fit(data[train], code[train])
         p = model.predict_proba(data[test])
         out[np.ix_(test, model.classes_)] = np.log(np.maximum(p, FLOOR))
     return out
@@ -131,10 +131,11 @@ def visual_evidence(pool: Pool) -> list[Floats]:
     if not can_model(pool):
         return []
     s, teaches = pool.samples, pool.teaches
-    data, fold, c = whiten(s.vectors, teaches=teaches), folds(s.group, teaches=teaches), len(s.class_ids)
-    parts = [discriminant(data, s.class_code, fold, c)]
-    if len(s) * c <= _LOGISTIC_VALUES:
-        parts.append(logistic(data, s.class_code, fold, c))
+    rotated, variances = principal(s.vectors, COMPONENTS, teaches)
+    fold, c = folds(s.group, teaches=teaches), len(s.class_ids)
+    parts = [discriminant(whitened(rotated, variances), s.class_code, fold, c)]
+    if len(s) * c <= _LOGISTIC_VALUES:  # not whitened: the ridge holds back axes of little variance
+        parts.append(logistic(rotated, s.class_code, fold, c))
     return parts
 
 

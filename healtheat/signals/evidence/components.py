@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 Floats = NDArray[np.float64]
+COMPONENTS = 64
 
 
 def principal(
@@ -47,14 +48,18 @@ def principal(
 
 def whiten(
     vectors: NDArray[np.float32],
-    components: int = 64,
+    components: int = COMPONENTS,
     shrink: float = 0.1,
     teaches: NDArray[np.bool_] | None = None,
 ) -> Floats:
-    """(n, <= components) principal components over their deviation, shrunk by `shrink` × mean variance.
+    """(n, <= components) principal components over their deviation, see `whitened`.
 
     Learned from the rows that `teaches` (n,) marks, all by default.
     """
-    parts, variances = principal(vectors, components, teaches)
+    return whitened(*principal(vectors, components, teaches), shrink)
+
+
+def whitened(parts: Floats, variances: Floats, shrink: float = 0.1) -> Floats:
+    """(n, k) components over their deviation, shrunk by `shrink` × mean variance."""
     scale = np.sqrt(variances + shrink * variances.mean())
     return np.asarray(parts / np.maximum(scale, 1e-12))
