@@ -138,8 +138,10 @@ def _reason(row: dict[str, Any]) -> str:
     parts = [row["reason"] or ""]
     if row["also"]:
         parts.append(f"also {row['also']}")
-    if row["copies"]:
-        parts.append(f"and {row['copies']} more like it (--all shows them)")
+    twin = row["twin_box_id"]
+    exchanged = row["issue"] != "duplicate" and twin is not None and twin >= 0  # the reason names it
+    if (more := row["copies"] - exchanged) > 0:
+        parts.append(f"and {more} more like it (--issue {row['issue']} lists each)")
     return "; ".join(filter(None, parts))
 
 

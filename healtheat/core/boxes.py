@@ -80,6 +80,11 @@ _WORDS: dict[ProblemCode, str] = {
 }
 
 
+def box_number(line: int) -> int:
+    """The number that people see of the box on 0-based `line`: of its line in an editor, and on a picture."""
+    return int(line) + 1
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A line or file that could not be read. Never repaired, never silently dropped.

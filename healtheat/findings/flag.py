@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from healtheat.core.boxes import box_number
 from healtheat.core.issues import HINTS, ISSUES
 from healtheat.findings.places import Copies, leading, place_ids, units_of
 from healtheat.index.tables import schema
@@ -64,7 +65,12 @@ def expected_errors(findings: pa.Table, budget: int) -> float:
     return float(sum(sorted(best.values(), reverse=True)[:budget]))
 
 
-def find(scores: pa.Table, settings: FindingSettings | None = None, copies: Copies | None = None) -> pa.Table:
+def find(
+    scores: pa.Table,
+    settings: FindingSettings | None = None,
+    copies: Copies | None = None,
+    names: Mapping[int, str] | None = None,
+) -> pa.Table:
     """A table in FINDINGS_SCHEMA from a table in SCORES_SCHEMA, ordered by box, image and issue.
 
     Where several signals judge one issue of a box, the highest score is the finding's and its signal gives
@@ -74,7 +80,8 @@ def find(scores: pa.Table, settings: FindingSettings | None = None, copies: Copi
 
     A row has `passed` where its score reaches its threshold and its place is among the flagged ones. Of a
     box's rows that passed the strongest reason leads: it alone is `flagged`. `place_id` joins what one answer
-    settles, as `places.py` says; `copies` say which images show the same things.
+    settles, as `places.py` says; `copies` say which images show the same things. Reasons call classes by
+    their `names`, by their ids where there are none.
     """
     settings = settings or FindingSettings()
     rows = scores.to_pydict()
@@ -95,7 +102,7 @@ def find(scores: pa.Table, settings: FindingSettings | None = None, copies: Copi
         reason if why is None else f"{reason}; not flagged: {why}"
         for reason, why in zip(out["reason"], out["withheld"], strict=True)
     ]
-    _flag(out, settings, copies or Copies())
+    _flag(out, settings, copies or Copies(), names or {})
     return pa.Table.from_pydict(out, schema=FINDINGS_SCHEMA)
 
 
@@ -145,7 +152,9 @@ def _least(issue: str, settings: FindingSettings) -> float:
     return settings.thresholds.get(issue, THRESHOLDS.get(issue, _NEVER))
 
 
-def _flag(out: dict[str, list[Any]], settings: FindingSettings, copies: Copies) -> None:
+def _flag(
+    out: dict[str, list[Any]], settings: FindingSettings, copies: Copies, names: Mapping[int, str]
+) -> None:
     """Adds `passed`, `place_id` and `flagged`, and tells each of two exchanged boxes of the other."""
     units = units_of(out)
     may = _may_pass(out, settings)
@@ -162,7 +171,9 @@ def _flag(out: dict[str, list[Any]], settings: FindingSettings, copies: Copies) 
     for pair in pairs:
         for at, other in (pair, pair[::-1]):
             out["twin_box_id"][at] = out["box_id"][other]
-            out["reason"][at] += "; exchanged with another box of its image"
+            class_id = out["class_id"][other]
+            number = box_number(out["line"][other])
+            out["reason"][at] += f"; exchanged with box {number}, {names.get(class_id, class_id)}"
 
 
 def _may_pass(rows: Mapping[str, Sequence[Any]], settings: FindingSettings) -> NDArray[np.bool_]:

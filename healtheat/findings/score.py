@@ -65,7 +65,7 @@ def score(
     samples = samples_of(index)
     done = run_signals(samples, signals, progress, inputs=inputs)
     objects = objects_of(samples)
-    findings = find(done.scores, settings, copies_of(samples.images, objects))
+    findings = find(done.scores, settings, copies_of(samples.images, objects), samples.names)
     return {**done._asdict(), "objects": objects, "findings": findings}
 
 
@@ -101,7 +101,7 @@ def update_findings(index_dir: Path, findings: FindingSettings) -> ScoreReport:
         kept = {name: index.sql(f"SELECT * FROM {name} ORDER BY {by}") for name, by in order.items()}
         kept["scores"] = index.scores()
         copies = copies_of(index.images(), kept["objects"])
-        return {**kept, "findings": find(kept["scores"], findings, copies)}
+        return {**kept, "findings": find(kept["scores"], findings, copies, index.names)}
 
     return _replace(index_dir, tables, _settings(findings))
 

@@ -14,6 +14,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from healtheat.core.boxes import box_number
 from healtheat.core.issues import Silence
 from healtheat.core.text import counted
 from healtheat.signals.base import Scores, Signal
@@ -24,6 +25,7 @@ from healtheat.signals.samples import Pool, Samples
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
+LIKELY = 0.5  # chance from which a reason says that it is so, and what to do
 MOST = 0.5  # share of a split's images from which it is one fact about the split
 
 
@@ -79,12 +81,13 @@ class Duplicate(Signal):
             if gone & {a, b}:
                 continue  # one of them is asked about already
             drop, keep, why = suspects.worse(a, b)
-            if found.chance[at] >= 0.5:
+            if found.chance[at] >= LIKELY:
                 gone.add(drop)
-            other = samples.name(samples.boxes.class_id[keep])
+            other, iou = _named(samples, keep), f"IoU {found.iou[at]:.2f}"
             words = (
-                f"a second box on the object of box {samples.boxes.line[keep]}, {other} "
-                f"(IoU {found.iou[at]:.2f}): drop this one, {why}"
+                f"a second box on the object of {other} ({iou}): drop this one, {why}"
+                if found.chance[at] >= LIKELY
+                else f"overlaps {other} ({iou}), as boxes on two objects do here"
             )
             rows.offer(drop, keep, float(found.chance[at]), float(found.iou[at]), words)
 
@@ -119,9 +122,12 @@ class Duplicate(Signal):
             drop, keep, why = suspects.worse(one, other)
             if not judged[drop]:
                 drop, keep, why = keep, drop, "the other is known"
-            where = f"box {samples.boxes.line[keep]} of {samples.images.path[samples.image_row[keep]]}"
-            name = samples.name(samples.boxes.class_id[keep])
-            words = f"the same picture as {where}, which is labelled {name}; of the two {why}"
+            where = f"{_named(samples, keep)}, of {samples.images.path[samples.image_row[keep]]}"
+            words = (
+                f"the same picture as {where}; of the two {why}"
+                if chance >= LIKELY
+                else f"looks like {where}, and is hardly the same picture by its pixels"
+            )
             rows.offer(drop, keep, float(chance), float(like), words)
 
     def _like_crops(self, pool: Pool) -> tuple[Ids, Ids]:
@@ -190,7 +196,8 @@ class Duplicate(Signal):
         verified = self._verified(cutter, look, total, "images", silences)
         for one, other, chance in zip(a.tolist(), b.tolist(), verified.chance.tolist(), strict=True):
             if chance > best.get(one, (0, 0.0, ""))[1]:  # not for NaN
-                best[one] = other, chance, "shows the same pixels as"
+                says = "shows the same pixels as" if chance >= LIKELY else "looks like, and hardly is,"
+                best[one] = other, chance, says
         rows = {a: found for a, found in best.items() if a >= first_asked and found[1] > 0}
         return self._image_rows(pool.samples, rows)
 
@@ -221,7 +228,7 @@ class Duplicate(Signal):
         images = samples.images
         size = Counter(images.split)
         across = {a: found for a, found in rows.items() if images.split[a] != images.split[found[0]]}
-        sure = Counter((images.split[a], images.split[b]) for a, (b, p, _) in across.items() if p >= 0.5)
+        sure = Counter((images.split[a], images.split[b]) for a, (b, p, _) in across.items() if p >= LIKELY)
         whole = {pair: n for pair, n in sure.items() if n > 1 and n > MOST * min(size[s] for s in pair)}
         single = [a for a in sorted(rows) if (images.split[a], images.split[rows[a][0]]) not in whole]
         out: list[Scores] = []
@@ -257,6 +264,11 @@ class Duplicate(Signal):
                 )
             )
         return out
+
+
+def _named(samples: Samples, row: int) -> str:
+    """A box by the number and the class that people see."""
+    return f"box {box_number(samples.boxes.line[row])}, {samples.name(samples.boxes.class_id[row])}"
 
 
 def _same_bytes(sha256: NDArray[np.object_]) -> list[tuple[int, int]]:

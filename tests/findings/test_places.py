@@ -66,6 +66,17 @@ def test_two_boxes_with_exchanged_classes_are_one_place() -> None:
     assert len(flagged(rows)) == 4  # each box is wrong
 
 
+def test_each_of_two_exchanged_boxes_names_the_other_as_people_see_it() -> None:
+    pair = (
+        row(0, "mislabel", 0.9, image_id=7, line=4, class_id=3, suggestion=5),
+        row(1, "unexpected_class", 0.8, image_id=7, line=1, class_id=5, suggestion=3),
+    )
+    table = pa.Table.from_pylist(list(pair), schema=SCORES_SCHEMA)
+    first, second = find(table, names={5: "aspirin"})["reason"].to_pylist()
+    assert first.endswith("; exchanged with box 2, aspirin")
+    assert second.endswith("; exchanged with box 5, 3")
+
+
 def test_copies_of_one_error_are_one_place() -> None:
     same = [row(box, "mislabel", 0.9, class_id=3, suggestion=5) for box in (0, 1, 2)]
     other = row(3, "mislabel", 0.9, class_id=4, suggestion=5)

@@ -33,12 +33,22 @@ def test_the_same_pill_boxed_twice_is_one_row_that_says_which_to_drop() -> None:
     (row,) = np.flatnonzero(answer.score > 0)
     assert row in (0, 1) and answer.score[row] > 0.9
     assert answer.twin_box_id[row] == 1 - row and (np.delete(answer.twin_box_id, row) == -1).all()
-    assert "drop this one" in answer.reason[row]
+    number, name = [(1, "0"), (2, "5")][1 - row]
+    assert f"on the object of box {number}, {name} (IoU 0.90): drop this one" in answer.reason[row]
     assert answer.evidence[row] == {
         "box_id": 1 - row,
         "class_id": [0, 5][1 - row],
         "measured": pytest.approx(0.9048, abs=1e-3),
     }
+
+
+def test_boxes_that_hardly_overlap_are_not_told_to_be_dropped() -> None:
+    boxes = [[0.3, 0.3, 0.2, 0.2], [0.48, 0.3, 0.2, 0.2], [0.7, 0.7, 0.2, 0.2], [0.3, 0.7, 0.2, 0.2]]
+    samples = Samples.of([0, 5, 0, 0], np.eye(4), xywhn=boxes, image_id=[0] * 4)
+    (answer,) = by_itself(Duplicate(), samples)
+    (row,) = np.flatnonzero(answer.score > 0)
+    assert answer.score[row] < 0.5
+    assert "drop" not in answer.reason[row] and f"overlaps box {2 - row}, " in answer.reason[row]
 
 
 def test_of_two_boxes_on_one_object_the_worse_label_is_to_go() -> None:
@@ -81,6 +91,13 @@ def found(samples: Samples) -> tuple[np.ndarray, list[str]]:
 def test_one_picture_under_two_labels_is_one_row() -> None:
     score, silences = found(crops())
     assert sorted(score[:2].round(1)) == [0, 1] and score[2:].max() < 0.5 and silences == []
+
+
+def test_the_other_box_of_a_picture_is_named_as_people_see_it() -> None:
+    (boxes,) = (a for a in by_itself(Duplicate(), crops()) if isinstance(a, Scores))
+    row = int(boxes.score.argmax())
+    number, name, image = [(1, "0", "000000"), (2, "3", "000001")][1 - row]
+    assert f"the same picture as box {number}, {name}, of images/{image}.jpg" in boxes.reason[row]
 
 
 def test_look_alikes_under_two_labels_are_no_news() -> None:
