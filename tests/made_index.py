@@ -155,7 +155,7 @@ class MadeIndex(Index):
         source = SourceEntry(
             kind="yolo", edits="lines", root=root.as_posix(), data=(root / "data.yaml").as_posix()
         )
-        manifest = Manifest.model_construct(source=source, label_files=self.label_files)
+        manifest = Manifest.model_construct(source=source, label_files=self.label_files, settings={})
         super().__init__(folder, manifest, VerdictLog(folder))
 
     @staticmethod

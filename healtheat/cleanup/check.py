@@ -11,6 +11,7 @@ from healtheat.core.errors import InputError
 from healtheat.sources.base import LabelledImage
 from healtheat.sources.coco.file import CocoFile, load_coco
 from healtheat.sources.coco.source import CocoSource
+from healtheat.sources.yolo.labels import BOM
 from healtheat.sources.yolo.line import BadLine, parse_line
 
 Box = tuple[int, tuple[float, ...]]  # class id, xywhn
@@ -22,13 +23,14 @@ def check_yolo(data: bytes, boxes: Mapping[int, Box | None], name: str) -> None:
     for number, box in boxes.items():
         if number >= len(lines):
             raise InputError(f"{name}: has no line {number + 1}; build the index again")
-        if box is not None and _parsed(lines[number]) != box:
+        if box is not None and not same_box(lines[number], box):
             raise InputError(f"{name}:{number + 1}: not the box that was judged; build the index again")
 
 
 def same_box(line: bytes, box: Box) -> bool:
-    """Whether a label line holds this very box."""
-    return _parsed(line) == box
+    """Whether a label line holds this very box: as a whole, or in its first five fields (pose, tracks)."""
+    fields = line.removeprefix(BOM).split()
+    return any(_parsed(part) == box for part in (b" ".join(fields), b" ".join(fields[:5])))
 
 
 def _parsed(line: bytes) -> Box | None:

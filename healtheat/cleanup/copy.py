@@ -7,26 +7,16 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
 from healtheat.cleanup.inside import copy_image, inside, label_place
 from healtheat.cleanup.lists import write_lists
 from healtheat.cleanup.plan import Edit, Plan
+from healtheat.cleanup.yolo_set import data_yaml
 from healtheat.core.atomic import replacing_folder
 from healtheat.core.errors import InputError
 from healtheat.core.paths import is_folder
 from healtheat.core.progress import Progress, silent
 
 LISTS_FOLDER = "healtheat-apply"
-_NOT_COPIED = (
-    "path",
-    "train",
-    "val",
-    "test",
-    "names",
-    "nc",
-    "download",
-)  # download: a command that would run
 
 
 def write_copy(plan: Plan, to: Path, *, progress: Progress = silent) -> None:
@@ -57,7 +47,7 @@ def _check_target(plan: Plan, to: Path) -> None:
 
 def _yolo(plan: Plan, staged: Path, to: Path, progress: Progress) -> None:
     edits = {edit.path: edit for edit in plan.edits if edit.kind == "lines"}
-    listed: dict[str, list[str]] = {}
+    lines: dict[str, str] = {}
     for done, image in enumerate(plan.kept, 1):
         place = inside(image.path)
         label = staged / label_place(to, place)
@@ -65,11 +55,11 @@ def _yolo(plan: Plan, staged: Path, to: Path, progress: Progress) -> None:
         if image.label_path and not label.exists():  # two images may share it
             _copy_label(plan, image.label_path, label, edits)
         line = f"./{place.as_posix()}"
-        # Ultralytics replaces every "./" of such a line, not only the first
-        listed.setdefault(image.split, []).append(line if line.count("./") == 1 else (to / place).as_posix())
+        # Ultralytics replaced every "./" of such a line in older versions, not only the first
+        lines[image.path] = line if line.count("./") == 1 else (to / place).as_posix()
         progress("copy", done, len(plan.kept))
     if not is_folder(plan.data):
-        _write_data(plan, staged, listed)
+        _write_data(plan, staged, lines)
 
 
 def _coco(plan: Plan, staged: Path, to: Path, progress: Progress) -> None:
@@ -91,16 +81,11 @@ def _copy_label(plan: Plan, path: str, target: Path, edits: Mapping[str, Edit]) 
         out.write(edits[path].result(data) if path in edits else data)
 
 
-def _write_data(plan: Plan, staged: Path, listed: Mapping[str, list[str]]) -> None:
-    given = yaml.safe_load(plan.data.read_text(encoding="utf-8-sig"))  # checked when the index was built
-    content: dict[object, object] = {}
-    for split in ("train", "val", "test"):
-        if split in listed:
-            text = "".join(f"{line}\n" for line in listed[split])
-            with (staged / f"{split}.txt").open("x", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            content[split] = f"{split}.txt"
-    content["names"] = dict(plan.names)  # sparse ids stay sparse
-    content.update((key, value) for key, value in given.items() if key not in _NOT_COPIED)
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+def _write_data(plan: Plan, staged: Path, lines: Mapping[str, str]) -> None:
+    splits = plan.splits()
+    for split, images in splits.items():
+        text = "".join(f"{lines[image.path]}\n" for image in images)
+        with (staged / f"{split}.txt").open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    text = data_yaml(plan.names, plan.set.keys, list(splits))
     (staged / "data.yaml").write_text(f"# A cleaned copy.\n{text}", encoding="utf-8", newline="\n")

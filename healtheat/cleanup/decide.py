@@ -107,12 +107,12 @@ class Facts:
             self.boxes[box["image_id"]][box["line"]] = _place(box)
         self.problems: defaultdict[str, list[Row]] = defaultdict(list)
         # One COCO file labels many images, and its bad annotations are not known by image.
-        self.untrained: dict[int, str] = {}  # image id → why the trainer ignores it, whatever is taken out
+        self.untrained: dict[int, Problem] = {}  # image id → why the trainer ignores it
         problems = "select code, file, line, reason, image_id from problems order by problem_id"
         for problem in index.sql(problems).to_pylist() if whole_images else ():
             told = Problem(ProblemCode(problem["code"]), problem["file"], problem["line"], problem["reason"])
             if told.is_untrained:
-                self.untrained.setdefault(problem["image_id"], told.reason)
+                self.untrained.setdefault(problem["image_id"], told)
             elif not told.is_note:
                 self.problems[told.file].append(problem)
         labels = [image["label_path"] for image in self.images if image["label_path"]]
@@ -123,6 +123,11 @@ class Facts:
     def bad_lines(self, label_path: str) -> dict[int, str]:
         """Lines of a label file that are no box of their own → why."""
         return {p["line"]: p["reason"] for p in self.problems[label_path] if p["line"] is not None}
+
+    def unreadable_label(self, label_path: str) -> str:
+        """Why no line of a label file can be read; "" where lines can."""
+        whole = (p["reason"] for p in self.problems[label_path] if p["code"] == ProblemCode.BAD_LABEL_FILE)
+        return next(whole, "")
 
     def file_problem(self, label_path: str) -> str:
         """Why a label file cannot be used as a whole; "" where it can."""
@@ -245,8 +250,8 @@ def _why_whole(facts: Facts, image: Row, sorting: _Sorting, goal: Goal, drop: Dr
     own, bad = facts.boxes[image["image_id"]].keys(), facts.bad_lines(label)
     if image["status"] == "unreadable":
         return "the image cannot be read"
-    if why := facts.untrained.get(image["image_id"]):
-        return why
+    if untrained := facts.untrained.get(image["image_id"]):
+        return untrained.reason
     if label in facts.changed:
         return "its label file changed since the build"
     if not listable(path):

@@ -22,7 +22,7 @@ class Figures:
 
     `boxes_out` and `images_out` count places (boxes, lines, missing boxes) by their leading issue, the most
     frequent first; "" stands for what no finding decided, such as lines and images that cannot be read.
-    `boxes_out` are those whose image stays. `held_back` counts reasons.
+    `boxes_out` are those whose image stays. What is kept is trained on. `held_back` counts reasons.
     """
 
     root: Path
@@ -42,6 +42,8 @@ class Figures:
     emptied: tuple[str, ...]  # images that stay but keep no box
     relabelled_out: int  # boxes that go because a person wants another class for them
     images_greyed: int  # images of which a copy with greyed out boxes is written
+    untrained: tuple[int, int] = (0, 0)  # images that stay, though YOLO ignores or misreads them; their boxes
+    emptied_splits: tuple[str, ...] = ()  # train or val, where no image is left
 
     @classmethod
     def of(cls, plan: Plan) -> Figures:
@@ -64,6 +66,8 @@ class Figures:
             emptied=tuple(plan.emptied),
             relabelled_out=plan.relabelled_out,
             images_greyed=sum(bool(image.grey) for image in plan.images),
+            untrained=(len(plan.untrained), plan.untrained_boxes),
+            emptied_splits=tuple(plan.emptied_splits()),
         )
 
     @property
@@ -79,17 +83,25 @@ class Figures:
     @property
     def gone(self) -> dict[str, tuple[int, int]]:
         """boxes, images → (how many go, how many there are)."""
-        kept = {"boxes": self.boxes_kept, "images": self.images_kept}
-        return {what: (of - left, of) for what, (left, of) in kept.items()}
+        images, boxes = self.untrained  # these do not go, they were never trained on
+        kept = {"boxes": (boxes, self.boxes_kept), "images": (images, self.images_kept)}
+        return {what: (of - left - stay, of) for what, (stay, (left, of)) in kept.items()}
 
     def too_much(self, max_share: float | None = None) -> tuple[Part, ...]:
-        """What to do where more than `max_share` (None: `MAX_SHARE`) of the boxes or images goes, else ().
+        """What to do where more than `max_share` (None: `MAX_SHARE`) of the boxes or images goes, or where
+        train or val would be empty; else ().
 
         Raises InputError for what is no share.
         """
         most = MAX_SHARE if max_share is None else max_share
         if isinstance(most, bool) or not isinstance(most, int | float) or not 0 <= most <= 1:
             raise InputError(Argument("max_share"), f" {most!r}: a share lies in [0, 1]")
+        if self.emptied_splits:
+            return (
+                f"no image of {' and of '.join(self.emptied_splits)} would be left, and training needs "
+                "both; see why in the list of problems (`healtheat problems`) and the findings "
+                "(`healtheat query`)",
+            )
         share, what = max((gone / of if of else 0.0, what) for what, (gone, of) in self.gone.items())
         if share <= most:
             return ()
@@ -121,6 +133,7 @@ class Figures:
             "lines_removed": self.lines_removed,
             "images_removed": self.images_removed,
             "images_greyed": self.images_greyed,
+            "images_untrained": self.untrained[0],
             "files_changed": self.files_edited + self.files_removed,
             "relabel_advice": self.relabels,
             "relabelled_left_out": self.relabelled_out,

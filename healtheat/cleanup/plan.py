@@ -17,6 +17,8 @@ from healtheat.cleanup.check import Box, check_yolo, locate_coco
 from healtheat.cleanup.decide import Decisions, Facts, asked_for, called_wrong, decide, deciding
 from healtheat.cleanup.edits import without_annotations, without_lines
 from healtheat.cleanup.rows import Goal, HeldBack, LeftOut, PlannedImage, Relabel, drop_for
+from healtheat.cleanup.yolo_set import YoloSet, read_set
+from healtheat.core.boxes import ProblemCode
 from healtheat.core.drop import Drop
 from healtheat.core.errors import Argument, InputError
 from healtheat.core.paths import is_file, is_folder, relative
@@ -25,6 +27,7 @@ from healtheat.index import Index
 from healtheat.index.target import Places
 from healtheat.sources.yolo.data_yaml import load_data_yaml
 from healtheat.sources.yolo.image_list import listed_images
+from healtheat.sources.yolo.trainer import why_ignored
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,10 +75,13 @@ class Plan:
     left_out: list[LeftOut]
     relabels: list[Relabel]
     held_back: list[HeldBack]
-    boxes: Mapping[int, tuple[int, int]]  # class id → (boxes kept, boxes in all)
+    boxes: Mapping[int, tuple[int, int]]  # class id → (boxes kept and trained on, boxes in all)
     emptied: list[str]  # images that stay but keep no box
     relabelled_out: int  # boxes that go because a person wants another class for them
     places: Places  # where nothing may be written
+    untrained: Mapping[str, str]  # images that stay, though the trainer ignores or misreads them → why
+    untrained_boxes: int  # boxes on them that stay
+    set: YoloSet
 
     @property
     def kept(self) -> list[PlannedImage]:
@@ -83,10 +89,34 @@ class Plan:
         return [image for image in self.images if not image.left_out]
 
     def by_split(self) -> dict[str, tuple[int, int]]:
-        """Split → (images kept, images in all)."""
+        """Split → (images kept and trained on, images in all)."""
         total = Counter(image.split for image in self.images)
-        kept = Counter(image.split for image in self.kept)
+        kept = Counter(image.split for image in self.kept if image.path not in self.untrained)
         return {split: (kept[split], n) for split, n in total.items()}
+
+    def splits(self) -> dict[str, list[PlannedImage]]:
+        """Split → the images that stay in it, each as often as the split names it, in that order.
+
+        A split that has no image of its own (`val` is `train`) keeps those of the other.
+        """
+        kept = {image.path: image for image in self.kept}
+        if not self.set.named:
+            found: dict[str, list[PlannedImage]] = {}
+            for image in self.kept:
+                found.setdefault(image.split, []).append(image)
+            return found
+        splits = {split: [kept[p] for p in paths if p in kept] for split, paths in self.set.named.items()}
+        return {split: images for split, images in splits.items() if images}
+
+    def listed(self, split: str) -> list[PlannedImage]:
+        """The images that stay in `split`."""
+        return self.splits().get(split, [])
+
+    def emptied_splits(self) -> list[str]:
+        """train and val, where one has images and keeps none: nobody could train on what is left."""
+        had = {image.split for image in self.images} | self.set.named.keys()
+        left = self.splits()
+        return [split for split in ("train", "val") if split in had and split not in left]
 
 
 def plan_labels(
@@ -186,16 +216,23 @@ def _plan(
     facts = Facts(index, named=named, changed=changed, whole_images=by == "lines")
     decisions = decide(facts, findings.to_pylist(), goal=goal, drop=drop, copied=copied)
     label_sha256 = {path: entry.sha256 for path, entry in index.manifest.label_files.items()}
+    task = index.manifest.settings.get("task")
+    yolo = read_set(data, task if isinstance(task, str) else None) if by == "lines" else YoloSet()
     boxes = index.sql(
         "select i.path, i.label_path, b.line, b.class_id, b.cx, b.cy, b.w, b.h from boxes b "
         "join images i using (image_id) order by i.path, b.line"
     ).to_pylist()
-    edits = (_lines if by == "lines" else _annotations)(decisions, boxes, root, data, label_sha256)
+    if by == "lines":
+        edits = _lines(decisions, boxes, root, label_sha256)
+    else:
+        edits = _annotations(decisions, boxes, root, data, label_sha256)
     lists: dict[str, Path] = {}
-    if by == "lines" and goal == "labels":
+    lists_apply = by == "lines" and goal == "labels"
+    if lists_apply:
         lists = _image_lists(data, root)
         edits += _without_images(decisions.images, lists, root, label_sha256)
-    kept, emptied = _left(decisions, boxes)
+    untrained = _untrained(decisions, facts, root, yolo) if lists_apply else {}
+    kept, emptied, untrained_boxes = _left(decisions, boxes, untrained)
     return Plan(
         goal=goal,
         drop=drop,
@@ -215,6 +252,9 @@ def _plan(
         emptied=emptied,
         relabelled_out=decisions.relabelled_out,
         places=Places.of(index),
+        untrained=untrained,
+        untrained_boxes=untrained_boxes,
+        set=yolo,
     )
 
 
@@ -222,7 +262,6 @@ def _lines(
     decisions: Decisions,
     rows: Sequence[Mapping[str, Any]],
     root: Path,
-    data: Path,
     label_sha256: Mapping[str, str],
 ) -> list[Edit]:
     """Label files without the lines that go, each line compared with the box that was judged."""
@@ -316,10 +355,33 @@ def _box(row: Mapping[str, Any]) -> Box:
     return row["class_id"], (row["cx"], row["cy"], row["w"], row["h"])
 
 
+def _untrained(decisions: Decisions, facts: Facts, root: Path, yolo: YoloSet) -> dict[str, str]:
+    """Images that stay as they are, though the trainer ignores or misreads them → why."""
+    found: dict[str, str] = {}
+    classes = max(facts.names, default=-1) + 1 if yolo.has_names else None
+    for row, image in zip(facts.images, decisions.images, strict=True):
+        told, label = facts.untrained.get(row["image_id"]), image.label_path
+        if image.left_out:
+            continue
+        if row["status"] == "unreadable":
+            found[image.path] = "the image cannot be read"
+        elif told is not None and (told.file != label or told.code == ProblemCode.MISREAD_LABELS):
+            found[image.path] = told.reason
+        elif problem := facts.unreadable_label(label):
+            found[image.path] = problem
+        elif told is not None or facts.bad_lines(label):
+            left = without_lines((root / label).read_bytes(), image.lines_out)
+            if (why := why_ignored(left, yolo.rules, classes)) is not None:
+                found[image.path] = f"line {why.line + 1}: {why.reason}"
+    return found
+
+
 def _left(
-    decisions: Decisions, rows: Sequence[Mapping[str, Any]]
-) -> tuple[dict[int, tuple[int, int]], list[str]]:
-    """Class id → (boxes kept, boxes in all), and the images that stay without a box."""
+    decisions: Decisions, rows: Sequence[Mapping[str, Any]], untrained: Collection[str]
+) -> tuple[dict[int, tuple[int, int]], list[str], int]:
+    """Class id → (boxes kept and trained on, boxes in all); images that stay without a box; how many boxes
+    stay on images that are not trained on.
+    """
     of = {image.path: image for image in decisions.images}
     total: Counter[int] = Counter()
     kept: Counter[int] = Counter()
@@ -328,10 +390,11 @@ def _left(
         image = of[row["path"]]
         stays = not image.left_out and row["line"] not in image.lines_out
         total[row["class_id"]] += 1
-        kept[row["class_id"]] += stays
+        kept[row["class_id"]] += stays and image.path not in untrained
         boxes_kept[image.path] += stays
     emptied = [image.path for image in decisions.images if image.lines_out and not boxes_kept[image.path]]
-    return {class_id: (kept[class_id], n) for class_id, n in sorted(total.items())}, emptied
+    other = sum(boxes_kept[path] for path in untrained)
+    return {class_id: (kept[class_id], n) for class_id, n in sorted(total.items())}, emptied, other
 
 
 def _first(files: Collection[str]) -> str:

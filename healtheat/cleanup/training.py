@@ -7,13 +7,12 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-import yaml
-
 from healtheat.cleanup.decide import listable
 from healtheat.cleanup.inside import copy_image, inside, label_place
 from healtheat.cleanup.lists import write_figures, write_rows, write_table_csv
 from healtheat.cleanup.plan import Edit, Plan
 from healtheat.cleanup.rows import HeldBack, LeftOut, PlannedImage
+from healtheat.cleanup.yolo_set import data_yaml
 from healtheat.core.atomic import replacing_folder
 from healtheat.core.errors import Argument, InputError
 
@@ -32,14 +31,17 @@ def write_training(plan: Plan, to: Path, *, overwrite: bool = False) -> list[str
     check_target(plan, to, overwrite=overwrite)
     edits = {edit.path: edit for edit in plan.edits}
     with replacing_folder(to) as staged:
-        listed: dict[str, list[str]] = {}
+        root = Path(os.path.realpath(plan.root))  # as the trainer resolves it
+        files: dict[str, Path] = {}
         for image in plan.kept:
             changes = image.lines_out or image.grey
-            file = _edited(image, plan, edits, staged, to) if changes else plan.root / image.file
-            listed.setdefault(image.split or "images", []).append(file.as_posix())
-        for split, paths in listed.items():
-            _write_lines(staged / f"{split}.txt", paths)
-        _write_data(staged / "data.yaml", plan, [split for split in listed if split != "images"])
+            files[image.path] = _edited(image, plan, edits, staged, to) if changes else root / image.file
+        splits = plan.splits()
+        for split, images in splits.items():
+            _write_lines(staged / f"{split or 'images'}.txt", [files[im.path].as_posix() for im in images])
+        text = data_yaml(plan.names, plan.set.keys, [split for split in splits if split])
+        comment = "# The data set without what left_out.csv lists.\n"
+        (staged / "data.yaml").write_text(comment + text, encoding="utf-8", newline="\n")
         out = [image for image in plan.images if image.left_out and listable(image.path)]
         _write_lines(staged / "left_out_images.txt", [(plan.root / image.file).as_posix() for image in out])
         write_rows(staged / "left_out.csv", LeftOut, plan.left_out)
@@ -85,12 +87,3 @@ def _edited(image: PlannedImage, plan: Plan, edits: Mapping[str, Edit], staged: 
 
 def _write_lines(path: Path, lines: Sequence[str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
-
-
-def _write_data(path: Path, plan: Plan, splits: Sequence[str]) -> None:
-    content: dict[str, object] = {split: f"{split}.txt" for split in splits}
-    content["names"] = dict(plan.names)  # sparse ids stay sparse
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-    path.write_text(
-        f"# The data set without what left_out.csv lists.\n{text}", encoding="utf-8", newline="\n"
-    )

@@ -42,6 +42,11 @@ def note_called_wrong(figures: Figures) -> None:
 
 def note_left_alone(figures: Figures) -> None:
     """What stays all the same, and what `--drop mask` cannot grey out."""
+    if figures.untrained[0]:
+        note(
+            f"not counted as kept: {counted(figures.untrained[0], 'image')} that YOLO's training ignores or "
+            "misreads, whatever is taken out here; `healtheat problems` says why"
+        )
     for why, n in figures.held_back.items():
         note(f"left alone: {n}, {why}")
     if figures.drop == "mask" and (missing := figures.images_out.get("missing_box", 0)):

@@ -196,9 +196,10 @@ def _show_cleanup(done: Exported, figures: Figures, max_share: float | None) -> 
     if done.written:
         names = ", ".join(one_line(file.name) for file in done.files)
         typer.echo(f"written to {one_line(str(done.to))}: {names}")
-        typer.echo(
-            f"train with: yolo detect train data={one_line(str(done.to / 'data.yaml'))} model=yolo11n.pt"
-        )
+        if done.refused:
+            note(f"warning: it cannot be trained on as it is: {done.refused}")
+        else:
+            typer.echo(f"train with: {one_line(done.command)}")
     else:
         note_too_much(figures, max_share)
         typer.echo(f"dry run: nothing was written; add --write to write {one_line(str(done.to))}")

@@ -29,9 +29,10 @@ class Exported:
 
     `findings` counts rows of a table, or boxes with a finding of a hand-off; `images` and `boxes` are what
     was handed over, None elsewhere. `changes` is what a patch holds, and what it leaves alone and why.
-    `cleanup` are the figures of a YOLO cleanup, and `blocked` says why it could not be written. The rest is
-    for warnings: `changed` label files, whose lines may have moved since the build, `unreadable` images that
-    were left out, and `formula_cells` of a CSV that a spreadsheet runs.
+    `cleanup` are the figures of a YOLO cleanup, and `blocked` says why it could not be written; `command`
+    trains on it, `refused` says why Ultralytics would take no such data set. The rest is for warnings:
+    `changed` label files, whose lines may have moved since the build, `unreadable` images that were left out,
+    and `formula_cells` of a CSV that a spreadsheet runs.
     """
 
     format: str
@@ -48,6 +49,8 @@ class Exported:
     changes: Changes | None = None
     cleanup: Figures | None = None
     blocked: InputError | None = None
+    command: str = ""
+    refused: str = ""
 
 
 def export(
@@ -151,11 +154,13 @@ def _plan(
     plan: Plan, to: Path, format: Format, max_share: float | None, *, write: bool, overwrite: bool
 ) -> Exported:
     from healtheat.cleanup import Figures
+    from healtheat.cleanup.train import train_command, why_refused
     from healtheat.cleanup.training import check_target
 
     plan.places.check_folder(to)
     figures = Figures.of(plan)
-    done = Exported(format.name, to, (), written=write, cleanup=figures)
+    command, refused = train_command(plan, to / "data.yaml"), why_refused(plan)
+    done = Exported(format.name, to, (), written=write, cleanup=figures, command=command, refused=refused)
     try:
         check_target(plan, to, overwrite=overwrite)
     except InputError as error:

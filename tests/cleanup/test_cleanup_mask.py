@@ -80,7 +80,7 @@ def test_lists_to_train_on(index: MadeIndex, tmp_path: Path) -> None:
     assert (labels / "turned.txt").read_text(encoding="utf-8").splitlines() == LABELS[TURNED][1:]
     assert (labels / "empty.txt").read_bytes() == b""
     listed = (to / "train.txt").read_text(encoding="utf-8").splitlines()
-    assert listed == [(to / "edited" / image).as_posix() for image in (A, TURNED, EMPTY)]
+    assert listed == [(to / "edited" / image).as_posix() for image in (A, EMPTY, TURNED)]
     rows = {(row.image, row.line, row.left_out, row.issue, row.also) for row in plan.left_out}
     assert rows == {
         (A, 0, "box", "bad_box", "mislabel"),  # led as in `query`

@@ -119,7 +119,7 @@ class _Lines:
         if shape is not None:
             self._ignored(shape, rules.tracks)
             return shape.reason
-        classes = None if names is None else len(names)
+        classes = None if names is None else max(names, default=-1) + 1
         if self._lost and (whole := why_ignored(data, rules, classes)) is not None:
             self._add_to_lost(whole)
             return whole.reason
