@@ -39,9 +39,11 @@ def exit_if_failed(failures: Sequence[Failure]) -> None:
 
 
 def print_silences(silences: Sequence[Silence]) -> None:
-    """One line for each question that was not asked of this set."""
+    """One line for each question that was not asked of this set, below their heading."""
+    if silences:
+        typer.echo("not asked on this set:")
     for silence in silences:
-        typer.echo(one_line(str(silence)))
+        typer.echo(f"  {one_line(str(silence))}")
 
 
 def _print_unjudged(flags: Flags) -> None:

@@ -120,12 +120,14 @@ def _print_table(rows: pa.Table) -> None:
     table.add_column("reason", overflow="fold", ratio=3)
     for row in rows.to_pylist():
         at_line = row["line"] is not None and row["line"] >= 0 and row["label_file"]
+        where = f"{row['label_file']}:{row['line'] + 1}" if at_line else row["image"] or ""
+        row["reason"] = (row["reason"] or "").removeprefix(f"{where}: ")
         cells = (
             "" if row["score"] is None else f"{row['score']:.3f}",
             row["issue"],
             _class(row["class_id"], row["class_name"]),
             _class(row["suggestion"], row["suggestion_name"]),
-            f"{row['label_file']}:{row['line'] + 1}" if at_line else row["image"] or "",
+            where,
             _reason(row),
         )
         table.add_row(*(Text(one_line(str(cell))) for cell in cells))
@@ -135,7 +137,7 @@ def _print_table(rows: pa.Table) -> None:
 
 def _reason(row: dict[str, Any]) -> str:
     """The reason, and what else the place stands for."""
-    parts = [row["reason"] or ""]
+    parts = [row["reason"]]
     if row["also"]:
         parts.append(f"also {row['also']}")
     twin = row["twin_box_id"]

@@ -10,6 +10,7 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
+from healtheat.commands._summary import print_silences
 from healtheat.commands._terminal import console, note, print_json
 from healtheat.core.text import counted
 
@@ -104,6 +105,5 @@ def _show(report: TrustReport) -> None:
         for group in groups:
             out.print("  " + ", ".join(named(c) for c in group))
     if report.silences:
-        out.print("\nnot asked on this set")
-    for silence in report.silences:
-        out.print(f"  {silence}", markup=False, highlight=False)
+        typer.echo("")
+    print_silences(report.silences)

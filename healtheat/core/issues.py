@@ -37,4 +37,5 @@ class Silence:
             raise ValueError(f"signal {self.signal}: why must be one line, found {self.why!r}")
 
     def __str__(self) -> str:
-        return f"{self.issue}: {self.why}"
+        who = self.signal if self.signal == self.issue else f"{self.signal} ({self.issue})"
+        return f"{who}: {self.why}"

@@ -1,9 +1,10 @@
 """The tables of the catalog: names, columns and types, exactly as they are on disk.
 
 In `scores` and `findings` an id, a line or a class id is -1 where there is none. `withheld` says why a score
-gets no flag (NULL: it may), `twin_box_id` is the other box of a duplicate, and cx, cy, w, h are the proposed
-place of a box that is missing or badly placed, as shares of the image (NULL: none is proposed). A finding's
-`kind` is box, place (a missing box), line (a label line that could not be read), image or file;
+gets no flag (NULL: it may), `twin_box_id` is the other box of a duplicate (in `findings` of two exchanged
+classes, too), and cx, cy, w, h are the proposed place of a box that is missing or badly placed, as shares of
+the image (NULL: none is proposed). A finding's `kind` is box, place (a missing box), line (a label line that
+could not be read), image or file;
 `place_id` is equal for what one answer settles, `passed` says that the score reached its threshold,
 `flagged` that the row is the one its box is asked about. `objects`: boxes of one thing on several copies. A
 run's `fault` is NULL, "input" (what the user gave cannot be used) or "crash". `silences` are the questions

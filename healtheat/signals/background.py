@@ -160,7 +160,7 @@ class Background(Signal):
         ]
 
     def _silent(self, why: str) -> Sequence[Silence]:
-        return [Silence(self.name, "background", f"not asked on this set: {why}")]
+        return [Silence(self.name, "background", why)]
 
     def _by_words_alone(self, samples: Samples, words: Mapping[str, NDArray[np.float32]]) -> Sequence[Scores]:
         said = word_odds(samples.vectors, words)

@@ -157,7 +157,7 @@ class Duplicate(Signal):
             silences.append(Silence(self.name, "duplicate", why))
 
         nothing = np.full(min(pairs, self.most_pairs), np.nan)
-        asked = f"not asked on this set whether {what} that look alike are copies"
+        asked = f"whether {what} that look alike are copies"
         if not pairs:
             return Verified(nothing, nothing)
         if not cutter.ready:
@@ -168,11 +168,10 @@ class Duplicate(Signal):
             say(f"{asked}: {found.why}")
         elif found.gone:
             of = f"{counted(found.gone, 'pair')} of {what}"
-            say(f"not asked of {of} whether they are copies: an image is gone")
+            say(f"whether {of} are copies: an image is gone")
         if pairs > self.most_pairs:
-            say(
-                f"asked of the {self.most_pairs} likeliest of {pairs} pairs of {what} whether they are copies"
-            )
+            rest = counted(pairs - self.most_pairs, f"pair of {what}", f"pairs of {what}")
+            say(f"whether {rest} beyond the {self.most_pairs} likeliest are copies")
         return found
 
     def _same_image(

@@ -96,7 +96,8 @@ class Label(Signal):
         mixed_up = _mixed_up(pool, visual, best, beliefs)
         reason, evidence = self._explain(pool, p, best, suspect, named)
         why = self._too_little(pool)
-        for at, found in _strays(pool, why, contradicted).items():
+        strange = _strays(pool, why, contradicted)
+        for at, found in (strange or {}).items():
             row = pool.judged[at]
             score[row], contradicted[row], reason[at] = found.chance, True, found.words
             raw[row], suggestion[row] = np.log(found.chance / (1 - found.chance)), found.class_id
@@ -108,7 +109,10 @@ class Label(Signal):
                 raw=raw[judged],
                 score=np.clip(score[judged], 0, 1),
                 reason=reason,
-                abstain=[None if contradicted[row] else why[code[row]] for row in judged],
+                abstain=[
+                    None if contradicted[row] else _untold(why[code[row]], strange is not None)
+                    for row in judged
+                ],
                 withheld=[mixed_up[row] if suspect[row] else None for row in judged],
                 suggestion=suggestion[judged],
                 evidence=evidence,
@@ -192,17 +196,23 @@ class _Stray(NamedTuple):
     words: str
 
 
-def _strays(pool: Pool, why: Sequence[str | None], named: NDArray[np.bool_]) -> dict[int, _Stray]:
+def _untold(why: str | None, compared: bool) -> str | None:
+    """`why` a box cannot be judged by its class, and that it is no stray either if that was asked."""
+    return f"{why}; compared with the other classes, and no clear member of one" if why and compared else why
+
+
+def _strays(pool: Pool, why: Sequence[str | None], named: NDArray[np.bool_]) -> dict[int, _Stray] | None:
     """Place among the judged → what its class is rather, for boxes of classes too small to judge.
 
-    Boxes that the image's name decides about (`named`) are left out, and those that are likelier genuine.
+    None where there are too few other classes to compare with. Boxes that the image's name decides about
+    (`named`) are left out, and those that are likelier genuine.
     """
     samples = pool.samples
     small = np.array([text is not None for text in why], bool)[samples.class_code] & ~named
     asked = np.flatnonzero(small)
     found = strays(samples.vectors, samples.class_code, samples.group, asked, pool.teaches)
     if found is None:
-        return {}
+        return None
     place = {row: at for at, row in enumerate(pool.judged.tolist())}
     out = {}
     for row, chance, code, times in zip(asked.tolist(), found.chance, found.code, found.times, strict=True):

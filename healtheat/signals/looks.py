@@ -148,7 +148,10 @@ class Looks(Signal):
             score, raw = np.where(better, value, score), np.where(better, found, raw)
         silences = [
             Silence(
-                self.name, "mislabel", f"{question} in words says too little about the classes of this set"
+                self.name,
+                "mislabel",
+                f"{question} in words says too little about the classes of this set; other evidence for a "
+                "wrong class still counts",
             )
             for question in silent
         ]

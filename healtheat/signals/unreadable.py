@@ -33,7 +33,7 @@ class ReadProblems(Signal):
                 issue,
                 image_id=[int(of_path.get(p.image or p.file, -1)) for p in problems],
                 score=[score] * len(problems),
-                reason=[str(p) for p in problems],
+                reason=[_words(p, of_path) for p in problems],
                 line=[-1 if p.line is None else p.line for p in problems],
                 evidence=[{"file": p.file} for p in problems],
             )
@@ -61,6 +61,12 @@ class ReadProblems(Signal):
             ],
             evidence=[{"split": split, "images": count} for split, count in shared.items()],
         )
+
+
+def _words(problem: Problem, images: Mapping[str, int]) -> str:
+    """The reason, with the file's name where that is not the very image that the row is about."""
+    alone = problem.line is None and problem.file in images and problem.image in ("", problem.file)
+    return problem.reason if alone else str(problem)
 
 
 def shared_splits(samples: Samples) -> dict[str, int]:

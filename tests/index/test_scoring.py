@@ -18,7 +18,7 @@ from tests.building.conftest import Build
 from tests.index.small_set import tables
 
 BOXES, TILES = 36, 24
-WHY = "not asked on this set: its boxes have <no> colour"
+WHY = "its boxes have <no> colour"
 
 
 class _Silent(Signal):

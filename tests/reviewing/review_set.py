@@ -18,7 +18,7 @@ from healtheat.sources.yolo.source import YoloSource
 from tests.index.small_set import NAMES, FakeEncoder, write_set
 
 IMAGES = 20
-SILENT = "not asked on this set: no tiles & no words"
+SILENT = "no tiles & no words"
 REASON = 'looks like <b>another</b> & "more"'
 
 

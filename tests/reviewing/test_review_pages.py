@@ -37,7 +37,7 @@ def places_of(review: Review, queue: str) -> int:
 def test_overview_counts(client: TestClient, undecided: Review) -> None:
     text = client.get("/").text
     queues = dict.fromkeys(re.findall(r'<h2><a href="/queue/(\w+)"', text))
-    assert "not asked on this set: no tiles &amp; no words" in text
+    assert "not asked on this set by planned: no tiles &amp; no words" in text
     assert list(queues) == ["all", "mislabel", "bad_box", "missing_box", "unreadable"]
     places = places_of(undecided, "mislabel")
     assert places < IMAGES * 3, "the others are led by another issue"

@@ -89,7 +89,8 @@ def test_boxes_that_fill_their_image_have_no_background() -> None:
     samples = worded(clusters(noise=0.1))
     whole = replace(samples.boxes, xywhn=np.tile([0.5, 0.5, 0.97, 0.97], (len(samples), 1)))
     (silence,) = Background().measure(samples, replace(samples, boxes=whole))
-    assert isinstance(silence, Silence) and "100% of the boxes fill their image" in silence.why
+    assert isinstance(silence, Silence)
+    assert str(silence).startswith("background: 100% of the boxes fill their image"), "no heading of its own"
 
 
 def test_words_count_less_the_more_tiles_there_are() -> None:

@@ -126,7 +126,7 @@ def test_only_the_likeliest_pairs_are_looked_at_and_that_is_said() -> None:
     samples = crops(class_id=[0, 3] * 15)
     answers = Duplicate(most_pairs=5).measure(samples, samples)
     (silence,) = (a for a in answers if isinstance(a, Silence))
-    assert "asked of the 5 likeliest of" in silence.why
+    assert "pairs of crops beyond the 5 likeliest" in silence.why
 
 
 def test_equal_vectors_with_other_hashes_are_no_candidates() -> None:

@@ -82,6 +82,7 @@ def test_a_question_that_tells_no_classes_apart_is_not_asked() -> None:
     samples = Samples.of(np.arange(200) % 4, EYE[rng.integers(0, 4, 200)], texts=WORDS)
     (silence,) = Looks().measure(samples, samples)
     assert isinstance(silence, Silence) and "colour" in silence.why
+    assert str(silence).startswith("looks (mislabel): ") and "other evidence" in silence.why
 
 
 def test_a_set_without_errors_gets_no_high_chance() -> None:

@@ -148,14 +148,17 @@ def test_problems_end_in_the_queue() -> None:
         problems=[
             problem,
             Problem(ProblemCode.UNREADABLE_IMAGE, "b.jpg", None, "truncated", "images/000001.jpg"),
+            Problem(ProblemCode.UNREADABLE_IMAGE, "images/000000.jpg", None, "empty", "images/000000.jpg"),
         ],
     )
     rows = [r for r in find(run_signals(samples, SIGNALS)[0]).to_pylist() if r["issue"] == "unreadable"]
     assert [(r["kind"], r["line"], r["image_id"], r["box_id"], r["flagged"]) for r in rows] == [
         ("line", 3, -1, -1, True),
+        ("image", -1, 0, -1, True),
         ("image", -1, 1, -1, True),
     ]
-    assert rows[0]["reason"] == "labels/a.txt:4: box outside [0, 1]"
+    reasons = ["labels/a.txt:4: box outside [0, 1]", "empty", "b.jpg: truncated"]
+    assert [r["reason"] for r in rows] == reasons, "no path that the row has already"
 
 
 def test_measures_without_hashes_are_allowed() -> None:
