@@ -584,7 +584,8 @@ def demo(
     from healtheat.building.auto import encoder_of_word
     from healtheat.drawing.run import demo as run
 
-    arguments.whole(images=images, seed=seed, least=0)
+    arguments.whole(images=images)
+    arguments.whole(seed=seed, least=0)
     return run(
         needed_path(out=out),
         needed_path(index=index),

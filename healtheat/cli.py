@@ -69,7 +69,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except typer.TyperException as error:
         where = getattr(error, "ctx", None)
         path = where.command_path if where is not None else "healtheat"
-        return _fail(f"{error.format_message()} (see `{path} --help`)", USAGE)
+        return _fail(f"{_in_our_words(error).format_message()} (see `{path} --help`)", USAGE)
     except OSError as error:
         file = f"{error.filename}: " if error.filename else ""
         return _fail(f"{file}{error.strerror or error}", USAGE)
@@ -78,6 +78,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         what = f"{type(error).__name__}: {error}"
         return _fail(f"a fault of healtheat: {what} (set {TRACEBACK}=1 to see where)", FAULT)
+
+
+def _in_our_words(error: typer.TyperException) -> typer.TyperException:
+    """Typer lets pydantic read values, and repeats what that says."""
+    from pydantic import ValidationError
+
+    from healtheat.core.validation import what_is_wrong
+
+    if isinstance(error.__cause__, ValidationError):
+        _, error.message = what_is_wrong(error.__cause__)
+    return error
 
 
 def main() -> NoReturn:

@@ -304,6 +304,11 @@ def test_no_problem_is_said_beside_what_is_piped(in_built: Path, tmp_path: Path,
             "flag --fdr 0.1 --threshold outlier=1",
             "--fdr sets the thresholds itself; leave out --threshold or --fdr",
         ),
+        ("flag --fdr x", "Invalid value for '--fdr': expected a number, found 'x' (see `healtheat flag"),
+        ("flag --budget -1", "Invalid value for '--budget': expected at least 0, found '-1' (see"),
+        ("query --format xml", "Invalid value for '--format' / '-f': 'xml' is not one of 'table', 'csv'"),
+        ("demo --images -1", "--images -1: a demo set needs at least 12 to hold"),
+        ("demo --images 0", "--images 0: a demo set needs at least 12 to hold"),
         ("query --min-score 2", "--min-score 2.0: scores lie in"),
         ("similar a.png --box 1,2", "--box: expected four numbers"),
         ("apply --to x --in-place", "--to writes a copy and --in-place changes the data set"),
@@ -363,7 +368,11 @@ def test_flag_and_score_change_flags_alone(in_built: Path, tmp_path: Path, capsy
     assert scores() == before
     assert run(["score", "--index", index]) == 0
     assert (scores(), rows()) == (before, changed), "scoring again keeps the way of flagging"
+    capsys.readouterr()
+    assert run(["flag", "--index", index, "--threshold", "low_quality=0.5"]) == 0
+    assert "--threshold low_quality=0.5 flags nothing: the highest score of" in capsys.readouterr().err
     assert run(["flag", "--index", index]) == 0
+    assert "flags nothing" not in capsys.readouterr().err
     assert rows() == flags
     assert run(["flag", "--index", index, "--budget", "3"]) == 0
     assert "3 places; by their scores" in capsys.readouterr().out

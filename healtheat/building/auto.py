@@ -97,7 +97,7 @@ class Chosen:
 
     encoder: Encoder
     source: Source
-    choice: EncoderChoice | None = None
+    choice: EncoderChoice
     embedded: int = 0
     seconds: float = 0.0  # in the encoder, for these
 
@@ -108,7 +108,7 @@ def choose(encoder: Encoder | Auto, source: Source, place: Workplace) -> Chosen:
     Raises EncoderError where a candidate cannot be loaded, InputError as the source does.
     """
     if isinstance(encoder, Encoder):
-        return Chosen(encoder, source)
+        return Chosen(encoder, source, EncoderChoice.unasked(encoder.spec.name, "named"))
     made = place.old.manifest.encoder_choice if place.old is not None else None
     candidates = {name: encoder.load(name) for name in encoder.names}
     if made is not None and made.chosen in candidates and _same(made, candidates, place):
@@ -131,7 +131,7 @@ def _by_sample(candidates: dict[str, Encoder], source: ReadOnce, place: Workplac
     fatal = place.strict and any(isinstance(record, Problem) for record in records)
     default = next(iter(candidates))
     if fatal or sum(len(image.boxes) for image in sample) < FEWEST_BOXES:
-        none = EncoderChoice(chosen=default, why="few", boxes=0, sources=0, figures=[])
+        none = EncoderChoice.unasked(default, "few")
         return Chosen(candidates[default], source, none)
     embedded = {}
     for done, (name, encoder) in enumerate(candidates.items()):
@@ -167,11 +167,14 @@ def best_of(
                 high=round(high, 4),
             )
         )
-    better = [figure for figure in figures if figure.low > 0] if can.sum() >= FEWEST_BOXES else []
+    enough = can.sum() >= FEWEST_BOXES
+    better = [figure for figure in figures if enough and figure.low > 0]
+    worse = [figure for figure in figures[1:] if enough and figure.high < 0]
     chosen = max(better, key=lambda figure: figure.agreement, default=figures[0])
+    apart = bool(better) or 0 < len(worse) == len(figures) - 1
     return EncoderChoice(
         chosen=chosen.name,
-        why="better" if better else "default",
+        why="better" if apart else "default",
         boxes=int(can.sum()),
         sources=len(np.unique(group[can])),
         figures=figures,

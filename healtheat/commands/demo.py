@@ -9,10 +9,13 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
+from healtheat.commands._cleanup import what_goes
 from healtheat.commands._terminal import console, one_line, progress_bar
+from healtheat.core.drop import MAX_SHARE
 from healtheat.core.text import counted
 
 if TYPE_CHECKING:
+    from healtheat.cleanup import Figures
     from healtheat.drawing.run import DemoReport
 
 
@@ -55,7 +58,16 @@ def demo(
     typer.echo("")
     for path, what in report.written.items():
         typer.echo(f"{path.as_posix():<32} {what}")
+    _print_share(report.cleanup)
     typer.echo(f"done in {report.seconds:.0f} s; next: healtheat query --index {index.as_posix()}")
+
+
+def _print_share(figures: Figures) -> None:
+    """Which share the lists leave out, and what would allow that on the user's own data."""
+    typer.echo(f"left out of the lists: {what_goes(figures)}")
+    if figures.too_much():
+        here = f"more than {MAX_SHARE:.0%} goes, which is written here because the errors are planted"
+        typer.echo(f"{here}; on your own data `export --write` and `apply` ask for --max-share")
 
 
 def _print_comparison(report: DemoReport) -> None:

@@ -9,6 +9,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._summary import print_flags
+from healtheat.commands._terminal import note
 from healtheat.core.text import counted
 
 
@@ -39,9 +40,16 @@ def flag(
       healtheat flag --threshold low_quality=0.005
       healtheat flag
     """
+    from healtheat.findings.choose import thresholds
+
     report = api.flag(options.which_index(index), threshold=threshold, fdr=fdr, budget=budget)
     flags = report.flags
     print_flags(flags, report.index)
+    for issue, least in thresholds(threshold).items():
+        if least > (highest := flags.highest.get(issue, 0.0)):
+            note(
+                f"--threshold {issue}={least:g} flags nothing: the highest score of {issue} is {highest:.4g}"
+            )
     if flags.places:
         errors = counted(round(flags.errors), "of them is an error", "of them are errors")
         typer.echo(f"{counted(flags.places, 'place')}; by their scores, {errors}")

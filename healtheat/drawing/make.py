@@ -18,7 +18,7 @@ import PIL
 import yaml
 
 from healtheat.core.atomic import replacing_folder
-from healtheat.core.errors import InputError
+from healtheat.core.errors import Argument, InputError
 from healtheat.core.paths import yolo_label_path
 from healtheat.core.progress import Progress, silent
 from healtheat.drawing.plan import MIN_IMAGES, plan_scenes
@@ -66,7 +66,8 @@ def make_demo(
     out = Path(out)
     if images < MIN_IMAGES:
         raise InputError(
-            f"images={images}: a demo set needs at least {MIN_IMAGES} to hold every kind of error"
+            Argument("images"),
+            f" {images}: a demo set needs at least {MIN_IMAGES} to hold every kind of error",
         )
     if len(products) < 8 or len({p.code for p in products}) < len(products):
         raise InputError(f"products: {len(products)} given; at least 8 with different codes are needed")

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from healtheat.building.auto import Auto
 from healtheat.building.build import BuildReport, build
+from healtheat.cleanup import Figures
 from healtheat.core.progress import Progress, silent
 from healtheat.drawing.compare import summary_rows
 from healtheat.drawing.make import DemoSet, make_demo
@@ -31,7 +32,7 @@ class DemoReport:
     """What a demo made: the drawn set, its build, and the lists it wrote.
 
     `comparison`: a header and one row per kind of planted error that occurs, for people; `alarms` says how
-    many flags are false. `written`: file or folder → what is in it.
+    many flags are false. `written`: file or folder → what is in it; `cleanup`: what goes from the lists.
     """
 
     made: DemoSet
@@ -39,6 +40,7 @@ class DemoReport:
     comparison: tuple[tuple[str, ...], ...]
     alarms: str
     written: dict[Path, str]
+    cleanup: Figures
     seconds: float
 
 
@@ -65,13 +67,14 @@ def demo(
             places.check_file(lists / name, overwrite=True)
         every, flagged = query(opened, Filters(flagged_only=False)), query(opened)
         comparison, alarms = summary_rows(every, made.truth)
-        written = _write_lists(opened, made, every, flagged, lists)
-    return DemoReport(made, report, tuple(comparison), alarms, written, time.perf_counter() - started)
+        written, figures = _write_lists(opened, made, every, flagged, lists)
+    seconds = time.perf_counter() - started
+    return DemoReport(made, report, tuple(comparison), alarms, written, figures, seconds)
 
 
 def _write_lists(
     index: Index, made: DemoSet, every: pa.Table, flagged: pa.Table, to: Path
-) -> dict[Path, str]:
+) -> tuple[dict[Path, str], Figures]:
     listed = export(index, to / "suspicious.csv", overwrite=True).findings
     export(index, to / "every-box.csv", filters=Filters(flagged_only=False), overwrite=True)
     figures = export(index, to / "yolo", "yolo", max_share=1, write=True, overwrite=True).cleanup
@@ -79,13 +82,14 @@ def _write_lists(
     images, of = figures.images_kept
     kept = f"{images} of {of} images to train on, and what was left out and why"
     sheet = contact_sheet(made.root, _worst_of_each(flagged), to / "suspicious.png", names=index.names)
-    return {
+    written = {
         to / "suspicious.csv": f"{listed} findings, most suspicious first",
         to / "every-box.csv": f"{every.num_rows} rows: every box and every issue it was judged for",
         to / "yolo": kept,
         sheet: "a picture of the most suspicious of each issue",
         made.truth_csv: "what was planted",
     }
+    return written, figures
 
 
 def _worst_of_each(flagged: pa.Table) -> list[dict[str, object]]:

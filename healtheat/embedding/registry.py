@@ -81,9 +81,9 @@ def load_encoder(
             f"encoder auto: only a build can choose by its data; name one of {', '.join(embedded())}"
         )
     raise EncoderError(
-        f"unknown encoder {shown(name)!r}: expected default, {', '.join(embedded())}, onnx-dir:FOLDER or an "
-        "open_clip name (MODEL/PRETRAINED, hf-hub:USER/REPO, local-dir:FOLDER)"
-        + did_you_mean(name, ("default", *embedded()))
+        f"unknown encoder {shown(name)!r}: expected auto (the default of a build), default, "
+        f"{', '.join(embedded())}, onnx-dir:FOLDER or an open_clip name (MODEL/PRETRAINED, hf-hub:USER/REPO, "
+        "local-dir:FOLDER)" + did_you_mean(name, (AUTO, "default", *embedded()))
     )
 
 

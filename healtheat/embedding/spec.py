@@ -6,9 +6,10 @@ import hashlib
 import json
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from healtheat.core.errors import EncoderError
+from healtheat.core.validation import what_is_wrong
 from healtheat.crops import CropPolicy
 from healtheat.crops.cut import Resample
 from healtheat.embedding.colour import COLOUR_DIM
@@ -99,9 +100,7 @@ def first_reason(error: Exception) -> str:
     """One line for the first thing pydantic (or json) found wrong."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
-    errors = getattr(error, "errors", None)
-    if errors is None:
+    if not isinstance(error, ValidationError):
         return " ".join(str(error).split())[:200]
-    first = errors()[0]
-    where = ".".join(map(str, first["loc"]))
-    return f"{where}: {first['msg']}" if where else str(first["msg"])
+    where, what = what_is_wrong(error)
+    return f"{where}: {what}" if where else what

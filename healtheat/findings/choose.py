@@ -64,7 +64,7 @@ def finding_settings(
 
     Raises InputError for an unknown issue, a threshold outside 0 to 1, or a rate that is none.
     """
-    given = _thresholds(threshold)
+    given = thresholds(threshold)
     if fdr is not None and given:
         raise InputError(
             Argument("fdr"),
@@ -83,7 +83,8 @@ def finding_settings(
     return FindingSettings(thresholds={**THRESHOLDS, **given}, fdr=fdr, budget=budget)
 
 
-def _thresholds(threshold: Threshold) -> dict[str, float]:
+def thresholds(threshold: Threshold) -> dict[str, float]:
+    """Issue → the score from which it is flagged. Raises InputError for another issue, or no such score."""
     if isinstance(threshold, str):
         threshold = [threshold]
     if isinstance(threshold, Mapping):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -35,7 +35,8 @@ class Flags:
     without a flag because their score should not be believed. `unjudged`: reason → boxes whose class the
     label signal could not judge, most first. `places`: how many are flagged, a box and its copies once;
     `boxes`: how many boxes and images these are; `errors`: how many places hold an error if scores are
-    probabilities. `silences`: questions that were not asked of this set.
+    probabilities. `silences`: questions that were not asked of this set. `highest`: issue → its best
+    score.
     """
 
     issues: Mapping[str, int]
@@ -45,6 +46,7 @@ class Flags:
     boxes: int
     errors: float
     silences: tuple[Silence, ...] = ()
+    highest: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, tables: Mapping[str, pa.Table]) -> Flags:
@@ -65,6 +67,7 @@ class Flags:
             boxes=len(flagged),
             errors=sum(score for score, _ in best.values()),
             silences=_silences(tables),
+            highest=_highest(findings),
         )
 
 
@@ -72,6 +75,11 @@ def failures_of(runs: pa.Table) -> tuple[Failure, ...]:
     """The signals that crashed, out of the table `runs`."""
     failed = (run for run in runs.to_pylist() if run["status"] != "ok")
     return tuple(Failure(run["signal"], run["error"], run["fault"]) for run in failed)
+
+
+def _highest(findings: pa.Table) -> dict[str, float]:
+    rows = findings.select(["issue", "score"]).group_by("issue").aggregate([("score", "max")])
+    return dict(zip(rows["issue"].to_pylist(), rows["score_max"].to_pylist(), strict=True))
 
 
 def _silences(tables: Mapping[str, pa.Table]) -> tuple[Silence, ...]:

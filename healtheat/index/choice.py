@@ -1,4 +1,4 @@
-"""How the encoder of an index was chosen by its data: figures for the manifest."""
+"""How the encoder of an index was chosen, by its data or by its user: figures for the manifest."""
 
 from __future__ import annotations
 
@@ -29,22 +29,30 @@ class EncoderFigure(BaseModel):
 
 
 class EncoderChoice(BaseModel):
-    """Which of several encoders an index got. `figures` is empty where the sample was too small to ask.
+    """Which encoder an index got. `figures` is empty where no sample was asked.
 
-    `why`: "better" than the default by the interval of its figure; "default": none was; "few": too few boxes
-    of classes with several sources. `boxes` and `sources` are those of the sample.
+    `why`: "better": above the default by the interval of its figure, or the default above all others by
+    theirs; "default": no such difference, so the default stays; "few": too few boxes of classes with several
+    sources; "named" by the user. `boxes` and `sources` are those of the sample.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     chosen: str
-    why: Literal["better", "default", "few"]
+    why: Literal["better", "default", "few", "named"]
     boxes: Annotated[int, Field(ge=0)]
     sources: Annotated[int, Field(ge=0)]
     figures: list[EncoderFigure]
 
+    @classmethod
+    def unasked(cls, chosen: str, why: Literal["few", "named"]) -> EncoderChoice:
+        """Without a sample."""
+        return cls(chosen=chosen, why=why, boxes=0, sources=0, figures=[])
+
     def __str__(self) -> str:
         """One line for people."""
+        if self.why == "named":
+            return f"encoder {self.chosen}: named by the user (--encoder auto would compare)"
         if self.why == "few":
             return f"encoder {self.chosen}: the default, as too few boxes can be compared to choose one"
         first, *others = sorted(self.figures, key=lambda figure: figure.name != self.chosen)

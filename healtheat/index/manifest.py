@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints,
 from healtheat.core.atomic import canonical_json
 from healtheat.core.errors import BadIndex
 from healtheat.core.text import shown
+from healtheat.core.validation import what_is_wrong
 from healtheat.crops import CropPolicy
 from healtheat.embedding import EncoderSpec
 from healtheat.index import older as older_versions
@@ -133,9 +134,8 @@ class Manifest(_Part):
                 )
             manifest = cls.model_validate(older_versions.upgraded(body) if is_older else body)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise BadIndex(f"{name}: {where}: {first['msg']}; {_START_AGAIN}") from None
+            where, what = what_is_wrong(error)
+            raise BadIndex(f"{name}: {where}: {what}; {_START_AGAIN}") from None
         except (ValueError, RecursionError, UnicodeEncodeError) as error:
             raise BadIndex(f"{name}: {str(error)[:80]}; build the index again") from None
         manifest._check_names(name)
@@ -181,11 +181,8 @@ def _check_known(name: str, what: str, model: type[BaseModel], found: dict[str, 
     try:
         understood = model.model_validate(found).model_dump(mode="json")
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadIndex(
-            f"{name}: {what}.{where}: {first['msg']}, found {str(first['input'])[:80]}; {_START_AGAIN}"
-        ) from None
+        where, wrong = what_is_wrong(error)
+        raise BadIndex(f"{name}: {what}.{where}: {wrong}; {_START_AGAIN}") from None
     for key in understood.keys() | found.keys():
         if understood.get(key) != found.get(key):
             both = f"expected {understood.get(key)!r}, found {found.get(key)!r}"

@@ -95,7 +95,8 @@ def test_nothing_is_embedded_twice(data: Path, tmp_path: Path) -> None:
     named = build(
         YoloSource(data), tmp_path / "named", encoder=Two(seeing=FakeEncoder()).named["seeing"], signals=()
     )
-    assert named.choice is None and named.encoder == "seeing"
+    assert named.encoder == "seeing" and named.choice == EncoderChoice.unasked("seeing", "named")
+    assert str(named.choice).startswith("encoder seeing: named by the user")
     with Index.open(tmp_path / "named") as one, Index.open(tmp_path / "index") as other:
         ids = one.boxes().box_id
         assert np.array_equal(one.vectors(ids), other.vectors(ids))
@@ -106,7 +107,8 @@ def test_a_named_encoder_or_other_candidates_ask_anew(data: Path, tmp_path: Path
     run(data, index, Two(blind=Blind(), seeing=FakeEncoder()))
     build(YoloSource(data), index, encoder=FakeEncoder(), signals=())  # named: the choice is gone
     with Index.open(index) as opened:
-        assert opened.manifest.encoder_choice is None
+        choice = opened.manifest.encoder_choice
+        assert choice is not None and (choice.why, choice.figures) == ("named", [])
     two = Two(blind=Blind(), seeing=FakeEncoder())
     assert run(data, index, two).encoder == "seeing"
     assert two.seen() == {"blind": 108, "seeing": 0}  # the index had the vectors of the other
@@ -131,11 +133,17 @@ def test_what_cannot_be_told_apart_leaves_the_default(data: Path, tmp_path: Path
     assert report.choice.why == "default" and report.choice.figures[1].low <= 0
 
 
+def test_a_default_that_is_clearly_better_is_called_so(data: Path, tmp_path: Path) -> None:
+    report = run(data, tmp_path / "index", Two(seeing=FakeEncoder(), blind=Blind()))
+    assert report.encoder == "seeing"
+    assert report.choice.why == "better" and report.choice.figures[1].high < 0
+
+
 def test_too_few_boxes_leave_the_default_and_embed_no_sample(tmp_path: Path) -> None:
     two = Two(blind=Blind(), seeing=FakeEncoder())
     report = run(write_set(tmp_path / "few", images=6), tmp_path / "index", two)
     assert report.encoder == "blind" and two.seen()["seeing"] == 0
-    assert report.choice == EncoderChoice(chosen="blind", why="few", boxes=0, sources=0, figures=[])
+    assert report.choice == EncoderChoice.unasked("blind", "few")
     assert "too few" in str(report.choice)
 
 
@@ -265,7 +273,7 @@ def test_the_command_says_which_one(tmp_path: Path, capsys: pytest.CaptureFixtur
     out = capsys.readouterr().out
     assert f"encoder {summary['encoder']}: {summary['choice']['figures'][0]['agreement']:.1%}" in out
     assert command(["build", str(data), "--index", str(tmp_path / "index"), "--encoder", "imagenet"]) == 0
-    assert "\nencoder imagenet\n" in capsys.readouterr().out
+    assert "\nencoder imagenet: named by the user" in capsys.readouterr().out
 
 
 def test_one_image_in_many_files_is_one_source(tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def test_config_of_a_folder_reaches_nowhere_else(
         ("hf-hub:", "hf-hub"),
         ("local-dir:", "local-dir"),
         ("local-dir:/no/such/folder", "no such folder"),
-        ("nonsense", "unknown encoder 'nonsense'"),
+        ("nonsense", "unknown encoder 'nonsense': expected auto .the default of a build., default, "),
         ("", "unknown encoder"),
     ],
 )

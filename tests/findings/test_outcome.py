@@ -41,6 +41,7 @@ def test_flags_are_counted_by_issue_and_by_place() -> None:
     flags = Flags.of({name: table(name, rows) for name, rows in given.items()})
     assert list(flags.issues.items()) == [("mislabel", 2), ("missing_box", 2), ("unreadable", 1)]
     assert flags.withheld == 1
+    assert flags.highest == {"bad_box": 0.7, "mislabel": 0.9, "missing_box": 0.8, "unreadable": 1.0}
     assert list(flags.unjudged.items()) == [("few boxes", 2), ("one class", 1)]
     assert [str(silence) for silence in flags.silences] == ["looks (mislabel): not asked: no words"]
     assert (flags.places, flags.boxes, round(flags.errors, 9)) == (5, 6, 0.9 + 0.6 + 0.5 + 0.8 + 1.0)
