@@ -17,7 +17,7 @@ from healtheat.signals.evidence.classmodel import class_log_probabilities
 from healtheat.signals.evidence.listed import Assigned
 from healtheat.signals.evidence.noise import label_noise
 from healtheat.signals.evidence.stray import strays
-from healtheat.signals.evidence.trust import trust
+from healtheat.signals.evidence.trust import SURE, expected_agreement, trust
 from healtheat.signals.samples import Pool, Samples
 
 Floats = NDArray[np.float64]
@@ -237,8 +237,13 @@ def _mixed_up(
     if len(samples.class_ids) < 2:
         return [None] * len(samples)
     # By the crop alone: what the image says of two look-alikes is often a coin toss.
-    found = trust(samples, class_log_probabilities(pool, visual), teaches=pool.teaches)
-    apart = found.can_tell(samples.class_code, best)
+    log_p = class_log_probabilities(pool, visual)
+    apart = trust(samples, log_p, teaches=pool.teaches).can_tell(samples.class_code, best)
+    taught, doubted = pool.teaches, np.flatnonzero(~apart)  # wrong labels lower the agreement too
+    expected = expected_agreement(
+        np.exp(log_p[taught]), samples.class_code[taught], samples.class_code[doubted], best[doubted]
+    )
+    apart[doubted] = expected >= SURE
     at = np.arange(len(samples))
     apart |= beliefs.copies[at, best] > beliefs.copies[at, samples.class_code]
     if beliefs.assigned is not None:

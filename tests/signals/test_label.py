@@ -138,6 +138,17 @@ def test_classes_that_look_the_same_are_withheld() -> None:
     assert all(why is None for why in answer.withheld[code == 2])
 
 
+def test_wrong_labels_of_a_rare_class_do_not_make_it_a_look_alike() -> None:
+    rng = np.random.default_rng(3)
+    code = np.r_[np.zeros(300, np.int64), np.ones(20, np.int64)]
+    vectors = unit(np.eye(2, 8)[code] + 0.15 * rng.standard_normal((320, 8)))
+    given = code.copy()
+    given[:15] = 1  # nearly as many as are really of class 1
+    (answer,) = by_itself(Label(), Samples.of(given, vectors))
+    assert all(why is None for why in answer.withheld[:15])
+    assert answer.score[:15].min() > answer.score[15:].max()
+
+
 def test_flags_are_withheld_where_only_the_image_tells_classes_apart() -> None:
     """What decides is the crop alone: the images of this data say which twin it is, the encoder cannot."""
     rng = np.random.default_rng(2)

@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healtheat.signals import Samples
-from healtheat.signals.evidence.trust import APART, FEWEST_SOURCES, Trust, jeffreys, mean_interval, trust
+from healtheat.signals.evidence.trust import (
+    APART,
+    FEWEST_SOURCES,
+    Trust,
+    expected_agreement,
+    jeffreys,
+    mean_interval,
+    trust,
+)
 from tests.signals.synthetic_samples import clusters, unit
 
 
@@ -102,6 +110,16 @@ def test_too_few_sources_say_nothing() -> None:
     found = trust(samples)
     assert {c.verdict for c in found.classes} == {"few"} and found.look_alikes() == []
     assert found.can_tell(np.array([1]), np.array([2])).all()  # not known to be mixed up
+
+
+def test_expected_agreement_against_a_loop() -> None:
+    rng = np.random.default_rng(1)
+    p, code = rng.dirichlet(np.ones(4), 50), rng.integers(0, 3, 50)
+    one, other = np.array([0, 2, 0]), np.array([1, 1, 3])
+    for a, b, got in zip(one, other, expected_agreement(p, code, one, other), strict=True):
+        expected = [max(q[a], q[b]) / (q[a] + q[b]) for q, c in zip(p, code, strict=True) if c in (a, b)]
+        assert got == pytest.approx(np.mean(expected))
+    assert np.isnan(expected_agreement(p, code, np.array([3]), np.array([3])))
 
 
 def test_one_class_and_no_box() -> None:

@@ -20,6 +20,7 @@ from healtheat.signals.evidence.classmodel import class_log_probabilities
 from healtheat.signals.samples import Pool, Samples
 
 APART = 0.85  # pairwise agreement from which two classes count as told apart; a coin has 0.5
+SURE = 0.9  # agreement that a model expects of itself from which its doubts are no reason to keep quiet
 FEWEST_SOURCES = 3  # of a class; below, nothing is said
 LEVEL = 0.9  # of the intervals
 VERDICTS = {"apart": "told apart", "mixed": "mixed up", "unsure": "cannot be said", "few": "too few sources"}
@@ -213,6 +214,24 @@ class TrustReport:
             names=dict(names),
             silences=tuple(silences),
         )
+
+
+def expected_agreement(
+    p: Floats, code: NDArray[np.int64], one: NDArray[np.int64], other: NDArray[np.int64]
+) -> Floats:
+    """(m,) how often the model itself expects to be right about boxes of the classes `one` or `other` (m,).
+
+    `p` (n, c), `code` (n,) the labels. Where labels disagree with a model that is sure either way, the labels
+    are wrong; where it mixes two classes up, it is unsure. NaN for classes without a box.
+    """
+    pairs, where = np.unique(np.stack([one, other], axis=1), axis=0, return_inverse=True)
+    found = np.full(len(pairs), np.nan)
+    for at, (a, b) in enumerate(pairs.tolist()):
+        rows = (code == a) | (code == b)
+        if rows.any():
+            two = p[rows][:, [a, b]] + 1e-12
+            found[at] = (two.max(axis=1) / two.sum(axis=1)).mean()
+    return np.asarray(found[where.reshape(-1)])
 
 
 def trust(
