@@ -54,6 +54,7 @@ def build(
     conf: float = 0.25,
     images: PathLike | None = None,
     task: str | None = None,
+    names: PathLike | None = None,
     views: str | Sequence[float] | None = None,
     padding: float | None = None,
     group_by: str = "auto",
@@ -72,7 +73,8 @@ def build(
     The index goes to ./index/NAME, after the data set, unless `index` is given. `encoder` is a name (see
     `encoders`), a loaded encoder, or "auto": the embedded one that suits a sample of the boxes best. `views`
     are rotations in degrees, `padding` a share of the box's side. `task` (detect, segment, pose, obb) is what
-    a YOLO data set is labelled for, where its files do not tell it.
+    a YOLO data set is labelled for, where its files do not tell it. `names` is a file with the class names in
+    order of their ids (one a line, or a data.yaml), for formats that know classes by name alone.
     Raises InputError, EncoderError, IndexBusy or BadIndex.
     """
     from healtheat.building.auto import encoder_of_word
@@ -98,6 +100,7 @@ def build(
         weights=path_or_none(weights=weights),
         conf=conf,
         task=task,
+        names=path_or_none(names=names),
     )
     return run(
         source,

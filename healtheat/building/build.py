@@ -57,6 +57,7 @@ class BuildReport:
     """What a build did. `embedded` counts crops and tiles that went through the encoder, `reused` those that
     did not; `failures` are signals that crashed; `note` says what became of an index that was there
     and could not be used as it was. `encoder` is the name of the one used, `choice` how the data chose it.
+    `ids_from` says where class ids come from where a format knows classes by name, else "".
     `unlabelled` images have no label file. `task` is what a YOLO data set is labelled for ("" for other
     formats), `untrained` counts its images that YOLO's trainer ignores or misreads.
     """
@@ -79,6 +80,7 @@ class BuildReport:
     unlabelled: int = 0
     untrained: int = 0
     task: str = ""
+    ids_from: str = ""
     choice: EncoderChoice | None = None
 
 
@@ -159,6 +161,7 @@ def build(
         unlabelled=intake.unlabelled,
         untrained=intake.untrained,
         task=intake.task,
+        ids_from=str(getattr(source, "ids_from", "")),  # of formats that know classes by name alone
     )
 
 

@@ -18,17 +18,21 @@ def open_data(
     weights: Path | None = None,
     conf: float = 0.25,
     task: str | None = None,
+    names: Path | None = None,
 ) -> tuple[Source, Path]:
     """The source of `data` and the folder of its index, ./index/NAME unless `index` is given.
 
     With `weights` (of a YOLO detector) `data` is a folder of images and boxes of at least `conf` become the
-    labels. `task` is what a YOLO data set is labelled for. Raises InputError.
+    labels. `task` is what a YOLO data set is labelled for, `names` the file of class names for formats that
+    know classes by name. Raises InputError.
     """
     if weights is None:
-        source = open_source(data, images=images, task=task)
+        source = open_source(data, images=images, task=task, names=names)
         return source, index or default_folder(data, source.data)
     folder = index or default_folder(data, data)
     scratch = folder / CACHE_FOLDER  # the detector may write here and nowhere else
     settings = DetectorSettings(conf=conf)
-    source = open_source(data, images=images, weights=weights, detector=settings, scratch=scratch, task=task)
+    source = open_source(
+        data, images=images, weights=weights, detector=settings, scratch=scratch, task=task, names=names
+    )
     return source, folder

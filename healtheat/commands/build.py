@@ -26,7 +26,8 @@ def build(
         Path,
         typer.Argument(
             metavar="DATA",
-            help="A YOLO data.yaml, a COCO .json, or a folder of either; with --weights a folder of images.",
+            help="A YOLO data.yaml, a COCO .json, a folder of either, another tool's labels; with --weights "
+            "a folder of images.",
         ),
     ],
     index: Annotated[
@@ -52,7 +53,11 @@ def build(
     ] = 0.25,
     images: Annotated[
         Path | None,
-        typer.Option("--images", metavar="DIR", help="COCO: the images, if they are elsewhere."),
+        typer.Option(
+            "--images",
+            metavar="DIR",
+            help="The images, if they are elsewhere than a COCO file or another tool's labels.",
+        ),
     ] = None,
     task: Annotated[
         str | None,
@@ -60,6 +65,15 @@ def build(
             "--task",
             metavar="detect|segment|pose|obb",
             help="YOLO: what the set is labelled for. Default: told by data.yaml and the label files.",
+        ),
+    ] = None,
+    names: Annotated[
+        Path | None,
+        typer.Option(
+            "--names",
+            metavar="FILE",
+            help="Where labels know classes by name: the names in order of their ids, one a line, or a "
+            "data.yaml.",
         ),
     ] = None,
     views: Annotated[
@@ -125,6 +139,7 @@ def build(
             conf=conf,
             images=images,
             task=task,
+            names=names,
             views=views,
             padding=padding,
             group_by=group_by,
@@ -154,6 +169,7 @@ def _summary(report: BuildReport) -> dict[str, Any]:
         "boxes": report.boxes,
         "classes": report.classes,
         "task": report.task,
+        "ids_from": report.ids_from,
         "unlabelled": report.unlabelled,
         "untrained": report.untrained,
         "problems": len(report.problems),
@@ -177,6 +193,8 @@ def _print(report: BuildReport) -> None:
     typer.echo(one_line(str(report.choice)) if report.choice else f"encoder {one_line(report.encoder)}")
     if report.task:
         typer.echo(f"task {report.task}, as data.yaml and the label files tell it or --task says")
+    if report.ids_from:
+        typer.echo(f"class ids from {one_line(report.ids_from)}")
     if report.unlabelled:
         typer.echo(f"{counted(report.unlabelled, 'image')} of {report.images} without a label file")
     if report.untrained:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from healtheat.core.errors import Argument, InputError
 from healtheat.core.text import shown
-from healtheat.exporting.handoff import unique_labels
+from healtheat.sources.named.ids import unique_labels
 
 Matching = Literal["auto", "by-id", "by-name"]
 _SHOWN = 3  # classes named in a message

@@ -76,7 +76,7 @@ _WORDS: dict[ProblemCode, str] = {
     ProblemCode.MISREAD_LABELS: "label lines that YOLO's training takes for something else",
     ProblemCode.BEYOND_IMAGE: "label that reaches beyond its image by up to 1 %",
     ProblemCode.MISPLACED_LABELS: "labels where YOLO does not look for them",
-    ProblemCode.UNFOUND_PATH: "path that YOLO does not find as it is written",
+    ProblemCode.UNFOUND_PATH: "path that is not found as it is written",
 }
 
 

@@ -5,7 +5,7 @@ The writers beside this file only lay it out; class ids, lines and labels are th
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from healtheat.core.progress import Progress, silent
 from healtheat.findings.filters import LISTED, Filters, Findings
 from healtheat.findings.query import query
+from healtheat.sources.named.ids import unique_labels
 
 # What goes with a box, under these names, in every format.
 ATTRIBUTES = (
@@ -154,28 +155,6 @@ def _boxes(index: HandIndex, rows: Mapping[int, list[dict[str, Any]]]) -> Mappin
             )
         )
     return boxes
-
-
-def unique_labels(names: Mapping[int, str]) -> dict[int, str]:
-    """A text for each class id: its name where no other class has it, else the name with the id.
-
-    Tools that know classes by name would merge two classes of one name.
-
-    >>> unique_labels({0: "advil", 3: "advil", 7: "", 9: "정"})
-    {0: 'advil (0)', 3: 'advil (3)', 7: '(7)', 9: '정'}
-    """
-    often = Counter(name.strip() for name in names.values())
-    taken = {name.strip() for name in names.values() if often[name.strip()] == 1}
-    out: dict[int, str] = {}
-    for class_id, name in names.items():
-        text = name.strip()
-        if not text or often[text] > 1:
-            text = f"{text} ({class_id})".strip()
-            while text in taken:  # a class that is really called so
-                text += f" ({class_id})"
-            taken.add(text)
-        out[class_id] = text
-    return out
 
 
 def xyxy_px(box: HandBox, image: HandImage) -> tuple[float, float, float, float]:

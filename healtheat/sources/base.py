@@ -95,6 +95,8 @@ class SourceOptions:
     detector: DetectorSettings | None = None
     scratch: Path | None = None  # where temporary files may be written
     task: str | None = None  # what a YOLO data set is labelled for
+    names: Path | None = None  # the class names in order, where labels know classes by name
+    labels_only: bool = False  # no image needs to be there: nothing will be cut out of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,5 +107,5 @@ class LabelFormat:
     given: str  # what the user gives, for messages: "a data.yaml"
     recognises: Callable[[Path], bool]  # whether an existing file or folder is of this format
     open: Callable[[Path, SourceOptions], Source]  # raises InputError
-    needs: frozenset[str] = frozenset()  # of `images`, `weights`, `task`: the options it cannot do without
+    needs: frozenset[str] = frozenset()  # of `images`, `weights`, `task`, `names`: it cannot do without
     takes: frozenset[str] = frozenset()  # of the same: those it can use

@@ -16,6 +16,7 @@ from healtheat.core.text import Unreadable, bad_name, read_small, shown
 from healtheat.sources import open_source
 from healtheat.sources.base import LabelledImage
 from healtheat.sources.coco.file import load_coco
+from healtheat.sources.find_image import loose_parts
 from healtheat.sources.yolo.labels import MAX_LABEL_BYTES, read_labels
 from healtheat.sources.yolo.line import BadLine, LabelRules, class_id
 from healtheat.sources.yolo.task import Shapes, rules_of
@@ -188,7 +189,8 @@ def _read_coco(data: Path) -> LabelSet:
     of_image: defaultdict[str, list[Problem]] = defaultdict(list)
     for problem in coco.problems:
         of_image[problem.image].append(problem)
-    paths = tuple(image.file_name for image in coco.images)
+    written = [image.file_name for image in coco.images]
+    paths = tuple("/".join(loose_parts(name)) for name in written)
     boxes = Boxes(
         box_id=np.arange(len(coco.boxes), dtype=np.int64),
         **{
@@ -203,7 +205,7 @@ def _read_coco(data: Path) -> LabelSet:
         label_paths=(data.name,) * len(paths),
         statuses=tuple("labelled" if n else "empty" for n in coco.entries.tolist()),
         problems=tuple(coco.problems),
-        broken={i: broken_classes(of_image[path]) for i, path in enumerate(paths) if path in of_image},
+        broken={i: broken_classes(of_image[name]) for i, name in enumerate(written) if name in of_image},
     )
 
 

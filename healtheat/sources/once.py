@@ -35,6 +35,11 @@ class ReadOnce:
     def names(self) -> Mapping[int, str]:
         return self._source.names
 
+    @property
+    def ids_from(self) -> str:
+        """Where the class ids come from, where a format knows classes by name; else ""."""
+        return str(getattr(self._source, "ids_from", ""))
+
     def read(self) -> Iterator[Record]:
         """The same records every time."""
         return iter(self._records)

@@ -13,11 +13,13 @@ from healtheat.sources.coco.source import COCO
 from healtheat.sources.detector.settings import DetectorSettings
 from healtheat.sources.detector.source import DETECTOR
 from healtheat.sources.files import first_files
+from healtheat.sources.voc.source import VOC
 from healtheat.sources.yolo.source import YOLO
 
 # Every format there is; one that needs no option is recognised in this order.
 FORMATS = (
     YOLO,
+    VOC,
     COCO,
     DETECTOR,
 )
@@ -32,15 +34,19 @@ def open_source(
     detector: DetectorSettings | None = None,
     scratch: Path | None = None,
     task: str | None = None,
+    names: Path | str | None = None,
+    labels_only: bool = False,
 ) -> Source:
-    """The source that `data` is: a YOLO data.yaml or folder, a COCO JSON or folder, or images to detect on.
+    """The source that `data` is: of one of `FORMATS`, or images to detect on.
 
-    `kind` forces a format by its name in `FORMATS`. `images` is the folder of the images of COCO files that
-    do not lie beside them. `weights` are those of a YOLO detector, whose boxes become the labels of the
-    folder `data` (**a `.pt` file runs code when it is loaded**, see DetectorSource); `detector` says how it
-    is run and `scratch` where it may write. `task` is what a YOLO data set is labelled for (detect, segment,
-    pose, obb), where its files do not tell it. Raises InputError, which says what to give instead, if it is
-    none of these.
+    `kind` forces a format by its name in `FORMATS`. `images` is the folder of images that do not lie beside
+    their labels. `names` is a file with the class names in order of their ids (one a line, or a data.yaml),
+    for formats that know classes by name. `weights` are those of a YOLO detector, whose boxes become the
+    labels of the folder `data` (**a `.pt` file runs code when it is loaded**, see DetectorSource); `detector`
+    says how it is run and `scratch` where it may write. `task` is what a YOLO data set is labelled for
+    (detect, segment, pose, obb), where its files do not tell it. With `labels_only` formats of other tools do
+    without their images: boxes are read, not cut. Raises InputError, which says what to give instead, if it
+    is none of these.
     """
     data = Path(data)
     kinds = ("auto", *(known.kind for known in FORMATS))
@@ -52,8 +58,12 @@ def open_source(
         detector=detector,
         scratch=scratch,
         task=task,
+        names=None if names is None else Path(names),
+        labels_only=labels_only,
     )
-    told = frozenset(name for name in ("images", "weights", "task") if getattr(options, name) is not None)
+    told = frozenset(
+        name for name in ("images", "weights", "task", "names") if getattr(options, name) is not None
+    )
     if kind == "auto":
         _check_there(data)
         chosen = _recognised(data, told)

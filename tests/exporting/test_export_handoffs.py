@@ -17,10 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from healtheat.exporting.formats import FORMATS, format_of
-from healtheat.exporting.handoff import HandOff, gather, unique_labels
+from healtheat.exporting.handoff import HandOff, gather
 from healtheat.exporting.labelstudio import LOCAL_FILES
 from healtheat.findings.filters import LISTED, Filters
 from healtheat.index import NewVerdict
+from healtheat.sources.named.ids import unique_labels
 from tests.made_index import MadeIndex
 
 # sparse ids, 0 among them; a name used twice, an empty one, and one that would be markup

@@ -75,7 +75,26 @@ def detector(tree: Tree, names: Sequence[str], ids: Sequence[int]) -> Made:
     return tree.root / "images", {"weights": weights}, "best.pt"
 
 
-MAKERS: dict[str, Make] = {"yolo": yolo, "coco": coco, "detector": detector}
+def names_file(tree: Tree) -> dict[str, Path]:
+    """The option of formats that know classes by name."""
+    named = "\n".join(f"  {ident}: {name}" for ident, name in NAMES.items())
+    return {"names": tree.put("names.yaml", f"names:\n{named}\n")}
+
+
+def voc(tree: Tree, names: Sequence[str], ids: Sequence[int]) -> Made:
+    for at, name in enumerate(names):
+        objects = "".join(
+            f"<object><name>{NAMES.get(ident, 'nobody')}</name><bndbox><xmin>5</xmin><ymin>5</ymin>"
+            f"<xmax>14</xmax><ymax>{14 + n}</ymax></bndbox></object>\n"
+            for n, ident in enumerate(ids if at == 0 else [])
+        )
+        size = "<size><width>40</width><height>30</height><depth>3</depth></size>"
+        content = f"<annotation>\n<filename>{name}</filename>{size}\n{objects}</annotation>\n"
+        tree.put(f"Annotations/{at}.xml", content)
+    return tree.root, names_file(tree), "Annotations/0.xml"
+
+
+MAKERS: dict[str, Make] = {"yolo": yolo, "coco": coco, "detector": detector, "voc": voc}
 by_format = pytest.mark.parametrize("kind", [known.kind for known in FORMATS])
 
 

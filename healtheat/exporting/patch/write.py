@@ -110,7 +110,7 @@ def _json_patch(given: Changes, path: str, changes: Sequence[Change]) -> Iterato
 
 def _annotations(file: Path, wanted: set[int]) -> dict[int, dict[str, Any]]:
     from healtheat.sources.coco.file import MAX_JSON_BYTES
-    from healtheat.sources.coco.json_stream import JsonObject
+    from healtheat.sources.json_stream import JsonObject
 
     with file.open("rb") as opened:
         document = JsonObject(opened, MAX_JSON_BYTES)

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from healtheat.core.boxes import Boxes, Problem, ProblemCode
 from healtheat.core.errors import InputError
-from healtheat.core.paths import contained, is_file
-from healtheat.core.text import counted, is_unicode, shown
+from healtheat.core.paths import is_file
+from healtheat.core.text import bad_name, counted, is_unicode, shown
 from healtheat.sources.coco import fields
 from healtheat.sources.coco.fields import BadItem
-from healtheat.sources.coco.json_stream import BadJson, JsonObject
+from healtheat.sources.find_image import loose_parts
+from healtheat.sources.json_stream import BadJson, JsonObject
 
 MAX_JSON_BYTES = 2 * 2**30
 MAX_PROBLEMS = 10_000  # a file; beyond it they are counted, not listed
@@ -34,7 +35,7 @@ class BadFile(InputError):
 
 @dataclass(frozen=True, slots=True)
 class CocoImage:
-    """One entry of `images`: its name as written and the size it claims."""
+    """One entry of `images`: its name as written (maybe a path of another machine), its claimed size."""
 
     file_name: str
     size_px: tuple[int, int]
@@ -160,10 +161,10 @@ class _Reading:
         if not isinstance(name, str):
             raise BadItem("file_name is missing or not text")
         self.lost[number] = name if is_unicode(name) else ""
-        try:
-            contained(name)
-        except ValueError as error:
-            raise BadItem(str(error)) from None
+        if reason := bad_name(name) or (not name.strip() and "file name is empty"):
+            raise BadItem(reason)
+        if not loose_parts(name):
+            raise BadItem(f"file name {shown(name)} names a folder")
         if (first := self.first_of_name.setdefault(name, index)) != index:
             raise BadItem(f"file_name {shown(name)} is already that of images[{first}]")
         size = (fields.side(item, "width"), fields.side(item, "height"))

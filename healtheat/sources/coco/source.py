@@ -9,13 +9,13 @@ from pathlib import Path
 
 from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.core.errors import InputError
-from healtheat.core.paths import contained, is_file, is_folder, is_image, normal, relative
+from healtheat.core.paths import is_file, is_folder, is_image, normal, relative
 from healtheat.core.text import counted, shown
 from healtheat.sources.base import Edits, LabelFile, LabelFormat, Record, Source, SourceOptions
 from healtheat.sources.coco.file import BadFile, CocoFile, load_coco
-from healtheat.sources.coco.images import ImageFinder, NotFound
 from healtheat.sources.coco.merge import Merge
 from healtheat.sources.files import first_files, split_of, walk
+from healtheat.sources.find_image import FoundImage, ImageFinder, NotFound, OddNames, loose_parts
 
 
 class CocoSource:
@@ -67,16 +67,22 @@ class CocoSource:
     def _read_file(self, coco: CocoFile, base: Path) -> Iterator[Record]:
         file = relative(self._path, self.root)
         yield LabelFile(file, coco.sha256, coco.size)
-        merge = Merge(self.root)
+        merge, odd = Merge(self.root), OddNames(file)
+        finder = ImageFinder((base,), lambda: _images_in(base))
         path_of: dict[str, str] = {}
         for number, image in enumerate(coco.images):
-            path = normal(base / contained(image.file_name))
-            path_of[image.file_name] = relative(path, self.root)
-            if is_file(path):
-                merge.claim(path, number, coco, split_of_file(file))
-            else:
-                reason = f"images: image {shown(image.file_name)} not found{_left_out(coco, number)}"
-                yield Problem(ProblemCode.MISSING_IMAGE, file, None, reason, relative(path, self.root))
+            found = finder.find(image.file_name, base, split_of_file(file))
+            if isinstance(found, NotFound):
+                reason = f"images: {found.reason}{_left_out(coco, number)}"
+                missing = relative(base.joinpath(*loose_parts(image.file_name)), self.root)
+                path_of[image.file_name] = missing
+                yield Problem(found.code, file, None, reason, missing)
+                continue
+            odd.add(image.file_name, found)
+            path_of[image.file_name] = relative(found.path, self.root)
+            if conflict := merge.claim(found.path, number, coco, split_of_file(file)):
+                yield Problem(ProblemCode.SIZE_CONFLICT, file, None, conflict, path_of[image.file_name])
+        yield from odd.problems()
         if not merge.claimed:
             raise InputError(
                 f"{self.data}: none of its images is in {base}; check the folder and the file names"
@@ -107,7 +113,8 @@ class CocoSource:
             )
         yield from bad
         merge = Merge(self.root)
-        finder = ImageFinder((self.root, self._images or self.root), images)
+        homes = {path.parent for path in labels}
+        finder = ImageFinder((self.root, self._images or self.root), lambda: images, homes)
         for path in labels:
             yield from self._read_one_of_many(path, finder, merge)
         if not merge.claimed:
@@ -125,6 +132,7 @@ class CocoSource:
             yield Problem(ProblemCode.BAD_LABEL_FILE, file, error.line, error.reason)
             return
         yield LabelFile(file, coco.sha256, coco.size)
+        odd = OddNames(file)
         path_of: dict[str, str] = {}
         for ident, name in coco.names.items():
             if self.names.setdefault(ident, name) != name:
@@ -132,17 +140,23 @@ class CocoSource:
                 reason = f"category {ident} is called {shown(name)} here, {other} before"
                 yield Problem(ProblemCode.CLASS_NAME_CONFLICT, file, None, reason)
         for number, image in enumerate(coco.images):
-            found = finder.find(image.file_name, path.parent)
+            found = finder.find(image.file_name, path.parent, split_of_file(file))
             if isinstance(found, NotFound):
                 reason = f"images: {found.reason}{_left_out(coco, number)}"
-                yield Problem(found.code, file, None, reason, image.file_name)
+                yield Problem(found.code, file, None, reason, "/".join(loose_parts(image.file_name)))
                 continue
-            path_of[image.file_name] = relative(found, self.root)
-            if conflict := merge.claim(found, number, coco, split_of_file(file)):
-                yield Problem(ProblemCode.SIZE_CONFLICT, file, None, conflict, relative(found, self.root))
+            odd.add(image.file_name, found)
+            path_of[image.file_name] = relative(found.path, self.root)
+            if conflict := merge.claim(found.path, number, coco, split_of_file(file)):
+                yield Problem(ProblemCode.SIZE_CONFLICT, file, None, conflict, path_of[image.file_name])
+        yield from odd.problems()
         merge.add(coco.boxes, file)
         for problem in coco.problems:
             yield replace(problem, image=path_of.get(problem.image, problem.image))
+
+
+def _images_in(folder: Path) -> Iterator[Path]:
+    return (path for path in walk(folder, lambda path, reason: None) if is_image(path.name))
 
 
 def _left_out(coco: CocoFile, image: int) -> str:
@@ -169,8 +183,12 @@ def _base_of(path: Path, coco: CocoFile) -> Path:
     ]
     for image in coco.images[:100]:
         for place in places:
-            if is_file(place / contained(image.file_name)):
+            if is_file(place.joinpath(*loose_parts(image.file_name))):
                 return place
+    finder = ImageFinder((home,), lambda: _images_in(home))
+    split = split_of_file(path.name)
+    if any(isinstance(finder.find(i.file_name, home, split), FoundImage) for i in coco.images[:100]):
+        return home
     if not coco.images:
         raise InputError(f"{path}: it lists no image that can be used; check its list 'images'")
     first = shown(coco.images[0].file_name)

@@ -64,6 +64,16 @@ def load_data_yaml(path: Path) -> DataYaml:
     return _Reading(path, _compose(path, content.data)).read(content)
 
 
+def load_names(path: Path) -> dict[int, str]:
+    """Class id → name of the data.yaml `path`; what else it names need not be there. Raises InputError."""
+    path = normal(path)
+    try:
+        content = read_small(path, MAX_YAML_BYTES)
+    except Unreadable as error:
+        raise InputError(f"{path}: {error}; give the data.yaml of a YOLO data set") from None
+    return _Reading(path, _compose(path, content.data)).names()
+
+
 class _Loader(yaml.SafeLoader):
     """Refuses aliases (a few lines of them can stand for gigabytes) and deep nesting."""
 
@@ -112,6 +122,9 @@ def _compose(path: Path, data: bytes) -> yaml.Node | None:
 class _Reading:
     path: Path
     node: yaml.Node | None
+
+    def names(self) -> dict[int, str]:
+        return self._names(self._members(self.node, "data.yaml"))
 
     def read(self, content: Content) -> DataYaml:
         members = self._members(self.node, "data.yaml")

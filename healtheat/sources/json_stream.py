@@ -1,4 +1,4 @@
-"""A large JSON object read item by item, so that memory is bounded by the largest item, not by the file."""
+"""A large JSON object or list, item by item: memory is bounded by the largest item, not by the file."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ class BadJson(Exception):
         self.line = line
 
 
-class JsonObject:
-    """The members of the one object in `file`, read once, strictly in order.
+class _JsonStream:
+    """What is common to objects and lists, read once, strictly in order.
 
-    Iterating gives `(key, index, item)` for each item of a member that is an array and `(key, None, value)`
-    for any other member. NaN and Infinity, which many writers emit, are read as floats; a UTF-8 byte-order
-    mark is ignored (RFC 8259, section 8.1). `sha256` and `size` are those of the bytes read so far.
+    NaN and Infinity, which many writers emit, are read as floats; a UTF-8 byte-order mark is ignored (RFC
+    8259, section 8.1). `sha256` and `size` are those of the bytes read so far.
     Raises BadJson, also for a key given twice, values nested too deeply and items of more than 8 Mi
-    characters.
+    characters (or `max_item_chars`).
     """
 
-    def __init__(self, file: BinaryIO, limit_bytes: int) -> None:
+    def __init__(self, file: BinaryIO, limit_bytes: int, max_item_chars: int | None = None) -> None:
         self._file = file
         self._limit = limit_bytes
+        self._max_item_chars = MAX_ITEM_CHARS if max_item_chars is None else max_item_chars
         self._decode = codecs.getincrementaldecoder("utf-8-sig")("strict")
         self._json = json.JSONDecoder()
         self._text = ""
@@ -49,34 +49,20 @@ class JsonObject:
         self._ended = False
         self._hash = hashlib.sha256()
         self.size = 0
-        self.keys: set[str] = set()  # met so far, those of empty arrays too
 
     @property
     def sha256(self) -> str:
         """Hex digest of the bytes read so far: of the whole file once iteration has ended."""
         return self._hash.hexdigest()
 
-    def __iter__(self) -> Iterator[tuple[str, int | None, Any]]:
-        if (first := self._peek()) != "{":
-            found = {"": "nothing", "[": "a list"}.get(first, "something else")
-            raise BadJson(f"expected an object {{…}}, found {found}", self._here())
-        for _ in self._members("{", "}"):
-            if self._peek() != '"':
-                raise BadJson("expected a key in double quotes", self._here())
-            key: str = self._value()
-            if key in self.keys:
-                raise BadJson(f"key {shown(key)!r} is given twice", self._here())
-            if len(self.keys) == MAX_KEYS:
-                raise BadJson(f"more than {MAX_KEYS} keys", self._here())
-            self.keys.add(key)
-            self._take(":")
-            if self._peek() != "[":
-                yield key, None, self._value()
-                continue
-            for index in self._members("[", "]"):
-                yield key, index, self._value()
+    @property
+    def begins(self) -> str:
+        """The first character that is not white space, "" of an empty file. Nothing is read past it."""
+        return self._peek()
+
+    def _end(self) -> None:
         if self._peek():
-            raise BadJson("more text after the end of the object", self._here())
+            raise BadJson("more text after the end of the JSON value", self._here())
 
     def _members(self, opening: str, closing: str) -> Iterator[int]:
         """Counts the members of an array or object; the caller reads each one before going on."""
@@ -113,8 +99,9 @@ class JsonObject:
                 problem = BadJson("expected , or the end of the list or object", self._here())
             if self._ended:
                 raise problem
-            if len(self._text) - self._at > MAX_ITEM_CHARS:
-                raise BadJson(f"{problem}, or an item of more than {MAX_ITEM_CHARS} characters", problem.line)
+            if len(self._text) - self._at > self._max_item_chars:
+                limit = f"an item of more than {self._max_item_chars} characters"
+                raise BadJson(f"{problem}, or {limit}", problem.line)
             self._fill()
 
     def _peek(self) -> str:
@@ -153,3 +140,48 @@ class JsonObject:
 
     def _here(self) -> int:
         return self._line + self._text.count("\n", 0, self._at)
+
+
+class JsonObject(_JsonStream):
+    """The members of the one object in `file`, read once, strictly in order.
+
+    Iterating gives `(key, index, item)` for each item of a member that is an array and `(key, None, value)`
+    for any other member. See `_JsonStream` for the rest.
+    """
+
+    def __init__(self, file: BinaryIO, limit_bytes: int, max_item_chars: int | None = None) -> None:
+        super().__init__(file, limit_bytes, max_item_chars)
+        self.keys: set[str] = set()  # met so far, those of empty arrays too
+
+    def __iter__(self) -> Iterator[tuple[str, int | None, Any]]:
+        if (first := self._peek()) != "{":
+            found = {"": "nothing", "[": "a list"}.get(first, "something else")
+            raise BadJson(f"expected an object {{…}}, found {found}", self._here())
+        for _ in self._members("{", "}"):
+            if self._peek() != '"':
+                raise BadJson("expected a key in double quotes", self._here())
+            key: str = self._value()
+            if key in self.keys:
+                raise BadJson(f"key {shown(key)!r} is given twice", self._here())
+            if len(self.keys) == MAX_KEYS:
+                raise BadJson(f"more than {MAX_KEYS} keys", self._here())
+            self.keys.add(key)
+            self._take(":")
+            if self._peek() != "[":
+                yield key, None, self._value()
+                continue
+            for index in self._members("[", "]"):
+                yield key, index, self._value()
+        self._end()
+
+
+class JsonList(_JsonStream):
+    """The items of the one list in `file`, each with its index, read once and in order."""
+
+    def __iter__(self) -> Iterator[tuple[int, Any]]:
+        if (first := self._peek()) != "[":
+            found = {"": "nothing", "{": "an object"}.get(first, "something else")
+            raise BadJson(f"expected a list […], found {found}", self._here())
+        for index in self._members("[", "]"):
+            yield index, self._value()
+        self._end()

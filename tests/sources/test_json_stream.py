@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healtheat.sources.coco import json_stream
-from healtheat.sources.coco.json_stream import BadJson, JsonObject
+from healtheat.sources import json_stream
+from healtheat.sources.json_stream import BadJson, JsonObject
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),

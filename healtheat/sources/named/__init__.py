@@ -1,0 +1,1 @@
+"""What is common to formats that know classes by name and boxes by pixels: Pascal VOC, CVAT, LabelMe, …"""

@@ -1,0 +1,53 @@
+"""What a file is by its beginning: enough to tell formats apart, whatever its name."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+from healtheat.sources.json_stream import BadJson, JsonList, JsonObject
+from healtheat.sources.xml_stream import BadXml, XmlChildren
+
+_MAX_BYTES = 2**30  # of a file whose beginning says nothing
+
+_COCO = frozenset({"images", "annotations", "categories"})
+
+
+def root_of_xml(path: Path) -> str:
+    """The root's tag of an XML file, "" if there is none to read."""
+    try:
+        with path.open("rb") as file:
+            children = XmlChildren(file, _MAX_BYTES)
+            next(iter(children), None)
+            return children.root
+    except BadXml:
+        return children.root
+    except OSError:
+        return ""
+
+
+def kind_of_json(path: Path) -> str:
+    """ "coco", "labelme", "labelstudio", "labelstudio-min", "coco-results" or "" for other content."""
+    try:
+        with path.open("rb") as file:
+            document = JsonObject(file, _MAX_BYTES)
+            if document.begins == "[":
+                file.seek(0)
+                return _of_items([item for _, item in islice(JsonList(file, _MAX_BYTES), 1)])
+            for key, index, _ in document:
+                if key in _COCO and index is not None:
+                    return "coco"
+                if key in ("shapes", "imagePath"):
+                    return "labelme"
+    except (BadJson, OSError):
+        pass
+    return ""
+
+
+def _of_items(items: list[object]) -> str:
+    keys = set(items[0]) if items and isinstance(items[0], dict) else set()
+    if {"image_id", "category_id", "bbox"} <= keys:
+        return "coco-results"
+    if "data" in keys and keys & {"annotations", "completions", "predictions"}:
+        return "labelstudio"
+    return "labelstudio-min" if keys & {"image", "annotation_id", "annotator"} > {"image"} else ""
