@@ -10,7 +10,7 @@ from healtheat.sources import xml_stream
 from healtheat.sources.xml_stream import BadXml, XmlChildren
 
 LAUGHS = '<!DOCTYPE a [<!ENTITY x "ha"><!ENTITY y "&x;&x;">]><a><b>&y;</b></a>'
-OUTSIDE = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]><a><b>&x;</b></a>'
+OUTSIDE = '<!DOCTYPE a [<!ENTITY x SYSTEM "secret.txt">]><a><b>&x;</b></a>'
 
 
 def children(content: str | bytes, limit: int = 10**6) -> list[tuple[int, str]]:
