@@ -64,6 +64,10 @@ def demo(
 
 def _print_share(figures: Figures) -> None:
     """Which share the lists leave out, and what would allow that on the user's own data."""
+    if figures.emptied_splits:
+        empty = " and of ".join(figures.emptied_splits)
+        typer.echo(f"no lists to train on: no image of {empty} would be left; draw more --images")
+        return
     typer.echo(f"left out of the lists: {what_goes(figures)}")
     if figures.too_much():
         here = f"more than {MAX_SHARE:.0%} goes, which is written here because the errors are planted"

@@ -77,15 +77,17 @@ def _write_lists(
 ) -> tuple[dict[Path, str], Figures]:
     listed = export(index, to / "suspicious.csv", overwrite=True).findings
     export(index, to / "every-box.csv", filters=Filters(flagged_only=False), overwrite=True)
-    figures = export(index, to / "yolo", "yolo", max_share=1, write=True, overwrite=True).cleanup
+    figures = export(index, to / "yolo", "yolo").cleanup  # a dry run
     assert figures is not None
+    if not figures.emptied_splits:
+        export(index, to / "yolo", "yolo", max_share=1, write=True, overwrite=True)
     images, of = figures.images_kept
     kept = f"{images} of {of} images to train on, and what was left out and why"
     sheet = contact_sheet(made.root, _worst_of_each(flagged), to / "suspicious.png", names=index.names)
     written = {
         to / "suspicious.csv": f"{listed} findings, most suspicious first",
         to / "every-box.csv": f"{every.num_rows} rows: every box and every issue it was judged for",
-        to / "yolo": kept,
+        **({} if figures.emptied_splits else {to / "yolo": kept}),
         sheet: "a picture of the most suspicious of each issue",
         made.truth_csv: "what was planted",
     }

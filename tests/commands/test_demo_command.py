@@ -1,5 +1,6 @@
 """What `healtheat demo` says about the lists that it writes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,14 @@ def test_it_says_which_share_goes_and_what_would_allow_it(capsys: pytest.Capture
     said = capsys.readouterr().out
     assert said.startswith("left out of the lists: 6 of 40 boxes (15.0%), 0 of 10 images (0.0%)\n")
     assert "more than 10% goes" in said and "ask for --max-share" in said
+
+
+def test_lists_that_nobody_can_train_on_are_not_written_and_that_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _print_share(replace(figures((30, 40)), emptied_splits=("val",)))
+    said = capsys.readouterr().out
+    assert said == "no lists to train on: no image of val would be left; draw more --images\n"
 
 
 def test_a_share_that_anybody_may_drop_needs_no_word(capsys: pytest.CaptureFixture[str]) -> None:
