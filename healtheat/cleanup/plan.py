@@ -21,11 +21,9 @@ from healtheat.cleanup.yolo_set import YoloSet, read_set
 from healtheat.core.boxes import ProblemCode
 from healtheat.core.drop import Drop
 from healtheat.core.errors import Argument, InputError
-from healtheat.core.paths import is_file, is_folder, relative
 from healtheat.findings.filters import Filters, words
 from healtheat.index import Index
 from healtheat.index.target import Places
-from healtheat.sources.yolo.data_yaml import load_data_yaml
 from healtheat.sources.yolo.image_list import listed_images
 from healtheat.sources.yolo.trainer import why_ignored
 
@@ -229,7 +227,7 @@ def _plan(
     lists: dict[str, Path] = {}
     lists_apply = by == "lines" and goal == "labels"
     if lists_apply:
-        lists = _image_lists(data, root)
+        lists = dict(yolo.lists)
         edits += _without_images(decisions.images, lists, root, label_sha256)
     untrained = _untrained(decisions, facts, root, yolo) if lists_apply else {}
     kept, emptied, untrained_boxes = _left(decisions, boxes, untrained)
@@ -325,13 +323,6 @@ def _without_images(
         if lines:
             edits[name] = _edit(name, "lines", lines, _read(path, name, label_sha256[name]))
     return list(edits.values())
-
-
-def _image_lists(data: Path, root: Path) -> dict[str, Path]:
-    """Lists of images that data.yaml names, by their path in the manifest."""
-    if is_folder(data):
-        return {}
-    return {relative(s.path, root): s.path for s in load_data_yaml(data).splits if is_file(s.path)}
 
 
 def _edit(path: str, kind: Literal["lines", "annotations"], drop: Collection[int], content: bytes) -> Edit:

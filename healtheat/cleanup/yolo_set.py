@@ -8,7 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from healtheat.core.paths import is_file, is_folder
+from healtheat.core.paths import is_file, is_folder, relative
+from healtheat.sources import open_source
 from healtheat.sources.yolo.line import PLAIN, LabelRules
 from healtheat.sources.yolo.source import YoloSource
 
@@ -23,6 +24,7 @@ class YoloSet:
     named: Mapping[str, Sequence[str]] = field(default_factory=dict)
     rules: LabelRules = PLAIN
     keys: Mapping[object, object] = field(default_factory=dict)
+    lists: Mapping[str, Path] = field(default_factory=dict)  # of images, by their path in the manifest
     has_names: bool = False  # whether class names are known, so that ids beyond them cost an image
 
 
@@ -33,13 +35,16 @@ def read_set(data: Path, task: str | None) -> YoloSet:
     """
     if not is_file(data) and not is_folder(data):
         return YoloSet()
-    source = YoloSource(data, task)
+    source = open_source(data, task=task)
+    if not isinstance(source, YoloSource):
+        return YoloSet()
     members = source.members()
     keys: Mapping[object, object] = {}
-    if is_file(data):
+    if data.suffix.lower() in (".yaml", ".yml"):
         given = yaml.safe_load(data.read_text(encoding="utf-8-sig"))  # checked by the source
         keys = {key: value for key, value in given.items() if key not in _OURS}
-    return YoloSet(members.named, source.rules(members), keys, is_file(data))
+    lists = {relative(path, source.root): path for path in source.lists}
+    return YoloSet(members.named, source.rules(members), keys, lists, is_file(data))
 
 
 def data_yaml(names: Mapping[int, str], keys: Mapping[object, object], splits: Sequence[str]) -> str:

@@ -18,7 +18,8 @@ def write_cvat(given: HandOff, to: Path, labels: Path) -> None:
     """Write `to` (XML) and `labels` (JSON), which CVAT's raw label editor takes.
 
     Names of images are their paths in the data set. A box keeps its label; everything found stands in
-    its attributes. Findings about no box become tags of the class they are about.
+    its attributes. A label's id is the default of its attribute `class_id`. Findings about no box become tags
+    of the class they are about.
     """
     with to.open("w", encoding="utf-8", newline="\n") as file:
         out = _Xml(XMLGenerator(file, "utf-8", short_empty_elements=True))
@@ -40,7 +41,7 @@ class _Xml:
         for name, value in (("name", "healtheat"), ("size", len(given.images)), ("mode", "annotation")):
             self._leaf(name, value)
         self._open("labels")
-        for text in given.labels.values():
+        for ident, text in given.labels.items():
             self._open("label")
             self._leaf("name", text)
             self._leaf("type", "any")
@@ -51,7 +52,7 @@ class _Xml:
                     ("name", attribute),
                     ("mutable", "False"),
                     ("input_type", "text"),
-                    ("default_value", ""),
+                    ("default_value", ident if attribute == "class_id" else ""),
                     ("values", ""),
                 ):
                     self._leaf(name, value)
@@ -106,8 +107,12 @@ def _text(value: Any) -> str:
 
 
 def _raw_labels(given: HandOff) -> list[dict[str, Any]]:
-    attributes = [
-        {"name": name, "mutable": False, "input_type": "text", "default_value": "", "values": [""]}
-        for name in ATTRIBUTES
+    def attributes(ident: int) -> list[dict[str, Any]]:
+        plain: dict[str, Any] = {"mutable": False, "input_type": "text", "default_value": "", "values": [""]}
+        own = {**plain, "default_value": str(ident)}  # a box that is drawn anew gets the id of its label
+        return [{"name": name, **(own if name == "class_id" else plain)} for name in ATTRIBUTES]
+
+    return [
+        {"name": _text(text), "type": "any", "attributes": attributes(ident)}
+        for ident, text in given.labels.items()
     ]
-    return [{"name": _text(text), "type": "any", "attributes": attributes} for text in given.labels.values()]

@@ -17,6 +17,7 @@ from healtheat.sources import open_source
 from healtheat.sources.base import LabelledImage
 from healtheat.sources.coco.file import load_coco
 from healtheat.sources.find_image import loose_parts
+from healtheat.sources.peek import kind_of_json
 from healtheat.sources.yolo.labels import MAX_LABEL_BYTES, read_labels
 from healtheat.sources.yolo.line import BadLine, LabelRules, class_id
 from healtheat.sources.yolo.task import Shapes, rules_of
@@ -75,7 +76,7 @@ def read_label_set(data: Path, *, names: Mapping[int, str] | None = None, image_
     """
     if data.is_dir() and (files := _label_files(data)):
         return _read_folder(data, files, names or {}, image_suffix)
-    if data.suffix.lower() == ".json" and data.is_file():
+    if data.suffix.lower() == ".json" and data.is_file() and kind_of_json(data) in ("", "coco"):
         return _read_coco(data)
     return _read_source(data)
 
@@ -215,7 +216,7 @@ def _read_source(data: Path) -> LabelSet:
     statuses: list[str] = []
     problems: list[Problem] = []
     of_image: defaultdict[str, list[Problem]] = defaultdict(list)
-    source = open_source(data)
+    source = open_source(data, labels_only=True)
     for item in source.read():
         if isinstance(item, Problem):
             problems.append(item)

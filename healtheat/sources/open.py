@@ -10,15 +10,23 @@ from healtheat.core.errors import InputError
 from healtheat.core.paths import is_any_image, is_file, is_folder
 from healtheat.sources.base import LabelFormat, Source, SourceOptions
 from healtheat.sources.coco.source import COCO
+from healtheat.sources.cvat.source import CVAT
+from healtheat.sources.darknet.source import DARKNET
 from healtheat.sources.detector.settings import DetectorSettings
 from healtheat.sources.detector.source import DETECTOR
 from healtheat.sources.files import first_files
+from healtheat.sources.labelme.source import LABELME
+from healtheat.sources.labelstudio.source import LABELSTUDIO
 from healtheat.sources.voc.source import VOC
 from healtheat.sources.yolo.source import YOLO
 
 # Every format there is; one that needs no option is recognised in this order.
 FORMATS = (
     YOLO,
+    DARKNET,
+    LABELME,
+    LABELSTUDIO,
+    CVAT,
     VOC,
     COCO,
     DETECTOR,

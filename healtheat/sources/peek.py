@@ -5,10 +5,13 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
+from healtheat.core.paths import is_file, is_folder
+from healtheat.sources.files import first_files
 from healtheat.sources.json_stream import BadJson, JsonList, JsonObject
 from healtheat.sources.xml_stream import BadXml, XmlChildren
 
 _MAX_BYTES = 2**30  # of a file whose beginning says nothing
+_LOOK_AT = 20  # files of a folder
 
 _COCO = frozenset({"images", "annotations", "categories"})
 
@@ -51,3 +54,12 @@ def _of_items(items: list[object]) -> str:
     if "data" in keys and keys & {"annotations", "completions", "predictions"}:
         return "labelstudio"
     return "labelstudio-min" if keys & {"image", "annotation_id", "annotator"} > {"image"} else ""
+
+
+def holds_json(data: Path, kind: str) -> bool:
+    """Whether the JSON file `data` is of `kind`, or the first JSON files of a folder that are any."""
+    if not is_folder(data):
+        return data.suffix.lower() == ".json" and kind_of_json(data) == kind
+    files = (path for path in first_files(data) if path.suffix.lower() == ".json" and is_file(path))
+    kinds = (known for path in islice(files, _LOOK_AT) if (known := kind_of_json(path)))
+    return next(kinds, "") == kind

@@ -5,18 +5,20 @@ Of the formats that a source can read now; tests/exporting/test_export_handoffs.
 
 import json
 import shutil
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
 from healtheat.building.build import build
 from healtheat.comparing.run import diff
+from healtheat.core.boxes import Boxes
 from healtheat.core.text import shown
 from healtheat.exporting.run import export
 from healtheat.findings.filters import Filters
 from healtheat.index import Index
 from healtheat.signals.geometry import Geometry
-from healtheat.sources import open_source
+from healtheat.sources import LabelledImage, open_source
 from tests.index.small_set import FakeEncoder, write_set
 
 EVERYTHING = Filters(flagged_only=False)
@@ -88,6 +90,70 @@ def test_coco_of_some_images_is_compared_on_those(index: Index, tmp_path: Path) 
     found = diff(index, tmp_path / "some.json", tolerance=BIT)
     assert found.changes.num_rows == 0 and found.images == 9
     assert all(path.startswith("valid/") for path in found.only_old) and len(found.only_old) == 3
+
+
+def test_cvat_back_unchanged(index: Index, tmp_path: Path) -> None:
+    """Ids come from the labels, where the hand-off keeps them: no file of names is needed."""
+    export(index, tmp_path / "all.xml", "cvat", filters=EVERYTHING)
+    found = diff(index, tmp_path / "all.xml", tolerance=BIT)
+    assert found.changes.num_rows == 0 and found.same == len(index.boxes()) == 36
+    assert (found.matched_by, found.notes, found.only_old, found.only_new) == ("id", (), (), ())
+    back = {
+        tuple(int(box.findtext(f"attribute[@name='{name}']") or -1) for name in ("class_id", "line"))
+        for box in ET.parse(tmp_path / "all.xml").iter("box")
+    }
+    boxes = index.boxes()
+    assert back == {*zip(boxes.class_id.tolist(), boxes.line.tolist(), strict=True)}
+
+
+def test_cvat_back_with_work_done(index: Index, tmp_path: Path) -> None:
+    export(index, tmp_path / "all.xml", "cvat", filters=EVERYTHING)
+    tree = ET.parse(tmp_path / "all.xml")
+    image = next(tree.iter("image"))
+    first, second, third = image.findall("box")
+    first.set("label", "never used")
+    image.remove(second)
+    third.set("xtl", str(float(third.get("xtl", "")) + 4))
+    image.append(ET.Element("box", {**first.attrib, "xtl": "1", "ytl": "1", "xbr": "5", "ybr": "5"}))
+    tree.write(tmp_path / "back.xml", encoding="utf-8")
+    found = diff(index, tmp_path / "back.xml", tolerance=BIT)
+    assert found.counts == {"added": 1, "removed": 1, "moved": 1, "relabelled": 1}
+    relabelled = next(row for row in found.changes.to_pylist() if row["kind"] == "relabelled")
+    assert (relabelled["line"], relabelled["new_class_id"]) == (0, 12)
+
+
+def test_labelstudio_back_unchanged(index: Index, tmp_path: Path) -> None:
+    export(index, tmp_path / "all.json", "labelstudio", filters=EVERYTHING)
+    found = diff(index, tmp_path / "all.json", tolerance=BIT)
+    assert found.changes.num_rows == 0 and found.same == len(index.boxes()) == 36
+    assert (found.only_old, found.only_new) == ((), ())
+    assert found.matched_by == "name"  # the export lists no classes, so ids are those of sorted names
+    content = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    results = [one for task in content for one in task["annotations"][0]["result"]]
+    back = {(one["id"], one["meta"]["class_id"], one["meta"]["line"]) for one in results}
+    boxes = index.boxes()
+    ids = [f"box{ident}" for ident in boxes.box_id.tolist()]
+    assert back == {*zip(ids, boxes.class_id.tolist(), boxes.line.tolist(), strict=True)}
+
+
+@pytest.mark.parametrize(("format", "suffix"), [("cvat", "xml"), ("labelstudio", "json")])
+def test_a_hand_off_is_a_data_set(index: Index, tmp_path: Path, format: str, suffix: str) -> None:
+    """With the images and names of the set that it came from: same ids, places and images."""
+    export(index, tmp_path / f"all.{suffix}", format, filters=EVERYTHING)
+    root = Path(index.manifest.source.root)
+    source = open_source(tmp_path / f"all.{suffix}", images=root, names=root / "data.yaml")
+    images = [record for record in source.read() if isinstance(record, LabelledImage)]
+    read = Boxes.join([image.boxes for image in images])
+    boxes = index.boxes()
+    assert dict(source.names) == dict(index.names)
+    assert [image.path.removeprefix("set/") for image in images] == index.sql(
+        "select path from images order by path"
+    )["path"].to_pylist()
+    ids, places = boxes.class_id, boxes.xywhn
+    order = index.sql("select b.box_id from boxes b join images using (image_id) order by path, line")
+    rows = order["box_id"].to_pylist()
+    assert read.class_id.tolist() == ids[rows].tolist()
+    assert abs(read.xywhn - places[rows]).max() < BIT
 
 
 def test_lists_to_train_on_hold_the_same_boxes(index: Index, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
+from urllib.parse import quote
 
 import pytest
 from PIL import Image
@@ -94,7 +95,64 @@ def voc(tree: Tree, names: Sequence[str], ids: Sequence[int]) -> Made:
     return tree.root, names_file(tree), "Annotations/0.xml"
 
 
-MAKERS: dict[str, Make] = {"yolo": yolo, "coco": coco, "detector": detector, "voc": voc}
+def darknet(tree: Tree, names: Sequence[str], ids: Sequence[int]) -> Made:
+    yolo(tree, names, ids)
+    (tree.root / "data.yaml").unlink()
+    given = tree.put("obj.data", "names = obj.names\ntrain = data/all.txt\n")
+    tree.put("obj.names", "".join(f"{NAMES.get(n, n)}\n" for n in range(8)))
+    return given, names_file(tree), f"labels/{names[0]}".replace(".png", ".txt")
+
+
+def labelme(tree: Tree, names: Sequence[str], ids: Sequence[int]) -> Made:
+    for at, name in enumerate(names):
+        shapes = [
+            {"label": NAMES.get(ident, "nobody"), "shape_type": "rectangle", "points": [[5, 5], [14, 14 + n]]}
+            for n, ident in enumerate(ids if at == 0 else [])
+        ]
+        content = {"shapes": shapes, "imagePath": name, "imageHeight": 30, "imageWidth": 40}
+        tree.put(f"labels/{at}.json", json.dumps(content))
+    return tree.root, names_file(tree), "labels/0.json"
+
+
+def cvat(tree: Tree, names: Sequence[str], ids: Sequence[int]) -> Made:
+    labels = "".join(f"<label><name>{name}</name></label>" for name in NAMES.values())
+    content = f"<annotations><meta><task><labels>{labels}</labels></task></meta>\n"
+    for at, name in enumerate(names):
+        boxes = "".join(
+            f'<box label="{NAMES.get(ident, "nobody")}" xtl="5" ytl="5" xbr="14" ybr="{14 + n}"/>\n'
+            for n, ident in enumerate(ids if at == 0 else [])
+        )
+        content += f'<image id="{at}" name="{name}" width="40" height="30">{boxes}</image>\n'
+    tree.put("annotations.xml", content + "</annotations>")
+    return tree.root / "annotations.xml", names_file(tree), "annotations.xml"
+
+
+def labelstudio(tree: Tree, names: Sequence[str], ids: Sequence[int]) -> Made:
+    def result(n: int, ident: int) -> dict[str, Any]:
+        place = {"x": 10, "y": 10, "width": 20, "height": 20 + n, "rotation": 0}
+        value = {**place, "rectanglelabels": [NAMES.get(ident, "nobody")]}
+        return {"type": "rectanglelabels", "original_width": 40, "original_height": 30, "value": value}
+
+    tasks = [
+        {
+            "data": {"image": f"/data/local-files/?d={quote(f'images/{name}')}"},
+            "annotations": [{"result": [result(n, i) for n, i in enumerate(ids if at == 0 else [])]}],
+        }
+        for at, name in enumerate(names)
+    ]
+    return tree.put("export.json", json.dumps(tasks)), names_file(tree), "export.json"
+
+
+MAKERS: dict[str, Make] = {
+    "yolo": yolo,
+    "coco": coco,
+    "detector": detector,
+    "voc": voc,
+    "darknet": darknet,
+    "labelme": labelme,
+    "cvat": cvat,
+    "labelstudio": labelstudio,
+}
 by_format = pytest.mark.parametrize("kind", [known.kind for known in FORMATS])
 
 

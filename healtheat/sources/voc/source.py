@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -15,6 +14,7 @@ from healtheat.sources.coco.fields import MAX_SIDE_PX, BadItem
 from healtheat.sources.files import first_files, split_of
 from healtheat.sources.named.sheet import Document, NotThisFormat, Sheet, SheetWriter
 from healtheat.sources.named.source import NamedReader, NamedSource
+from healtheat.sources.named.text import float_of
 from healtheat.sources.peek import root_of_xml
 from healtheat.sources.xml_stream import BadXml, XmlChildren, text_of
 
@@ -84,16 +84,7 @@ def _corners(item: Element, first: int) -> tuple[float, float, float, float]:
 
 
 def _number(item: Element, name: str) -> float:
-    text = text_of(item, name)
-    try:
-        value = float(text) if text.isascii() and "_" not in text else math.nan
-    except ValueError:
-        value = math.nan
-    if not abs(value) < 1e12:
-        raise BadItem(
-            f"{item.tag}/{name} is {shown(text)!r}, not a number" if text else f"{item.tag}/{name} is missing"
-        )
-    return value
+    return float_of(text_of(item, name), f"{item.tag}/{name}")
 
 
 def _lists(folder: Path) -> Iterator[tuple[Path, str, Path]]:

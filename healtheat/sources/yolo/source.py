@@ -79,6 +79,11 @@ class YoloSource:
         yield from state.misplaced.problems()
         yield from self._orphans(members, state)
 
+    @property
+    def lists(self) -> list[Path]:
+        """The lists of images that stand for splits."""
+        return [split.path for split in self._splits if is_file(split.path)]
+
     def members(self) -> Members:
         """The images of all splits and how often each is named, without their labels. Raises InputError."""
         data = self._roots.relative(self._yaml[0]) if self._yaml else self.data.name

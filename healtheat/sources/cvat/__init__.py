@@ -1,0 +1,1 @@
+"""CVAT for images: one XML for a task or project."""

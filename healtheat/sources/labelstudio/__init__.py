@@ -1,0 +1,1 @@
+"""Label Studio: one JSON export of a project."""
