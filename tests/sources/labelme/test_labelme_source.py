@@ -67,7 +67,7 @@ def test_names_of_other_machines_and_form(tree: Tree) -> None:
     tree.put("images/a.jpg")
     tree.put("images/b.jpg")
     tree.put("json/a.json", labelme("..\\images\\a.jpg", shape()))
-    tree.put("json/b.json", labelme("C:\\Users\\kim\\old name.jpg", shape()))
+    tree.put("json/b.json", labelme("D:\\set\\old name.jpg", shape()))
     found = Read(open_source(tree.root))
     assert found.codes == [Code.UNFOUND_PATH, Code.UNFOUND_PATH]
     assert all(len(image.boxes) == 1 for image in found.images.values())
