@@ -43,6 +43,7 @@ class ProblemCode(StrEnum):
     BEYOND_IMAGE = "beyond_image"
     MISPLACED_LABELS = "misplaced_labels"
     UNFOUND_PATH = "unfound_path"
+    ONE_CLASS = "one_class"
 
     @property
     def words(self) -> str:
@@ -77,6 +78,7 @@ _WORDS: dict[ProblemCode, str] = {
     ProblemCode.BEYOND_IMAGE: "label that reaches beyond its image by up to 1 %",
     ProblemCode.MISPLACED_LABELS: "labels where YOLO does not look for them",
     ProblemCode.UNFOUND_PATH: "path that is not found as it is written",
+    ProblemCode.ONE_CLASS: "labels of one class whose files name many",
 }
 
 

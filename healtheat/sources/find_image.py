@@ -111,7 +111,7 @@ class ImageFinder:
         if not same:
             return NotFound(ProblemCode.MISSING_IMAGE, f"image {shown(file_name)} not found")
         if not of_split:
-            other = shown(same[0].as_posix(), 300)
+            other = shown(relative(same[0], self._roots[0]) if self._roots else same[0].as_posix(), 300)
             reason = f"image {shown(file_name)} not found; {other} is that of another split or label file"
             return NotFound(ProblemCode.MISSING_IMAGE, reason)
         two = " and ".join(PurePosixPath(p).as_posix() for p in of_split[:2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from itertools import islice
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from healtheat.sources.labelme.source import LABELME
 from healtheat.sources.labelstudio.source import LABELSTUDIO
 from healtheat.sources.voc.source import VOC
 from healtheat.sources.yolo.source import YOLO
+
+_SPLIT = re.compile(rb"^(?:train|val|validation|test|names)\s*:", re.MULTILINE)  # keys of a data.yaml
 
 # Every format there is; one that needs no option is recognised in this order.
 FORMATS = (
@@ -87,9 +90,27 @@ def _recognised(data: Path, told: frozenset[str]) -> LabelFormat:
     """The format of `data`; one that cannot do without an option that was given comes first."""
     wanted = [known for known in FORMATS if known.needs and known.needs <= told]
     for known in wanted or [known for known in FORMATS if not known.needs]:
-        if known.recognises(data):
+        if known.recognises(data) and not (known is YOLO and _only_other_yaml(data)):
             return known
     raise InputError(f"{data}: {_what_it_is(data, [known.given for known in wanted])}")
+
+
+def _only_other_yaml(data: Path) -> bool:
+    """Whether the YAML files of a folder are none of YOLO (dvc.yaml, …), and there are labels of a tool."""
+    if not is_folder(data) or (is_folder(data / "images") and is_folder(data / "labels")):
+        return False
+    yamls = [path for path in data.iterdir() if path.suffix.lower() in (".yaml", ".yml")]
+    if any(path.stem.lower() == "data" or _SPLIT.search(_start_of(path)) for path in yamls):
+        return False
+    return any(known.recognises(data) for known in FORMATS if known is not YOLO and not known.needs)
+
+
+def _start_of(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(2**20)
+    except OSError:
+        return b""
 
 
 def _check_options(chosen: LabelFormat, data: Path, told: frozenset[str]) -> None:

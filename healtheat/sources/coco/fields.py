@@ -16,17 +16,30 @@ class BadItem(ValueError):
 
 
 def class_id(item: dict[str, Any], key: str) -> int:
-    value = item.get(key)
+    """The class id; a float that is whole is one too, as pandas writes them. Raises BadItem."""
+    value = _whole(item.get(key))
     if type(value) is not int or not 0 <= value <= MAX_CLASS_ID:  # True is an int too
         raise BadItem(f"{key} is {_shown(value)}, not an integer from 0 up to {MAX_CLASS_ID}")
     return value
 
 
 def image_id(item: dict[str, Any], key: str) -> int | str:
-    value = item.get(key)
+    value = _whole(item.get(key))
     if type(value) is int or isinstance(value, str):
         return value
     raise BadItem(f"{key} is {_shown(value)}, not an integer or text")
+
+
+def is_crowd(item: dict[str, Any]) -> bool:
+    """Whether the annotation is a region. Tools write "no" as 0, 0.0, false, null or "0". Raises BadItem."""
+    value = item.get("iscrowd")
+    if isinstance(value, list | dict):
+        raise BadItem(f"iscrowd is {_shown(value)}, not 0 or 1")
+    return value not in (None, 0, False, "0", "")
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
 def side(item: dict[str, Any], key: str) -> int:
@@ -49,7 +62,7 @@ def bbox(item: dict[str, Any]) -> tuple[float, float, float, float]:
 
 
 def score(item: dict[str, Any]) -> float:
-    if "score" not in item:
+    if item.get("score") is None:
         return math.nan
     value = number(item["score"], "score")
     if not 0 <= value <= 1:

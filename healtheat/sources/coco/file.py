@@ -18,9 +18,18 @@ from healtheat.sources.coco import fields
 from healtheat.sources.coco.fields import BadItem
 from healtheat.sources.find_image import loose_parts
 from healtheat.sources.json_stream import BadJson, JsonObject
+from healtheat.sources.peek import kind_of_json
 
 MAX_JSON_BYTES = 2 * 2**30
 MAX_PROBLEMS = 10_000  # a file; beyond it they are counted, not listed
+_LISTS = {  # of a file that is a list: what it is, and the way in
+    "coco-results": (
+        "a detector's results, no labels: they name images by number; give them to 'healtheat guard' with "
+        "--against, or as --predictions"
+    ),
+    "labelstudio": "a Label Studio export; give this file alone",
+    "labelstudio-min": "Label Studio's JSON-MIN; export it as 'JSON' and give that file",
+}
 _LOST = -2  # an image that is listed but cannot be used
 
 
@@ -35,10 +44,14 @@ class BadFile(InputError):
 
 @dataclass(frozen=True, slots=True)
 class CocoImage:
-    """One entry of `images`: its name as written (maybe a path of another machine), its claimed size."""
+    """One entry of `images`: its name as written (maybe a path of another machine), its claimed size.
+
+    `code` is AI Hub's code of the drug on it (`dl_mapping_code` or `drug_N`), "" where there is none.
+    """
 
     file_name: str
     size_px: tuple[int, int]
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,7 @@ class CocoFile:
     problems: list[Problem]
     sha256: str
     size: int
+    place_of_id: dict[int | str, int]  # image id → position in `images`
 
 
 def load_coco(path: Path, *, file: str | None = None) -> CocoFile:
@@ -73,6 +87,8 @@ def load_coco(path: Path, *, file: str | None = None) -> CocoFile:
     try:
         with path.open("rb") as opened:
             document = JsonObject(opened, MAX_JSON_BYTES)
+            if document.begins == "[" and (kind := kind_of_json(path)):
+                raise BadFile(path, 0, _LISTS[kind])
             for key, index, item in document:
                 reading.take(key, index, item)
     except BadJson as error:
@@ -170,13 +186,14 @@ class _Reading:
         size = (fields.side(item, "width"), fields.side(item, "height"))
         del self.lost[number]
         self.position[number] = len(self.images)
-        self.images.append(CocoImage(name, size))
+        code = item.get("dl_mapping_code", item.get("drug_N", ""))
+        self.images.append(CocoImage(name, size, code[:100] if isinstance(code, str) else ""))
 
     def _annotation(self, index: int, item: dict[str, Any]) -> None:
         image = self._number(fields.image_id(item, "image_id"))
         try:
             class_id = fields.class_id(item, "category_id")
-            if item.get("iscrowd", 0) not in (0, False):
+            if fields.is_crowd(item):
                 raise BadItem("a crowd region (iscrowd is not 0), not one object")
             values = (*fields.bbox(item), fields.score(item))
         except BadItem:
@@ -256,8 +273,17 @@ class _Reading:
         if self.skipped:
             more = f"{counted(self.skipped, 'more problem')}, not listed"
             problems.append(Problem(ProblemCode.NOT_LISTED, self.file, None, more))
+        places = {ident: int(position[number]) for ident, number in self.number_of_id.items()}
         return CocoFile(
-            self.names, self.images, boxes, entries.astype(np.int64), self.annotations, problems, sha256, size
+            self.names,
+            self.images,
+            boxes,
+            entries.astype(np.int64),
+            self.annotations,
+            problems,
+            sha256,
+            size,
+            {ident: place for ident, place in places.items() if place >= 0},
         )
 
 

@@ -12,6 +12,7 @@ from healtheat.core.errors import InputError
 from healtheat.core.paths import is_file, is_folder, is_image, normal, relative
 from healtheat.core.text import counted, shown
 from healtheat.sources.base import Edits, LabelFile, LabelFormat, Record, Source, SourceOptions
+from healtheat.sources.coco.codes import Codes
 from healtheat.sources.coco.file import BadFile, CocoFile, load_coco
 from healtheat.sources.coco.merge import Merge
 from healtheat.sources.files import first_files, split_of, walk
@@ -67,7 +68,9 @@ class CocoSource:
     def _read_file(self, coco: CocoFile, base: Path) -> Iterator[Record]:
         file = relative(self._path, self.root)
         yield LabelFile(file, coco.sha256, coco.size)
-        merge, odd = Merge(self.root), OddNames(file)
+        merge, odd, codes = Merge(self.root), OddNames(file), Codes(file)
+        codes.add(coco)
+        yield from codes.problems()
         finder = ImageFinder((base,), lambda: _images_in(base))
         path_of: dict[str, str] = {}
         for number, image in enumerate(coco.images):
@@ -115,16 +118,24 @@ class CocoSource:
         merge = Merge(self.root)
         homes = {path.parent for path in labels}
         finder = ImageFinder((self.root, self._images or self.root), lambda: images, homes)
+        codes, lost = Codes(relative(labels[0], self.root)), []
         for path in labels:
-            yield from self._read_one_of_many(path, finder, merge)
+            for record in self._read_one_of_many(path, finder, merge, codes):
+                if isinstance(record, Problem) and not merge.claimed:
+                    lost.append(record)
+                yield record
         if not merge.claimed:
-            raise InputError(f"{self.data}: its JSON files name no image that is there; check the file names")
+            first = f"; the first of {len(lost)} problems: {lost[0]}" if lost else "; check the file names"
+            raise InputError(f"{self.data}: its JSON files name no image that is there{first}")
+        yield from codes.problems()
         for path in images:
             if path not in merge.claimed:
                 merge.claim_unlabelled(path, split_of(relative(path, self.root).split("/")[:-1]))
         yield from merge.images()
 
-    def _read_one_of_many(self, path: Path, finder: ImageFinder, merge: Merge) -> Iterator[Record]:
+    def _read_one_of_many(
+        self, path: Path, finder: ImageFinder, merge: Merge, codes: Codes
+    ) -> Iterator[Record]:
         file = relative(path, self.root)
         try:
             coco = load_coco(path, file=file)
@@ -133,6 +144,7 @@ class CocoSource:
             return
         yield LabelFile(file, coco.sha256, coco.size)
         odd = OddNames(file)
+        codes.add(coco)
         path_of: dict[str, str] = {}
         for ident, name in coco.names.items():
             if self.names.setdefault(ident, name) != name:
