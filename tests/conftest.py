@@ -22,8 +22,10 @@ SHARED = Path(os.environ.get("HEALTHEAT_SHARED", TESTS.parents[1] / "shared"))
 # A file named here imports what its marker stands for, so it is not imported where the marker is left out.
 MARKED_FILES = {
     "torch": (
+        "cleanup/test_cleanup_trainer.py",
         "embedding/test_open_clip.py",
         "sources/detector/test_detector_source.py",
+        "sources/yolo/test_trainer_oracle.py",
         "training/test_images.py",
         "training/test_losses.py",
         "training/test_model.py",
