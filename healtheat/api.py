@@ -91,7 +91,7 @@ def build(
     arguments.number(conf=conf)
     arguments.number(padding=padding, fdr=fdr, optional=True)
     arguments.switch(strict=strict)
-    inputs = choose_inputs(contents_rule, path_or_none(classes=classes), predictions)
+    inputs = choose_inputs(contents_rule, path_or_none(classes=classes), predictions, needed_path(data=data))
     flagging = finding_settings(fdr=fdr, budget=budget)
     source, folder = open_data(
         needed_path(data=data),

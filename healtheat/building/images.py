@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,6 +30,7 @@ from healtheat.index.keys import crop_keys, image_key
 from healtheat.index.store import MAX_IMAGE_BYTES
 from healtheat.sources.base import LabelFile, LabelledImage, Record
 
+_ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 exchange the sides
 # Crops a worker cuts ahead of the encoder; an image with more boxes is cut slice by slice in its turn.
 _SLICE_CROPS = 64
 
@@ -91,7 +93,7 @@ def read_image(record: LabelledImage, plan: CropPlan, pool: VectorPool) -> ReadI
         if record.size_px is not None and record.size_px != size_px:
             reason = (
                 f"the labels speak of an image of {record.size_px[0]}×{record.size_px[1]} pixels, "
-                f"this one has {size_px[0]}×{size_px[1]}"
+                f"this one has {size_px[0]}×{size_px[1]}{_turned(content.data, record.size_px, size_px)}"
             )
             return ReadImage(record, reason=reason, code=ProblemCode.SIZE_CONFLICT)
         read.keys = crop_keys(read.sha256, record.boxes.xywhn, plan.fingerprint)
@@ -106,6 +108,19 @@ def read_image(record: LabelledImage, plan: CropPlan, pool: VectorPool) -> ReadI
     except ImageError as error:
         return ReadImage(record, reason=str(error))
     return read
+
+
+def _turned(data: bytes, claimed_px: tuple[int, int], size_px: tuple[int, int]) -> str:
+    """Why the sides of an image are exchanged, where its EXIF orientation turns it; else ""."""
+    if claimed_px != size_px[::-1]:
+        return ""
+    with Image.open(io.BytesIO(data)) as stored:
+        if stored.getexif().get(_ORIENTATION, 1) < 5:
+            return ""
+    return (
+        ": its EXIF orientation turns it, and the labels are those of the image as it is stored; store it "
+        "upright and turn the labels with it, or export them from a tool that heeds the orientation"
+    )
 
 
 def read_ahead(

@@ -71,10 +71,10 @@ PredictionsOption = Annotated[
     str | None,
     typer.Option(
         "--predictions",
-        metavar="DIR|none",
+        metavar="DIR|FILE|none",
         help="What `yolo predict save_txt=True save_conf=True` wrote about these images, with a model not "
-        "trained on these labels; where it disagrees is reported. none: without any, if some were given "
-        "before.",
+        "trained on these labels, or its COCO results; where it disagrees is reported. none: without any, if "
+        "some were given before.",
     ),
 ]
 DropOption = Annotated[

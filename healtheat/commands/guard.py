@@ -23,7 +23,8 @@ def guard(
     proposed: Annotated[
         Path,
         typer.Argument(
-            metavar="PROPOSED", help="The new labels: COCO file, data set or folder of YOLO label files."
+            metavar="PROPOSED",
+            help="The new labels: COCO file or results, data set, or folder of YOLO label files.",
         ),
     ],
     against: Annotated[

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from healtheat.core.errors import Argument, InputError
 from healtheat.core.issues import ISSUES
+from healtheat.core.paths import is_file
 from healtheat.core.progress import Progress, silent
 from healtheat.findings.flag import THRESHOLDS, FindingSettings
 from healtheat.findings.inputs import Inputs, contents_of, predictions_of
@@ -15,6 +16,7 @@ from healtheat.findings.score import PredictionsUsed, ScoreReport, rescore
 from healtheat.index import Index
 from healtheat.listing import ChosenRule
 from healtheat.signals.detector.predictions import PredictionFolder
+from healtheat.signals.detector.results import PredictionList
 
 Threshold = Mapping[str, float] | Iterable[str] | None  # {"mislabel": 0.8}, or texts such as "mislabel=0.8"
 
@@ -23,13 +25,15 @@ def choose_inputs(
     contents_rule: str | None = "auto",
     classes: Path | None = None,
     predictions: str | os.PathLike[str] | None = None,
+    data: Path | None = None,
 ) -> Inputs:
     """This rule for image names and these predictions of a detector, for the signals that look at them.
 
+    `data` is the data set, whose COCO file gives the image ids of a results JSON.
     Raises InputError where a rule, a class file or the predictions cannot be used.
     """
     contents = ChosenRule(contents_rule or "auto", classes)
-    return Inputs(contents, _predictions(_folder(predictions)))
+    return Inputs(contents, _predictions(_folder(predictions), data))
 
 
 def score_again(
@@ -52,7 +56,7 @@ def score_again(
         else:
             contents = ChosenRule(contents_rule or "auto", classes)
         folder = predictions_of(index) if predictions is None else _folder(predictions)
-        inputs = Inputs(contents, _predictions(folder))
+        inputs = Inputs(contents, _predictions(folder, Path(index.manifest.source.data)))
         used = _used(inputs.predictions, index)
     return rescore(index_dir, inputs=inputs, findings=flagging, predictions=used, progress=progress)
 
@@ -117,8 +121,16 @@ def _folder(predictions: str | os.PathLike[str] | None) -> Path | None:
     return Path(predictions)
 
 
-def _predictions(folder: Path | None) -> PredictionFolder | None:
-    return None if folder is None else PredictionFolder(folder)
+def _predictions(folder: Path | None, data: Path | None) -> PredictionFolder | None:
+    if folder is None:
+        return None
+    if folder.suffix.lower() == ".json" and is_file(folder):
+        if data is None:
+            raise InputError(
+                Argument("predictions"), f" {folder}: give the COCO labels too; it has ids alone"
+            )
+        return PredictionList(folder, data)
+    return PredictionFolder(folder)
 
 
 def _used(predictions: PredictionFolder | None, index: Index) -> PredictionsUsed | None:

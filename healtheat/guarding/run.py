@@ -41,7 +41,7 @@ def guard(
     reader = AIHUB if rule in ("auto", "none") else open_rule(rule)
     known = read_classes(classes, reader) if classes else None
     names = known.names if known else None
-    new = read_label_set(proposed, names=names, image_suffix=reader.image_suffix)
+    new = read_label_set(proposed, names=names, image_suffix=reader.image_suffix, against=against)
     old = read_label_set(against, names=names, image_suffix=reader.image_suffix) if against else None
     what: Listing | None = None
     if rule == "auto":

@@ -11,10 +11,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from healtheat.core.boxes import NO_CLASS, Boxes, Problem, ProblemCode
+from healtheat.core.errors import Argument, InputError
 from healtheat.core.paths import is_any_image, yolo_image_folder, yolo_label_path
 from healtheat.core.text import Unreadable, bad_name, read_small, shown
 from healtheat.sources import open_source
 from healtheat.sources.base import LabelledImage
+from healtheat.sources.coco import results
 from healtheat.sources.coco.file import load_coco
 from healtheat.sources.find_image import loose_parts
 from healtheat.sources.peek import kind_of_json
@@ -68,15 +70,30 @@ def label_set(
     )
 
 
-def read_label_set(data: Path, *, names: Mapping[int, str] | None = None, image_suffix: str = "") -> LabelSet:
+def read_label_set(
+    data: Path,
+    *,
+    names: Mapping[int, str] | None = None,
+    image_suffix: str = "",
+    against: Path | None = None,
+) -> LabelSet:
     """The labels of `data`: a folder of YOLO label files and nothing else, a COCO file, or a data set.
 
+    A detector's results (COCO results JSON) name images by the ids of the COCO labels `against`.
     `names` are the classes where a bare folder cannot tell them; boxes of other classes stay boxes there.
     InputError where there is nothing to read.
     """
     if data.is_dir() and (files := _label_files(data)):
         return _read_folder(data, files, names or {}, image_suffix)
-    if data.suffix.lower() == ".json" and data.is_file() and kind_of_json(data) in ("", "coco"):
+    kind = kind_of_json(data) if data.suffix.lower() == ".json" and data.is_file() else None
+    if kind == results.KIND:
+        if against is None:
+            raise InputError(
+                f"{data}: a detector's results, which name images by number; give the COCO labels with ",
+                Argument("against"),
+            )
+        return _read_results(data, against)
+    if kind in ("", "coco"):
         return _read_coco(data)
     return _read_source(data)
 
@@ -207,6 +224,20 @@ def _read_coco(data: Path) -> LabelSet:
         statuses=tuple("labelled" if n else "empty" for n in coco.entries.tolist()),
         problems=tuple(coco.problems),
         broken={i: broken_classes(of_image[name]) for i, name in enumerate(written) if name in of_image},
+    )
+
+
+def _read_results(data: Path, against: Path) -> LabelSet:
+    read = results.load_results(data, against)
+    paths = tuple("/".join(loose_parts(image.file_name)) for image in read.coco.images)
+    boxes = replace(read.boxes, box_id=np.arange(len(read.boxes), dtype=np.int64))
+    return LabelSet(
+        images=paths,
+        boxes=boxes,
+        names=read.coco.names,
+        label_paths=(data.name,) * len(paths),
+        statuses=("labelled",) * len(paths),
+        problems=tuple(read.problems),
     )
 
 

@@ -1,12 +1,15 @@
 """Predictions beside the labels in a whole build: given once, remembered with the index, taken away again."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from healtheat.building.build import build
 from healtheat.cli import run
-from healtheat.findings.choose import choose_inputs
+from healtheat.exporting.run import export
+from healtheat.findings.choose import choose_inputs, score_again
+from healtheat.findings.filters import Filters
 from healtheat.findings.inputs import predictions_of
 from healtheat.index import Index
 from healtheat.sources import open_source
@@ -95,3 +98,36 @@ def test_predictions_of_other_images_are_bad_input(
     assert run(["score", "--index", str(index), "--predictions", str(tmp_path / "nowhere")]) == 2
     assert run(["build", str(data), "--index", str(index), "--predictions", str(tmp_path / "nowhere")]) == 2
     assert findings(index) == before
+
+
+def test_results_in_one_json_say_what_text_files_say(data: Path, tmp_path: Path) -> None:
+    """The same predictions in both forms, over the same COCO labels."""
+    with_yaml = tmp_path / "yolo"
+    build(open_source(data), with_yaml, encoder=FakeEncoder())
+    with Index.open(with_yaml) as index:
+        export(index, tmp_path / "set/gt.json", "coco", filters=Filters(flagged_only=False))
+    coco = json.loads((tmp_path / "set/gt.json").read_text(encoding="utf-8"))
+    results = []
+    for image in coco["images"]:
+        name = Path(image["file_name"])
+        for line in (
+            (tmp_path / "predictions" / name.parts[0] / f"{name.stem}.txt").read_text("utf-8").splitlines()
+        ):
+            ident, x, y, w, h, score = map(float, line.split())
+            place = [(x - w / 2) * 80, (y - h / 2) * 60, w * 80, h * 60]
+            results.append(
+                {"image_id": image["id"], "category_id": int(ident), "bbox": place, "score": score}
+            )
+    (tmp_path / "preds.json").write_text(json.dumps(results), encoding="utf-8")
+    found = []
+    for number, given in enumerate((tmp_path / "predictions", tmp_path / "preds.json")):
+        index_dir = tmp_path / f"index {number}"
+        labels = tmp_path / "set/gt.json"
+        inputs = choose_inputs(predictions=given, data=labels)
+        build(open_source(labels), index_dir, encoder=FakeEncoder(), inputs=inputs)
+        assert remembered(index_dir) == given
+        found.append(
+            [(row["path"], row["issue"], row["box_id"], row["flagged"]) for row in findings(index_dir)]
+        )
+    assert found[0] == found[1] and any(issue == "missing_box" for _, issue, _, _ in found[0])
+    assert score_again(tmp_path / "index 1").findings == len(found[1])  # it is read again

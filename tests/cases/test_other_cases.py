@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import unicodedata
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 
+from healtheat.building.build import build
 from healtheat.core.boxes import ProblemCode as Code
 from healtheat.core.errors import InputError
-from healtheat.sources import Source, open_source
+from healtheat.sources import open_source
+from tests.index.small_set import FakeEncoder
 from tests.sources.reading import Read, Tree
 
 
@@ -92,6 +99,13 @@ def test_boxes_of_an_image_are_those_of_its_split(shared: Path, name: str) -> No
             for cx, cy, w, h in image.boxes.xywhn.tolist()
         ]
         assert found == [pytest.approx(box) for box in wanted[image.split, path.rpartition("/")[2]]]
+
+
+def test_sides_that_exif_exchanges_are_told(shared: Path, tmp_path: Path) -> None:
+    """Three of the six are stored lying; their labels speak of the lying image."""
+    report = build(open_source(case(shared, "exif_coco")), tmp_path / "index", encoder=FakeEncoder())
+    turned = [p for p in report.problems if p.code == Code.SIZE_CONFLICT]
+    assert len(turned) == 3 and all("EXIF orientation" in p.reason for p in turned)
 
 
 # The same kinds in small
@@ -196,6 +210,19 @@ def test_a_yaml_alone_is_told_as_before(tree: Tree) -> None:
         open_source(tree.root)
 
 
+@pytest.mark.parametrize(("orientation", "told"), [(1, False), (6, True)])
+def test_why_sides_are_exchanged(tree: Tree, orientation: int, told: bool) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    size = (100, 50) if told else (50, 100)
+    for name, pixels in (("a.jpg", size), ("b.jpg", (100, 50))):
+        Image.new("RGB", pixels, "red").save(tree.put(name), exif=exif if name == "a.jpg" else b"")
+    source = open_source(tree.put("a.json", coco("a.jpg", "b.jpg")))
+    (problem,) = build(source, tree.root / "index", encoder=FakeEncoder()).problems
+    assert (problem.code, problem.image) == (Code.SIZE_CONFLICT, "a.jpg")
+    assert ("EXIF" in problem.reason) is told
+
+
 def drug(tree: Tree, code: str, ident: int) -> None:
     image = {"id": 1, "file_name": "a.jpg", "width": 100, "height": 50, "drug_N": code}
     one = {"image_id": 1, "category_id": ident, "bbox": [10, 10, 20, 20 + int(code[-3:]) % 20]}
@@ -226,31 +253,79 @@ def test_a_list_is_named_for_what_it_is(tree: Tree, content: object, reason: str
         open_source(tree.put("a.json", json.dumps(content)), kind="coco")
 
 
-def same_as_pycocotools(source: Source, file: Path) -> None:
-    """Box by box what pycocotools holds of the same file."""
+Placed = tuple[str, int, float, float, float, float]
+
+
+def as_pycocotools(file: Path) -> list[Placed]:
+    """Image, class and place (pixels, rounded) of every box that pycocotools holds, crowds left out."""
     tools = pytest.importorskip("pycocotools.coco")
-    theirs = tools.COCO(str(file))
-    sizes = {image["file_name"]: (image["width"], image["height"]) for image in theirs.imgs.values()}
-    wanted = {
-        (theirs.imgs[int(one["image_id"])]["file_name"], int(one["category_id"]), *map(float, one["bbox"]))
-        for one in theirs.anns.values()
-    }
-    found = set()
-    for path, image in Read(source).images.items():
+    with contextlib.redirect_stdout(io.StringIO()):
+        theirs = tools.COCO(str(file))
+    return sorted(
+        (
+            theirs.imgs[one["image_id"]]["file_name"],
+            int(one["category_id"]),
+            *(round(float(value), 6) for value in one["bbox"]),
+        )
+        for ident in theirs.getAnnIds(iscrowd=None)
+        for one in theirs.loadAnns(ident)
+        if not one.get("iscrowd")
+    )
+
+
+def as_read(found: Read, sizes: dict[str, tuple[int, int]]) -> list[Placed]:
+    """The same of what was read."""
+    out: list[Placed] = []
+    for path, image in found.images.items():
         name = path.rpartition("/")[2]
+        width, height = sizes[name]
         for ident, (cx, cy, w, h) in zip(
             image.boxes.class_id.tolist(), image.boxes.xywhn.tolist(), strict=True
         ):
-            width, height = sizes[name]
             place = ((cx - w / 2) * width, (cy - h / 2) * height, w * width, h * height)
-            found.add((name, ident, *place))
-    assert sorted((n, i, *(round(v, 6) for v in place)) for n, i, *place in found) == sorted(
-        (n, i, *(round(v, 6) for v in place)) for n, i, *place in wanted
-    )
+            out.append((name, ident, *(round(value, 6) for value in place)))
+    return sorted(out)
 
 
 @pytest.mark.parametrize("name", ["pandas_float_ids", "coco_with_yaml"])
 def test_pycocotools_holds_the_same(shared: Path, name: str) -> None:
-    folder = case(shared, name)
-    (file,) = folder.glob("*.json")
-    same_as_pycocotools(open_source(file), file)
+    (file,) = case(shared, name).glob("*.json")
+    read = Read(open_source(file))
+    assert as_read(read, {f"m{n}.jpg": (320, 240) for n in range(6)}) == as_pycocotools(file)
+
+
+numbers = st.integers(0, 4)
+annotations = st.lists(
+    st.fixed_dictionaries(
+        {
+            "image_id": numbers | numbers.map(float),
+            "category_id": st.sampled_from([1, 1899, 7.0]),
+            "bbox": st.tuples(*[st.floats(0, 60).map(lambda x: round(x, 2))] * 4).map(list),
+        },
+        optional={
+            "iscrowd": st.sampled_from([0, 1, False, None, 0.0]),
+            "score": st.sampled_from([None, 0.5]),
+        },
+    ),
+    max_size=8,
+)
+
+
+@given(annotations)
+def test_pycocotools_holds_the_same_or_a_problem_says_why(
+    tmp_path_factory: pytest.TempPathFactory, items: list[dict[str, object]]
+) -> None:
+    tree = Tree(tmp_path_factory.mktemp("set"))
+    names = [f"{n}.jpg" for n in range(5)]
+    for name in names:
+        tree.put(name)
+    items = [{**item, "id": number, "area": 1.0} for number, item in enumerate(items, 1)]
+    categories = [{"id": ident, "name": str(ident)} for ident in (1, 7, 1899)]
+    file = tree.put("a.json", coco(*names, annotations=items, categories=categories))
+    found = Read(open_source(file))
+    lost = {p.line for p in found.problems if p.line is not None}
+    assert {p.code for p in found.problems} <= {Code.BAD_LINE, Code.REPEATED_LINE}
+    kept = [item for line, item in enumerate(items) if line not in lost]
+    rest = tree.put("kept.json", coco(*names, annotations=kept, categories=categories))
+    assert as_read(found, dict.fromkeys(names, (100, 50))) == as_pycocotools(rest)
+    assert len(as_pycocotools(rest)) == len(kept)  # nothing was lost without a problem

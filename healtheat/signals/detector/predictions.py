@@ -90,13 +90,16 @@ class PredictionFolder:
             judged = status not in ("unreadable", "unlabelled")
             if file is not None and not judged:
                 why[place] = f"the image is {status}"
-            found.append(read(file, self.folder, names or None) if file is not None and judged else None)
+            found.append(self._said(file, names or None) if file is not None and judged else None)
         flaws = [said.flaw for said in found if said is not None and said.flaw]
         if flaws and not any(said is not None and len(said.boxes) for said in found):
             raise InputError(
                 Argument("predictions"), f" {self.folder}: no line of any file can be used; {flaws[0]}"
             )
         return Predictions(tuple(found), tuple(why))
+
+    def _said(self, file: Path, names: Collection[int] | None) -> FilePredictions:
+        return read(file, self.folder, names)
 
 
 def prediction_files(folder: Path) -> list[Path]:
@@ -166,13 +169,19 @@ def read(file: Path, folder: Path, names: Collection[int] | None) -> FilePredict
     flaws += [f"{name}:{line + 1}: no confidence (predict with save_conf=True)" for line in boxes.line[bare]]
     boxes = boxes[~bare]
     if len(boxes) > MAX_PREDICTIONS:
-        strongest = np.sort(np.argsort(-boxes.confidence, kind="stable")[:MAX_PREDICTIONS])
         flaws.append(f"{name}: only the {MAX_PREDICTIONS} most confident of {len(boxes)} are read")
-        boxes = boxes[strongest]
+        boxes = strongest(boxes)
     if not flaws:
         return FilePredictions(boxes)
     more = f" and {len(flaws) - 1} more" if len(flaws) > 1 else ""
     return FilePredictions(boxes, f"its predictions are not complete: {shown(flaws[0], 200)}{more}")
+
+
+def strongest(boxes: Boxes) -> Boxes:
+    """The most confident MAX_PREDICTIONS of `boxes`, in their order."""
+    if len(boxes) <= MAX_PREDICTIONS:
+        return boxes
+    return boxes[np.sort(np.argsort(-boxes.confidence, kind="stable")[:MAX_PREDICTIONS])]
 
 
 def _key(path: PurePosixPath) -> Key:
