@@ -111,7 +111,9 @@ def test_results_in_one_json_say_what_text_files_say(data: Path, tmp_path: Path)
     for image in coco["images"]:
         name = Path(image["file_name"])
         for line in (
-            (tmp_path / "predictions" / name.parts[0] / f"{name.stem}.txt").read_text("utf-8").splitlines()
+            (tmp_path / "predictions" / name.parts[0] / f"{name.stem}.txt")
+            .read_text(encoding="utf-8")
+            .splitlines()
         ):
             ident, x, y, w, h, score = map(float, line.split())
             place = [(x - w / 2) * 80, (y - h / 2) * 60, w * 80, h * 60]
