@@ -12,6 +12,8 @@ from unicodedata import normalize
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from healtheat.core.errors import HealtheatError, InputError
@@ -278,3 +280,75 @@ def test_a_name_that_leads_out_is_never_kept_as_it_is(made: Tree, kind: str, nam
     outside = [path for path in read.images if path.endswith("secret.png")]
     assert outside == [f"{made.root.parent.as_posix()}/secret.png"] * bool(outside)
     assert outside or {"bad_entry", "missing_image"} & set(read.codes)
+
+
+TOKENS = [
+    b"null",
+    b"1e999",
+    b'"',
+    b"<",
+    b">",
+    b"{}",
+    b"[]",
+    b"-1",
+    b"\xff",
+    b"\\ud800",
+    b"&#0;",
+    b"",
+    b"7" * 400,
+]
+
+
+@by_format
+@given(damage=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), st.sampled_from(TOKENS)), max_size=3))
+def test_no_damage_to_a_label_file_is_a_crash(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, damage: list[tuple[float, int, bytes]]
+) -> None:
+    """Pieces cut out and others put in, anywhere: boxes and problems, or one clear line."""
+    if kind == "detector":
+        pytest.skip("weights are read by another program")
+    home = Tree(tmp_path_factory.mktemp("set"))
+    given_ = make(home, kind)
+    file = home.root / given_[2]
+    content = file.read_bytes()
+    for where, cut, token in damage:
+        at = int(where * len(content))
+        content = content[:at] + token + content[at + cut :]
+    file.write_bytes(content)
+    try:
+        source = opened(given_, kind)
+        read = Read(source)
+    except HealtheatError as error:
+        assert "\n" not in str(error)
+        return
+    check_sound(read, source)
+
+
+@pytest.mark.parametrize("kind", ["coco", "labelme", "labelstudio"])
+@given(data=st.data())
+def test_no_value_in_a_json_is_a_crash(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, data: st.DataObject
+) -> None:
+    """One value, anywhere in the document, is something that nobody expects there."""
+    home = Tree(tmp_path_factory.mktemp("set"))
+    given_ = make(home, kind)
+    file = home.root / given_[2]
+    document = json.loads(file.read_bytes())
+    at = document
+    while True:
+        keys = list(at) if isinstance(at, dict) else list(range(len(at)))
+        key = data.draw(st.sampled_from(keys))
+        if not isinstance(at[key], dict | list) or not at[key] or data.draw(st.booleans()):
+            break
+        at = at[key]
+    at[key] = data.draw(
+        st.sampled_from([None, True, -1, 1e308, 10**400, "", "x", "\ud800", [], {}, [[]], "../x"])
+    )
+    file.write_text(json.dumps(document), encoding="utf-8")
+    try:
+        source = opened(given_, kind)
+        read = Read(source)
+    except HealtheatError as error:
+        assert "\n" not in str(error)
+        return
+    check_sound(read, source)
