@@ -20,6 +20,12 @@ COCO = f'{{"images": [{IMAGE}], "annotations": [], "categories": []}}'
         ({"l.json": COCO, "a.jpg": ""}, "l.json", "coco"),
         ({"l.JSON": COCO, "a.jpg": ""}, "", "coco"),
         ({"deep/er/l.json": COCO, "x/a.jpg": ""}, "", "coco"),
+        ({"l.json": COCO, "a.xml": "<annotation><filename>a.jpg</filename></annotation>"}, "", "coco"),
+        ({"a.xml": "<annotation><filename>a.jpg</filename></annotation>", "a.jpg": ""}, "", "voc"),
+        ({"a.xml": "<annotations><version>1.1</version></annotations>", "a.jpg": ""}, "", "cvat"),
+        ({"a.json": '{"shapes": [], "imagePath": "a.jpg"}', "a.jpg": ""}, "", "labelme"),
+        ({"a.json": '[{"data": {"image": "a.jpg"}, "annotations": []}]', "a.jpg": ""}, "", "labelstudio"),
+        ({"obj.data": "names=n.txt\ntrain=t.txt", "n.txt": "a", "t.txt": "./a.jpg"}, "", "darknet"),
     ],
 )
 def test_kinds(tree, files, given, kind):

@@ -16,7 +16,7 @@ from healtheat.sources.files import first_files, split_of
 from healtheat.sources.named.sheet import Document, NotThisFormat, Sheet, SheetWriter
 from healtheat.sources.named.source import NamedReader, NamedSource
 from healtheat.sources.named.text import float_of
-from healtheat.sources.peek import root_of_xml
+from healtheat.sources.peek import holds_json, root_of_xml
 from healtheat.sources.xml_stream import BadXml, XmlChildren, text_of
 
 MAX_XML_BYTES = 2 * 2**30
@@ -123,6 +123,8 @@ def _recognises(data: Path) -> bool:
     if not is_folder(data):
         return root_of_xml(data) == "annotations"
     xml: Iterator[Path] = (path for path in first_files(data) if path.suffix.lower() == ".xml")
+    if holds_json(data, "coco"):
+        return False  # a COCO set, with XML files beside
     return any(root_of_xml(path) == "annotations" for path in list(xml)[:5])
 
 

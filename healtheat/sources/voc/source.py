@@ -15,7 +15,7 @@ from healtheat.sources.files import first_files, split_of
 from healtheat.sources.named.sheet import Document, NotThisFormat, Sheet, SheetWriter
 from healtheat.sources.named.source import NamedReader, NamedSource
 from healtheat.sources.named.text import float_of
-from healtheat.sources.peek import root_of_xml
+from healtheat.sources.peek import holds_json, root_of_xml
 from healtheat.sources.xml_stream import BadXml, XmlChildren, text_of
 
 MAX_XML_BYTES = 64 * 2**20
@@ -102,6 +102,8 @@ def _recognises(data: Path) -> bool:
     if not is_folder(data):
         return root_of_xml(data) == "annotation"
     xml = [path for path in first_files(data) if path.suffix.lower() == ".xml" and is_file(path)]
+    if holds_json(data, "coco"):
+        return False  # a COCO set, with XML files beside
     return any(root_of_xml(path) == "annotation" for path in xml[:5])
 
 
