@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from healtheat.core.progress import Progress, silent
 from healtheat.findings.filters import LISTED, Filters, Findings
 from healtheat.findings.query import query
-from healtheat.sources.named.ids import unique_labels
 
 # What goes with a box, under these names, in every format.
 ATTRIBUTES = (
@@ -126,6 +125,8 @@ def gather(index: HandIndex, filters: Filters, *, progress: Progress = silent) -
                 notes=[note for note in notes if note["status"] in SUSPICIOUS],
             )
         )
+    from healtheat.sources.named.ids import unique_labels  # `export --help` needs no NumPy
+
     return HandOff(index, images, dict(index.names), unique_labels(index.names), unreadable, progress)
 
 
