@@ -192,7 +192,7 @@ def _print(report: BuildReport) -> None:
     typer.echo(f"{embedded}, {report.seconds['total']:.1f} s in all")
     typer.echo(one_line(str(report.choice)) if report.choice else f"encoder {one_line(report.encoder)}")
     if report.task:
-        typer.echo(f"task {report.task}, as data.yaml and the label files tell it or --task says")
+        typer.echo(f"task {report.task} (--task changes it)")
     if report.ids_from:
         typer.echo(f"class ids from {one_line(report.ids_from)}")
     if report.unlabelled:

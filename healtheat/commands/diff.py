@@ -10,6 +10,7 @@ import typer
 
 from healtheat import api
 from healtheat.commands._terminal import console, note, one_line, print_json
+from healtheat.core.errors import UsageError
 from healtheat.core.text import counted
 
 if TYPE_CHECKING:
@@ -68,7 +69,11 @@ def diff(
     from healtheat.comparing.run import check_gates
     from healtheat.core.table import write_csv
 
+    if list_ == "findings" and format != "csv":
+        raise UsageError("--list findings is for --format csv; the table and the JSON hold the counts")
     found = api.diff(old, new, classes=classes, tolerance=tolerance)
+    if list_ == "findings" and found.findings is None:
+        raise UsageError(f"--list findings: {old} is no index, so it has none")
     failed = check_gates(found, fail_on or ())
     for text in found.notes:
         note(text)
@@ -78,12 +83,9 @@ def diff(
         print_json(found.as_dict())
     elif format == "table":
         _show(found)
-    elif list_ == "changes":
-        write_csv(found.changes, sys.stdout)
-    elif found.findings is None:
-        note(f"{old} is no index, so there are no findings to list")
     else:
-        write_csv(found.findings, sys.stdout)
+        rows = found.changes if list_ == "changes" else found.findings
+        write_csv(rows, sys.stdout)
     sys.stdout.flush()
     if failed:
         note("gate: " + ", ".join(f"{n} {what}" for what, n in failed.items()))

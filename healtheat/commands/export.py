@@ -157,13 +157,14 @@ def _show_patch(done: Exported, changes: Changes) -> None:
         first = next(left for left in changes.left_alone if left.why == why)
         note(f"left alone: {n}, {why.words}; the first is {first}")
     to, root = (shlex.quote(str(path.absolute())) for path in (done.to, changes.root))
+    if not changes.files:
+        note("nothing to patch, so nothing was written: no verdict `relabel` or `drop` on a box to follow")
+        return
     files = counted(len(changes.files), "label file")
     typer.echo(
         f"{changes.relabelled} relabelled, {changes.dropped} dropped in {files} -> {one_line(str(done.to))}"
     )
-    if not changes.files:
-        note("nothing to patch: no verdict `relabel` or `drop` on a box passes the filters")
-    elif changes.by == "lines":
+    if changes.by == "lines":
         typer.echo(one_line(f"apply it with: cd {root} && git apply {to}"))
     else:
         typer.echo("apply it with a tool for JSON Patch (RFC 6902); docs/patch.md names one")

@@ -41,7 +41,7 @@ def match_classes(
     both have names at all. InputError where both readings are possible, or by-name cannot be.
     """
     if matching == "by-id" or (matching == "auto" and not named):
-        return ClassMatch("id", {}, () if named else ("classes are matched by id: one side has no names",))
+        return ClassMatch("id", {}, () if named else ("classes are matched by id: not both have names",))
     if not named:
         raise InputError(Argument("classes", "by-name"), ": one side has no class names; take by-id")
     before, after = _keys(old), _keys(new)

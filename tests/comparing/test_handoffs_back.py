@@ -175,4 +175,4 @@ def test_label_files_alone_with_a_data_set(index: Index, tmp_path: Path) -> None
         shutil.copy(file, flat / file.name)
     found = diff(index, flat, tolerance=0)
     assert (found.images, found.renamed, found.changes.num_rows) == (12, 12, 0)
-    assert found.matched_by == "id" and "no names" in found.notes[0]
+    assert found.matched_by == "id" and "not both have names" in found.notes[0]
