@@ -16,7 +16,7 @@ settings.register_profile("fast", deadline=None, max_examples=20)  # make test-f
 settings.load_profile("healtheat")
 
 TESTS = Path(__file__).resolve().parent
-SHARED = Path(os.environ.get("HEALTHEAT_SHARED", TESTS.parents[1] / "shared"))
+SHARED = Path(os.environ.get("HEALTHEAT_SHARED", TESTS.parents[1] / "shared")).resolve()
 
 # What `make test-fast` leaves out, by file and by fixture; single tests carry the marker themselves.
 # A file named here imports what its marker stands for, so it is not imported where the marker is left out.
