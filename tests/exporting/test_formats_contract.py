@@ -21,6 +21,7 @@ from healtheat.exporting import formats
 from healtheat.exporting.formats import FORMATS, Format, format_of
 from healtheat.exporting.run import Exported, export
 from healtheat.findings.filters import Filters
+from healtheat.index import NewVerdict
 from tests.made_index import MadeIndex
 
 NAMES = {0: "타이레놀정 500mg", 3: "advil", 40: "<b>게보린</b>"}
@@ -55,6 +56,8 @@ def written(index: MadeIndex, format: Format, to: Path, **options: Any) -> Expor
     everything = Filters(flagged_only=format.needs == "plan")
     if format.needs == "plan":
         options = {"write": True, "max_share": 1, **options}
+    if format.needs == "changes" and not index.judging.lines:  # without a verdict there is nothing to patch
+        index.judging.append(NewVerdict(box_id=1, issue="mislabel", verdict="drop", who="a"))
     return export(index, to, format.name, filters=everything, **options)
 
 

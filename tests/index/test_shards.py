@@ -59,7 +59,7 @@ def test_thousands_of_shards_hold_no_file_open(tmp_path: Path) -> None:
     ids, vectors = _shard(path, 9, 4)
     before = _open_files()
     held = [open_shard(path, rows=9, dim=4) for _ in range(300)]
-    assert _open_files() == before
+    assert _open_files() <= before  # others may have been closed meanwhile
     assert np.array_equal(held[-1].rows(ids), vectors)
 
 
