@@ -37,6 +37,9 @@ MARKED_FILES = {
     ),
     "slow": (
         "building/test_auto.py",
+        "cases/test_other_cases.py",
+        "cases/test_yolo_cases.py",
+        "comparing/test_handoffs_back.py",
         "drawing/test_render.py",
         "embedding/test_encoders_contract.py",
         "exporting/test_export_target.py",

@@ -21,6 +21,7 @@ def test_on_a_small_set(tmp_path: Path) -> None:
     play(write_set(tmp_path / "set"), tmp_path / "work", 8)
 
 
+@pytest.mark.slow
 def test_on_real_labels(shared: Path, tmp_path: Path) -> None:
     """25 of the 500 rounds that `python -m benchmarks.patches` plays."""
     play(shared / "data/pushin-pill/data.yaml", tmp_path / "work", 25)
