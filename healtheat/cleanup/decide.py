@@ -54,12 +54,21 @@ class Decisions:
 
 def called_wrong(index: Findings, decided: pa.Table) -> pa.Table:
     """`decided`, and whatever else a person wants another class for: no filter lets it be trained on."""
+    return _joined(decided, _relabelled(index))
+
+
+def _relabelled(index: Findings) -> pa.Table:
+    """The findings for which a person wants another class."""
+    return query(index, Filters(flagged_only=False, verdicts=("relabel",)), sort="box")
+
+
+def _joined(findings: pa.Table, more: pa.Table) -> pa.Table:
+    """`findings`, and those of `more` that are not among them."""
     import pyarrow as pa
 
-    rows = query(index, Filters(flagged_only=False, verdicts=("relabel",)), sort="box")
-    known = set(decided["finding_id"].to_pylist())
-    new = [finding not in known for finding in rows["finding_id"].to_pylist()]
-    return pa.concat_tables([decided, rows.filter(pa.array(new, pa.bool_()))])
+    known = set(findings["finding_id"].to_pylist())
+    new = [finding not in known for finding in more["finding_id"].to_pylist()]
+    return pa.concat_tables([findings, more.filter(pa.array(new, pa.bool_()))])
 
 
 def asked_for(index: Findings, filters: Filters, *, flagged: bool) -> pa.Table:
@@ -72,15 +81,11 @@ def deciding(index: Findings, filters: Filters) -> pa.Table:
     """The findings that lists to train on act on: those flagged and not called `ok` by a person, and those
     that a person wants dropped or relabelled, flagged or not. The other filters apply to both.
     """
-    import pyarrow as pa
-
     if filters.verdicts or filters.statuses:
         return query(index, replace(filters, flagged_only=False), sort="box")
     flagged = query(index, replace(filters, flagged_only=True), sort="box")
     confirmed = replace(filters, flagged_only=False, verdicts=("drop", "relabel"))
-    extra = query(index, confirmed, sort="box")
-    new = [not row for row in extra["passed"].to_pylist()]
-    return pa.concat_tables([flagged, extra.filter(pa.array(new, pa.bool_()))])
+    return _joined(flagged, query(index, confirmed, sort="box"))
 
 
 def listable(path: str) -> bool:
@@ -117,8 +122,7 @@ class Facts:
                 self.problems[told.file].append(problem)
         labels = [image["label_path"] for image in self.images if image["label_path"]]
         self.users = Counter(labels if whole_images else ())
-        wanted = query(index, Filters(flagged_only=False, verdicts=("relabel",)), sort="box")
-        self.relabelled = {box for box in wanted["box_id"].to_pylist() if box >= 0}
+        self.relabelled = {box for box in _relabelled(index)["box_id"].to_pylist() if box >= 0}
 
     def bad_lines(self, label_path: str) -> dict[int, str]:
         """Lines of a label file that are no box of their own → why."""

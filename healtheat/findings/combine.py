@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from healtheat.signals.base import Scores
 
@@ -25,9 +26,8 @@ def tempered(scores: Scores, better: Scores) -> Scores:
     rows = [at.get(box, -1) for box in scores.box_id.tolist()]
     says = np.array([better.score[row] if row >= 0 else np.nan for row in rows])
     less = np.nan_to_num(np.minimum(_log_odds(says) - _log_odds(better.share), 0), nan=0.0)
-    return replace(scores, score=1 / (1 + np.exp(-(_log_odds(scores.score) + less))))
+    return replace(scores, score=expit(_log_odds(scores.score) + less))
 
 
 def _log_odds(p: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    inside = np.clip(p, _NEVER_SURE, 1 - _NEVER_SURE)
-    return np.asarray(np.log(inside) - np.log1p(-inside))
+    return np.asarray(logit(np.clip(p, _NEVER_SURE, 1 - _NEVER_SURE)))

@@ -18,20 +18,9 @@ from healtheat.building.build import build
 from healtheat.core.boxes import ProblemCode as Code
 from healtheat.core.errors import InputError
 from healtheat.sources import open_source
+from tests.cases.folders import case
 from tests.index.small_set import FakeEncoder
 from tests.sources.reading import Read, Tree
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    return Tree(tmp_path)
-
-
-def case(shared: Path, name: str) -> Path:
-    folder = shared / "cases" / name / "data"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not there")
-    return folder
 
 
 def boxes(found: Read) -> int:

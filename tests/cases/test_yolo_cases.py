@@ -16,23 +16,12 @@ from healtheat.building.build import BuildReport, build
 from healtheat.core.boxes import ProblemCode as Code
 from healtheat.core.errors import InputError
 from healtheat.sources import open_source
+from tests.cases.folders import case
 from tests.index.small_set import FakeEncoder
 from tests.sources.reading import Read, Tree
 
 BOX = "0 .5 .5 .1 .1\n"
 VAL_IS_TRAIN = {Code.LEAK: 1}  # most of these sets name one folder as train and val
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    return Tree(tmp_path)
-
-
-def case(shared: Path, name: str) -> Path:
-    folder = shared / "cases" / name / "data"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not there")
-    return folder
 
 
 def read(data: Path) -> Read:

@@ -73,19 +73,9 @@ class CocoSource:
         yield from codes.problems()
         finder = ImageFinder((base,), lambda: _images_in(base))
         path_of: dict[str, str] = {}
-        for number, image in enumerate(coco.images):
-            found = finder.find(image.file_name, base, split_of_file(file))
-            if isinstance(found, NotFound):
-                reason = f"images: {found.reason}{_left_out(coco, number)}"
-                missing = relative(base.joinpath(*loose_parts(image.file_name)), self.root)
-                path_of[image.file_name] = missing
-                yield Problem(found.code, file, None, reason, missing)
-                continue
-            odd.add(image.file_name, found)
-            path_of[image.file_name] = relative(found.path, self.root)
-            if conflict := merge.claim(found.path, number, coco, split_of_file(file)):
-                yield Problem(ProblemCode.SIZE_CONFLICT, file, None, conflict, path_of[image.file_name])
-        yield from odd.problems()
+        for image in coco.images:  # what is not found is named by where it should be
+            path_of[image.file_name] = relative(base.joinpath(*loose_parts(image.file_name)), self.root)
+        yield from self._claim_images(coco, file, finder, base, merge, odd, path_of)
         if not merge.claimed:
             raise InputError(
                 f"{self.data}: none of its images is in {base}; check the folder and the file names"
@@ -151,20 +141,34 @@ class CocoSource:
                 other = shown(self.names[ident])
                 reason = f"category {ident} is called {shown(name)} here, {other} before"
                 yield Problem(ProblemCode.CLASS_NAME_CONFLICT, file, None, reason)
+        yield from self._claim_images(coco, file, finder, path.parent, merge, odd, path_of)
+        merge.add(coco.boxes, file)
+        for problem in coco.problems:
+            yield replace(problem, image=path_of.get(problem.image, problem.image))
+
+    def _claim_images(
+        self,
+        coco: CocoFile,
+        file: str,
+        finder: ImageFinder,
+        beside: Path,
+        merge: Merge,
+        odd: OddNames,
+        path_of: dict[str, str],
+    ) -> Iterator[Problem]:
+        """Find the images of `file`; `path_of` (name → path) gets those that are there."""
         for number, image in enumerate(coco.images):
-            found = finder.find(image.file_name, path.parent, split_of_file(file))
+            found = finder.find(image.file_name, beside, split_of_file(file))
             if isinstance(found, NotFound):
                 reason = f"images: {found.reason}{_left_out(coco, number)}"
-                yield Problem(found.code, file, None, reason, "/".join(loose_parts(image.file_name)))
+                missing = path_of.get(image.file_name, "/".join(loose_parts(image.file_name)))
+                yield Problem(found.code, file, None, reason, missing)
                 continue
             odd.add(image.file_name, found)
             path_of[image.file_name] = relative(found.path, self.root)
             if conflict := merge.claim(found.path, number, coco, split_of_file(file)):
                 yield Problem(ProblemCode.SIZE_CONFLICT, file, None, conflict, path_of[image.file_name])
         yield from odd.problems()
-        merge.add(coco.boxes, file)
-        for problem in coco.problems:
-            yield replace(problem, image=path_of.get(problem.image, problem.image))
 
 
 def _images_in(folder: Path) -> Iterator[Path]:
