@@ -23,6 +23,7 @@ SHARED = Path(os.environ.get("HEALTHEAT_SHARED", TESTS.parents[1] / "shared")).r
 MARKED_FILES = {
     "torch": (
         "cleanup/test_cleanup_trainer.py",
+        "crops/test_crops_trainer.py",
         "embedding/test_open_clip.py",
         "sources/detector/test_detector_source.py",
         "sources/yolo/test_trainer_oracle.py",

@@ -74,6 +74,21 @@ def _split(described: dict[str, object], split: str, task: str) -> list[Trained]
     ]
 
 
+def trainer_crop(data: Path, side: int) -> NDArray[np.uint8]:
+    """The first box of the first image of `train`, cut from the RGB pixels that are trained on.
+
+    `side` is the longer one of the image, so that nothing is scaled.
+    """
+    described = check_det_dataset(str(data), autodownload=False)
+    found = YOLODataset(img_path=described["train"], data=described, task="detect", imgsz=side, augment=False)
+    pixels, *_ = found.load_image(0)
+    height, width = pixels.shape[:2]
+    cx, cy, w, h = found.labels[0]["bboxes"][0] * [width, height, width, height]
+    left, top, right, bottom = (round(value) for value in (cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2))
+    crop: NDArray[np.uint8] = pixels[top:bottom, left:right, ::-1]
+    return crop
+
+
 @contextmanager
 def working_in(folder: Path) -> Iterator[None]:
     """Paths that count from the working folder must lead nowhere by chance."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,13 +23,13 @@ from healtheat.crops import (
     image_dhash,
     measure,
     open_image,
+    stored_orientation,
 )
 from healtheat.index.cache import ImageFacts, VectorPool
 from healtheat.index.keys import crop_keys, image_key
 from healtheat.index.store import MAX_IMAGE_BYTES
 from healtheat.sources.base import LabelFile, LabelledImage, Record
 
-_ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 exchange the sides
 # Crops a worker cuts ahead of the encoder; an image with more boxes is cut slice by slice in its turn.
 _SLICE_CROPS = 64
 
@@ -114,9 +113,8 @@ def _turned(data: bytes, claimed_px: tuple[int, int], size_px: tuple[int, int]) 
     """Why the sides of an image are exchanged, where its EXIF orientation turns it; else ""."""
     if claimed_px != size_px[::-1]:
         return ""
-    with Image.open(io.BytesIO(data)) as stored:
-        if stored.getexif().get(_ORIENTATION, 1) < 5:
-            return ""
+    if stored_orientation(data) < 5:  # 5 to 8 exchange the sides
+        return ""
     return (
         ": its EXIF orientation turns it, and the labels are those of the image as it is stored; store it "
         "upright and turn the labels with it, or export them from a tool that heeds the orientation"

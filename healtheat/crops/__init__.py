@@ -2,7 +2,7 @@
 
 from healtheat.crops.background import background_xywhn
 from healtheat.crops.cut import CropPolicy, cut, cut_one, pixel_boxes
-from healtheat.crops.decode import MAX_IMAGE_PX, open_image
+from healtheat.crops.decode import MAX_IMAGE_PX, open_image, stored_orientation
 from healtheat.crops.mask import grey_out
 from healtheat.crops.measure import CROP_MEASURES, image_dhash, measure
 
@@ -18,4 +18,5 @@ __all__ = [
     "measure",
     "open_image",
     "pixel_boxes",
+    "stored_orientation",
 ]

@@ -38,6 +38,9 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
+# Where Pillow also looks for an orientation. The trainer does not (nor do browsers, in which people label).
+_NO_ORIENTATION = ("xmp", "XML:com.adobe.xmp", "Raw profile type exif")
+
 # Starts of files that are often found under an image's name, so that the reason can say what it is.
 _OTHER_CONTENT = (
     (b"%PDF", "a PDF"),
@@ -91,6 +94,8 @@ def _decoded(data: bytes, name: str, max_px: int) -> Iterator[ImageFile.ImageFil
         # hence the broad catch: whatever it is, the image cannot be read and the rest goes on.
         with _open(io.BytesIO(data), formats=FORMATS) as image:
             _check_size(image, max_px)
+            for key in _NO_ORIENTATION:  # before a TIFF turns itself
+                image.info.pop(key, None)
             _load_whole(image)
             _check_size(image, max_px)
             yield image
@@ -145,10 +150,23 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def stored_orientation(data: bytes) -> int:
+    """EXIF orientation of the image in `data`, 1 for none. Raises what Pillow does where it is no image."""
+    with _open(io.BytesIO(data), formats=FORMATS) as image:
+        return _orientation(image)
+
+
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 where there is none. Damaged EXIF does not make the pixels unreadable."""
+    """EXIF orientation, 1 where there is none. Damaged EXIF does not make the pixels unreadable.
+
+    A decoded TIFF has none left: it turned itself.
+    """
     try:
-        return int(image.getexif().get(_ORIENTATION, 1))
+        tags = getattr(image, "tag_v2", None)
+        if tags is None:
+            tags = Image.Exif()
+            tags.load(image.info.get("exif") or b"")
+        return int(tags.get(_ORIENTATION, 1))
     except Exception:
         return 1
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 WIDTH, HEIGHT = 48, 32
 
@@ -52,6 +53,33 @@ def with_orientation(orientation: int, fmt: str = "JPEG") -> bytes:
     image = picture() if undo is None else picture().transpose(undo)
     options = {"quality": 95, "subsampling": 0} if fmt == "JPEG" else {}
     return saved(image, fmt, exif=exif.tobytes(), **options)
+
+
+XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="{}"/>
+</rdf:RDF></x:xmpmeta>"""
+
+
+def with_other_orientation(orientation: int, where: str) -> bytes:
+    """The picture stored upright, with an orientation outside EXIF: in XMP, or in a text of a PNG."""
+    xmp = XMP.format(orientation)
+    texts = PngInfo()
+    if where == "PNG":
+        texts.add_itxt("XML:com.adobe.xmp", xmp)
+        return saved(picture(), "PNG", pnginfo=texts)
+    if where == "PNG profile":
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        content = exif.tobytes()
+        texts.add_text("Raw profile type exif", f"\nexif\n{len(content):8}\n{content.hex()}\n", zip=True)
+        return saved(picture(), "PNG", pnginfo=texts)
+    options: dict[str, Any] = {
+        "JPEG": {"quality": 95, "subsampling": 0, "xmp": xmp.encode()},
+        "WEBP": {"lossless": True, "xmp": xmp.encode()},
+        "TIFF": {"tiffinfo": {700: xmp.encode()}},
+    }[where]
+    return saved(picture(), where, **options)
 
 
 def png_claiming(width: int, height: int) -> bytes:

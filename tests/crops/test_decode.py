@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from healtheat.core.errors import ImageError
-from healtheat.crops import MAX_IMAGE_PX, open_image
+from healtheat.crops import MAX_IMAGE_PX, open_image, stored_orientation
 from tests.crops.hostile_images import (
     HEIGHT,
     WIDTH,
@@ -20,6 +20,7 @@ from tests.crops.hostile_images import (
     png_claiming,
     saved,
     with_orientation,
+    with_other_orientation,
 )
 
 RGB = np.asarray(picture()).astype(int)
@@ -127,6 +128,22 @@ def test_senseless_orientation_is_none(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     assert difference(open_image(saved(picture(), "PNG", exif=exif.tobytes()))) == 0
+
+
+@pytest.mark.parametrize("where", ["JPEG", "PNG", "WEBP", "TIFF", "PNG profile"])
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_orientation_that_only_pillow_reads_turns_nothing(where: str, orientation: int) -> None:
+    """Neither the trainer nor a browser heeds these, so boxes are those of the image as it is stored."""
+    data = with_other_orientation(orientation, where)
+    with Image.open(io.BytesIO(data)) as opened:
+        assert opened.getexif()[0x0112] == orientation
+    assert stored_orientation(data) == 1
+    assert difference(open_image(data)) <= 4
+
+
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_the_orientation_of_a_header(fmt: str) -> None:
+    assert [stored_orientation(with_orientation(n, fmt)) for n in range(1, 9)] == list(range(1, 9))
 
 
 @pytest.mark.parametrize("fmt", ["GIF", "WEBP", "PNG", "TIFF"])
