@@ -40,6 +40,7 @@ MARKED_FILES = {
         "building/test_auto.py",
         "cases/test_other_cases.py",
         "cases/test_yolo_cases.py",
+        "cleanup/test_cleanup_long_names.py",
         "comparing/test_handoffs_back.py",
         "drawing/test_render.py",
         "embedding/test_encoders_contract.py",

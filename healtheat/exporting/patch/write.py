@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from healtheat.core.errors import InputError
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from healtheat.exporting.patch.changes import Change, Changes
 
 _CLASS = re.compile(rb"([ \t]*)[0-9]+")
+_ENDING, _LONGEST = ".patch.json", 255  # bytes of a file name, on nearly every disk
 _TESTED = ("image_id", "category_id", "bbox")  # what must be as it was for a JSON Patch to apply at all
 
 
@@ -32,7 +35,20 @@ def patch_files(given: Changes, to: Path) -> tuple[Path, ...]:
         return (to,)
     if to.is_file():
         raise InputError(f"{to}: is a file; give a folder, for each of the COCO files has a patch of its own")
-    return tuple(to / f"{inside(path)}.patch.json" for path in given.files)
+    return tuple(to / _short(inside(path)) for path in given.files)
+
+
+def _short(path: PurePosixPath) -> PurePosixPath:
+    """Where the patch of the COCO file `path` lies: its name with `.patch.json`, cut where that is too long.
+
+    >>> _short(PurePosixPath("a/b.json")).as_posix(), len(_short(PurePosixPath("x" * 255)).name)
+    ('a/b.json.patch.json', 255)
+    """
+    name = os.fsencode(path.name)
+    if len(name) + len(_ENDING) <= _LONGEST:
+        return path.with_name(path.name + _ENDING)
+    ending = f"-{hashlib.sha256(name).hexdigest()[:12]}{_ENDING}"  # two may begin alike
+    return path.with_name(name[: _LONGEST - len(ending)].decode("utf-8", "ignore") + ending)
 
 
 def write_patch(given: Changes, *files: Path) -> None:
