@@ -39,7 +39,8 @@ class Refused(Exception):
 
 
 def trainer_reads(data: Path, task: str) -> dict[str, list[Trained]]:
-    """Split → its images as the trainer reads them, repeats included. Raises Refused for the whole set.
+    """Split → its images as the trainer reads them, repeats included. Raises Refused for the whole set, or
+    where one split has labels that the task cannot use.
 
     A split of which the trainer takes no image is empty.
     """
@@ -62,6 +63,8 @@ def _split(described: dict[str, object], split: str, task: str) -> list[Trained]
         if "No valid images found" not in str(error):
             raise
         return []
+    except (TypeError, ValueError) as error:
+        raise Refused(f"{split}: {error}") from None
     except FileNotFoundError:  # a list or folder without an image
         return []
     return [

@@ -40,10 +40,12 @@ class ProblemCode(StrEnum):
     CODE_WITHOUT_CLASS = "code_without_class"
     IGNORED_IMAGE = "ignored_image"
     MISREAD_LABELS = "misread_labels"
+    REFUSED_LABELS = "refused_labels"
     BEYOND_IMAGE = "beyond_image"
     MISPLACED_LABELS = "misplaced_labels"
     UNFOUND_PATH = "unfound_path"
     ONE_CLASS = "one_class"
+    BAD_KEY = "bad_key"
 
     @property
     def words(self) -> str:
@@ -75,10 +77,12 @@ _WORDS: dict[ProblemCode, str] = {
     ProblemCode.CODE_WITHOUT_CLASS: "code in an image name that has no class",
     ProblemCode.IGNORED_IMAGE: "image that YOLO's training ignores",
     ProblemCode.MISREAD_LABELS: "label lines that YOLO's training takes for something else",
+    ProblemCode.REFUSED_LABELS: "labels for which YOLO's training refuses the whole split",
     ProblemCode.BEYOND_IMAGE: "label that reaches beyond its image by up to 1 %",
     ProblemCode.MISPLACED_LABELS: "labels where YOLO does not look for them",
     ProblemCode.UNFOUND_PATH: "path that is not found as it is written",
     ProblemCode.ONE_CLASS: "labels of one class whose files name many",
+    ProblemCode.BAD_KEY: "value of a key of data.yaml that YOLO cannot use",
 }
 
 
@@ -113,8 +117,12 @@ class Problem:
 
     @property
     def is_untrained(self) -> bool:
-        """Labels that are read here, while YOLO's training ignores them or takes them for others."""
-        return self.code in (ProblemCode.IGNORED_IMAGE, ProblemCode.MISREAD_LABELS)
+        """Labels that are read here, while YOLO's training ignores, refuses or takes them for others."""
+        return self.code in (
+            ProblemCode.IGNORED_IMAGE,
+            ProblemCode.MISREAD_LABELS,
+            ProblemCode.REFUSED_LABELS,
+        )
 
     @property
     def is_note(self) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from healtheat.core.boxes import ProblemCode
+from healtheat.core.errors import InputError
 from healtheat.sources import open_source
 from tests.sources.reading import Read, Tree
 
@@ -60,6 +61,25 @@ def test_a_file_of_a_yolo_set(
 ) -> None:
     found = yolo(tree, files)
     assert (code, file, None) in found and {c for c, _, _ in found} == {code}
+
+
+@pytest.mark.parametrize("task", ["segment", "obb"])
+def test_boxes_for_which_a_split_is_refused(tree: Tree, task: str) -> None:
+    for path, content in {"images/a.jpg": "", "labels/a.txt": "\n" + BOX, "images/b.jpg": ""}.items():
+        tree.put(path, content)
+    tree.put("labels/b.txt", "0 .1 .1 .3 .1 .3 .3\n")
+    data = tree.put("data.yaml", "names: [a]\ntrain: images\nval: images\n")
+    (problem,) = (p for p in Read(open_source(data, task=task)).problems if not p.is_leak)
+    assert (problem.code, problem.file, problem.line) == (ProblemCode.REFUSED_LABELS, "labels/a.txt", 1)
+    assert problem.is_untrained and f"the task {task}" in problem.reason
+    assert not [p for p in Read(open_source(data)).problems if p.code == ProblemCode.REFUSED_LABELS]
+
+
+def test_a_pose_without_keypoints(tree: Tree) -> None:
+    found = yolo(tree, {}, YAML + "kpt_shape: [0, 2]\n")
+    assert found == [(ProblemCode.BAD_KEY, "data.yaml", 3)]
+    with pytest.raises(InputError, match="kpt_shape"):
+        open_source(tree.root / "data.yaml", task="pose")
 
 
 def test_too_many_bad_lines_are_counted(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:

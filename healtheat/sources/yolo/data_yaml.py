@@ -137,7 +137,7 @@ class _Reading:
             raise InputError(
                 f"{self.path}:1: no split is given; add 'train: images/train' (a folder or a .txt list)"
             )
-        keypoints = self._keypoints(members)
+        keypoints = self._keypoints(members, root, problems)
         return DataYaml(self.path, root, names, splits, content, keypoints, tuple(problems))
 
     def _fail(self, node: yaml.Node, what: str) -> NoReturn:
@@ -214,16 +214,27 @@ class _Reading:
                 node, f"'nc' is {shown(node.value)} but 'names' has {count}; correct the one that is wrong"
             )
 
-    def _keypoints(self, members: dict[str, tuple[yaml.Node, yaml.Node]]) -> tuple[int, int] | None:
-        if "kpt_shape" not in members or _is_null(members["kpt_shape"][1]):
+    def _keypoints(
+        self, members: dict[str, tuple[yaml.Node, yaml.Node]], root: Path, problems: list[Problem]
+    ) -> tuple[int, int] | None:
+        """`kpt_shape`. Where it is not two numbers, Ultralytics reads nothing; 0 keypoints are no pose."""
+        if "kpt_shape" not in members:
             return None
         node = members["kpt_shape"][1]
         parts = node.value if isinstance(node, yaml.SequenceNode) else []
-        texts = [part.value for part in parts if isinstance(part, yaml.ScalarNode)]
-        plain = all(text.isascii() and text.isdigit() and len(text) < 6 for text in texts)
-        if len(texts) != 2 or len(parts) != 2 or not plain or (int(texts[0]) and texts[1] not in ("2", "3")):
+        texts = [part.value for part in parts if _is_plain_int(part)]
+        if len(texts) != 2 or len(parts) != 2 or (int(texts[0]) and texts[1] not in ("2", "3")):
             self._fail(node, "'kpt_shape' is not [number of keypoints, 2 or 3]; correct or remove the line")
-        return (int(texts[0]), int(texts[1])) if int(texts[0]) else None
+        if int(texts[0]):
+            return int(texts[0]), int(texts[1])
+        reason = (
+            "'kpt_shape' says that objects have no keypoints; YOLO passes over it, and refuses it for pose"
+        )
+        file = relative(self.path, root)
+        problems.append(
+            Problem(ProblemCode.BAD_KEY, file, node.start_mark.line, f"{reason}; remove the line")
+        )
+        return None
 
     def _root(self, members: dict[str, tuple[yaml.Node, yaml.Node]]) -> Path:
         home = self.path.parent
@@ -300,6 +311,12 @@ def _lost_link(file: Path) -> str:
     if not text or len(text.splitlines()) != 1 or not is_folder(normal(file.parent / text)):
         return ""
     return f"; it holds a path, as a link does that was copied as a file: write {shown(text, 300)} instead"
+
+
+def _is_plain_int(node: yaml.Node) -> bool:
+    """Whether the node is an integer of up to 5 digits, to YAML too (017 is 15 there, and '17' is text)."""
+    text = node.value if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:int" else ""
+    return text.isascii() and text.isdigit() and len(text) < 6 and (text == "0" or text[0] != "0")
 
 
 def _is_null(node: yaml.Node) -> bool:

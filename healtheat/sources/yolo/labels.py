@@ -116,12 +116,19 @@ class _Lines:
     def compare(self, data: bytes, rules: LabelRules, names: Collection[int] | None) -> str:
         """Tell what the trainer makes of the file; returns why it does not read these boxes, or ""."""
         shape = mixed([(number, row.fields) for number, row in self.rows], rules)
-        if shape is not None:
+        if shape is not None and not shape.refused:
             self._ignored(shape, rules.tracks)
             return shape.reason
         classes = None if names is None else max(names, default=-1) + 1
+        if shape is not None:
+            whole = why_ignored(data, rules, classes) if self._lost else None
+            self._ignored(shape if whole is None else whole, "")
+            return shape.reason
         if self._lost and (whole := why_ignored(data, rules, classes)) is not None:
-            self._add_to_lost(whole)
+            if whole.refused:
+                self._ignored(whole, "")
+            else:
+                self._add_to_lost(whole)
             return whole.reason
         tracks = [number for number, row in self.rows if row.fields == 7 and rules.tracks]
         if tracks and (short := why_ignored(without(data, self._lost), rules, classes)) is not None:
@@ -151,8 +158,10 @@ class _Lines:
 
     def _ignored(self, why: Ignored, tracks: Tracks) -> None:
         what = f"{why.reason}, in lines with a track's number" if tracks else why.reason
-        reason = f"{what}: YOLO ignores the whole image ({counted(len(self.rows), 'box')})"
-        self._tell(ProblemCode.IGNORED_IMAGE, why.line, reason, at_once=True)
+        code = ProblemCode.REFUSED_LABELS if why.refused else ProblemCode.IGNORED_IMAGE
+        does = "refuses the whole split" if why.refused else "ignores the whole image"
+        reason = f"{what}: YOLO {does} ({counted(len(self.rows), 'box')})"
+        self._tell(code, why.line, reason, at_once=True)
 
     def _add_to_lost(self, why: Ignored) -> None:
         """Say it with the line that is a problem anyway: without it, the image is trained on."""

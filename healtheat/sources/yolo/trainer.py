@@ -15,16 +15,21 @@ from healtheat.sources.yolo.line import HIGH, LOW, LabelRules
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Why training ignores an image: the 0-based line of its label file, and the reason."""
+    """Why training ignores an image: the 0-based line of its label file, and the reason.
+
+    With `refused`, it does not ignore this image, but takes none of the split.
+    """
 
     line: int
     reason: str
+    refused: bool = False
 
 
 def mixed(fields: Sequence[tuple[int, int]], rules: LabelRules) -> Ignored | None:
     """Whether lines of these numbers of fields can stand in one file. `fields` are (line, number of fields).
 
-    Pose needs all keypoints in every line; else polygons and boxes do not mix, and a box has 5 fields.
+    Pose needs all keypoints in every line; else polygons and boxes do not mix, and a box has 5 fields. The
+    tasks segment and obb need polygons: one file of boxes, and training refuses the split.
     """
     pose = rules.pose_fields
     if rules.task == "pose":
@@ -38,7 +43,11 @@ def mixed(fields: Sequence[tuple[int, int]], rules: LabelRules) -> Ignored | Non
             return Ignored(boxes[0], "a box among polygons")
         return Ignored(odd[0][0], f"{odd[0][1]} fields among polygons") if odd else None
     wrong = [entry for entry in cut if entry[1] != 5]
-    return Ignored(wrong[0][0], f"{wrong[0][1]} fields where a box has 5") if wrong else None
+    if wrong:
+        return Ignored(wrong[0][0], f"{wrong[0][1]} fields where a box has 5")
+    if cut and rules.task in ("segment", "obb"):
+        return Ignored(cut[0][0], f"a box where the task {rules.task} needs polygons", refused=True)
+    return None
 
 
 def why_ignored(data: bytes, rules: LabelRules, classes: int | None) -> Ignored | None:
@@ -52,13 +61,14 @@ def why_ignored(data: bytes, rules: LabelRules, classes: int | None) -> Ignored 
             rows += [(number, text.split()) for text in raw.decode("utf-8").splitlines() if text.split()]
         except UnicodeDecodeError:
             return Ignored(number, "bytes that are not UTF-8 text")
-    if found := mixed([(number, len(fields)) for number, fields in rows], rules):
+    found = mixed([(number, len(fields)) for number, fields in rows], rules)
+    if found and not found.refused:
         return found
     for number, fields in rows:
         used = fields if rules.task == "pose" or len(fields) != rules.pose_fields else fields[:5]
         if reason := _bad_values(used, rules, classes):
             return Ignored(number, reason)
-    return None
+    return found
 
 
 def without(data: bytes, lines: Collection[int]) -> bytes:

@@ -43,6 +43,7 @@ class MadeSet:
     repeats: tuple[int, ...]
     linked: bool
     keys: dict[str, object] = field(default_factory=dict)
+    task: str | None = None  # what a person says it is labelled for
 
 
 # Where the folders of images lie, and where their labels; the last three are where nobody looks.
@@ -177,6 +178,7 @@ def made_sets(draw: st.DrawFn, *, odd: bool = True) -> MadeSet:
         repeats=tuple(draw(st.lists(st.integers(1, 3), min_size=6, max_size=6))),
         linked=draw(st.integers(0, 4)) == 0,
         keys=keys,
+        task=draw(st.sampled_from((None, None, None, "detect", "segment", "obb", "pose"))) if odd else None,
     )
 
 

@@ -18,10 +18,12 @@ from hypothesis import HealthCheck, given, settings
 
 from healtheat.core.boxes import Problem
 from healtheat.core.boxes import ProblemCode as Code
+from healtheat.core.errors import InputError
 from healtheat.sources import LabelledImage, open_source
 from healtheat.sources.yolo.source import YoloSource
+from healtheat.sources.yolo.task import TASKS
 from tests.sources.yolo.made_sets import LAYOUTS, MadeImage, MadeSet, made_sets, write
-from tests.trainer import Trained, trainer_reads, working_in
+from tests.trainer import Refused, Trained, trainer_reads, working_in
 
 SETS = int(os.environ.get("HEALTHEAT_ORACLE_SETS", "200"))
 CLOSE = 2e-6  # the trainer computes in single precision
@@ -37,7 +39,7 @@ def test_the_same_images_and_boxes_as_the_trainer(made: MadeSet) -> None:
         data = write(made, root)
         (root / "work").mkdir()
         with working_in(root / "work"):
-            differences = compare(data)
+            differences = compare(data, made.task)
     assert not differences, "\n".join(differences)
 
 
@@ -118,6 +120,64 @@ def test_a_file_is_taken_as_the_trainer_takes_it(
     assert not compare(write(made, tmp_path / "set"))
 
 
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [BOX, BOX_2],
+        [POLYGON, POLYGON],
+        [QUAD],
+        [KEYPOINTS],
+        [BOX + " .9"],
+        [BOX, "0 .5 .5 .1 pill"],
+        ["0 .5 .5 0 .1"],
+        [BOX, POLYGON.replace("0", "7", 1)],
+        [POLYGON, BOX],
+        [f"{BOX} .9 0", f"{BOX_2} .8 1"],
+        [],
+    ],
+)
+@pytest.mark.parametrize("keys", [{}, POSE])
+@pytest.mark.parametrize("other", [BOX, POLYGON])
+def test_a_task_that_the_files_do_not_fit(
+    tmp_path: Path, lines: list[str], keys: dict[str, object], other: str, task: str
+) -> None:
+    made = MadeSet(
+        layout="usual",
+        names=["a", "b"],
+        images=[
+            MadeImage("it.png", 0, "\n".join(lines).encode()),
+            MadeImage("other.png", 0, other.encode()),
+            MadeImage("val.png", 1, other.encode()),
+        ],
+        splits={"train": ("folder", (0,)), "val": ("folder", (1,))},
+        repeats=(1,),
+        linked=False,
+        keys=keys,
+    )
+    assert not compare(write(made, tmp_path / "set"), task)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    ["[0, 2]", "[0, 9]", "", "null", "[17]", "17", "['2', '3']", "{a: 1}", "[2, 2]", "[2, 3]"],
+)
+@pytest.mark.parametrize("task", [None, *TASKS])
+def test_what_kpt_shape_cannot_be(tmp_path: Path, shape: str, task: str | None) -> None:
+    made = MadeSet(
+        layout="usual",
+        names=["a"],
+        images=[MadeImage("it.png", 0, BOX.encode())],
+        splits={"train": ("folder", (0,)), "val": ("folder", (0,))},
+        repeats=(1,),
+        linked=False,
+    )
+    data = write(made, tmp_path / "set")
+    with data.open("a", encoding="utf-8") as file:
+        file.write(f"kpt_shape: {shape}\n")
+    assert not compare(data, task)
+
+
 @pytest.mark.parametrize("layout", sorted(LAYOUTS))
 @pytest.mark.parametrize("way", ["folder", "folders", "list", "absolute list", "bare list", "spaced list"])
 @pytest.mark.parametrize("linked", [False, True])
@@ -136,9 +196,13 @@ def test_every_layout(tmp_path: Path, layout: str, way: str, linked: bool) -> No
         assert not compare(write(made, tmp_path / "set"))
 
 
-def compare(data: Path) -> list[str]:
+def compare(data: Path, task: str | None = None) -> list[str]:
     """What of the data set differs without a problem that says so."""
-    source = open_source(data)
+    try:
+        source = open_source(data, task=task)
+    except InputError as error:  # told: the trainer must refuse it too
+        assert "kpt_shape" in str(error)
+        return _any_read(data, task or "detect")
     assert isinstance(source, YoloSource)
     records = list(source.read())
     images = {os.path.normpath(r.file): r for r in records if isinstance(r, LabelledImage)}
@@ -146,7 +210,14 @@ def compare(data: Path) -> list[str]:
     task = next((image.task for image in images.values()), "detect")
     named = source.members().named
     found: list[str] = []
-    for split, trained in trainer_reads(data, task).items():
+    refused = [p for p in told.problems if p.code == Code.REFUSED_LABELS and p.line is not None]
+    try:
+        read = trainer_reads(data, task)
+    except Refused as error:
+        return [] if refused else [f"the trainer refuses it, untold: {error}"]
+    if refused and not any(p.code == Code.UNFOUND_PATH for p in told.problems):
+        return [f"said to be refused, and is trained on: {refused[0]}"]
+    for split, trained in read.items():
         ours = Counter(os.path.normpath(source.root / path) for path in named.get(split, ()))
         theirs = Counter(image.file for image in trained)
         for file in sorted(ours.keys() | theirs.keys()):
@@ -162,6 +233,14 @@ def compare(data: Path) -> list[str]:
             if one.file in images:
                 found += _boxes(images[one.file], one, told)
     return found
+
+
+def _any_read(data: Path, task: str) -> list[str]:
+    try:
+        read = trainer_reads(data, task)
+    except Refused:
+        return []
+    return [f"refused here, and trained on: {split}" for split, images in read.items() if images]
 
 
 @dataclass(frozen=True)
