@@ -194,7 +194,7 @@ def _take_in(
             finally:
                 pool.flush()  # whatever ends this build, the next one need not embed it again
             if not intake.boxes:
-                raise _nothing(source, intake.problems)
+                raise _nothing(source, intake)
             clock.lap("embed")
             _write_words(catalog, encoder)
             shards = _write_shards(catalog, pool, staging, encoder.spec.dim)
@@ -307,10 +307,18 @@ def _write_one(path: Path, found: list[tuple[int, str]], pool: VectorPool, dim: 
     write_shard(path, ids, blocks(), dim)
 
 
-def _nothing(source: Source, problems: Sequence[Problem]) -> InputError:
+def _nothing(source: Source, intake: Intake) -> InputError:
+    """What was read as which format, since there is no box in it."""
+    problems = intake.problems
     told = next((problem for problem in problems if not problem.is_leak), None)
     first = f"; first of {counted(len(problems), 'problem')}: {told or problems[0]}" if problems else ""
-    return InputError(f"{source.data}: no labelled box found; check the paths in it{first}")
+    found = [f"{intake.unlabelled} without a label file"] if intake.unlabelled else []
+    if n := intake.without_box:
+        found.insert(0, f"{n} with a label file that gives no box, such as {intake.first_without_box}")
+    what = f"{counted(intake.images, 'image')} ({', '.join(found)})" if found else "no image"
+    return InputError(
+        f"{source.data}: no labelled box found; read as {source.kind}: {what}; check the paths in it{first}"
+    )
 
 
 def _posix(path: Path) -> str:

@@ -98,6 +98,8 @@ class Intake:
         self.boxes = 0
         self.background = 0
         self.unlabelled = 0  # images without a label file
+        self.without_box = 0  # images whose label file gives none
+        self.first_without_box = ""  # the label file of the first of them
         self.untrained = 0  # images that the trainer ignores, or that cannot be read
         self.task = ""
         self.problems: list[Problem] = []
@@ -159,6 +161,9 @@ class Intake:
             code = ProblemCode.IGNORED_IMAGE
             self._problem(Problem(code, record.path, None, read.untrained, record.path))
         self.task = self.task or record.task
+        if record.label_path and not len(record.boxes):
+            self.without_box += 1
+            self.first_without_box = self.first_without_box or record.label_path
         self.unlabelled += record.status == "unlabelled"
         self.untrained += bool(record.task and (record.untrained or read.reason or read.untrained))
         self._image_row(read, image_id)

@@ -8,7 +8,8 @@ from itertools import islice
 from pathlib import Path
 
 from healtheat.core.errors import InputError
-from healtheat.core.paths import is_any_image, is_file, is_folder
+from healtheat.core.paths import is_any_image, is_file, is_folder, relative
+from healtheat.core.text import shown
 from healtheat.sources.base import LabelFormat, Source, SourceOptions
 from healtheat.sources.coco.source import COCO
 from healtheat.sources.cvat.source import CVAT
@@ -18,6 +19,7 @@ from healtheat.sources.detector.source import DETECTOR
 from healtheat.sources.files import first_files
 from healtheat.sources.labelme.source import LABELME
 from healtheat.sources.labelstudio.source import LABELSTUDIO
+from healtheat.sources.peek import fault_of_xml, root_of_xml
 from healtheat.sources.voc.source import VOC
 from healtheat.sources.yolo.source import YOLO
 
@@ -133,10 +135,12 @@ def _what_it_is(data: Path, wanted: list[str]) -> str:
     """Why `data` is none of the formats, and what to do."""
     if wanted:
         return f"not what the options ask for; give {', or '.join(wanted)}"
+    files = first_files(data) if is_folder(data) else [data]
+    images, texts = any(is_any_image(f.name) for f in files), any(f.suffix.lower() == ".txt" for f in files)
+    if (xml := [f for f in files if f.suffix.lower() == ".xml" and is_file(f)]) and not texts:
+        return _what_xml_is(data, xml)
     if not is_folder(data):
         return f"a {data.suffix.lower() or 'nameless'} file is no data set; {_give()}"
-    files = first_files(data)
-    images, texts = any(is_any_image(f.name) for f in files), any(f.suffix.lower() == ".txt" for f in files)
     if images and texts:
         return f"images and text files, but neither data.yaml nor folders images/ and labels/; {_give()}"
     if images:
@@ -144,6 +148,19 @@ def _what_it_is(data: Path, wanted: list[str]) -> str:
     if texts:
         return f"label files without images; 'healtheat contents' reads label files alone; {_give()}"
     return f"neither images nor labels in this folder; {_give()}"
+
+
+def _what_xml_is(data: Path, files: list[Path]) -> str:
+    """Why XML files are labels of no format here; they would be Pascal VOC or CVAT for images."""
+    first = "" if files[0] == data else f"{relative(files[0], data)}: "
+    of = "" if len(files) == 1 else f", as all {len(files)} XML files here"
+    if fault := fault_of_xml(files[0]):
+        return f"{first}XML labels (Pascal VOC or CVAT) that cannot be read{of}: {fault}; export them again"
+    root = shown(root_of_xml(files[0]))
+    return (
+        f"{first}the root <{root}> is neither that of Pascal VOC (<annotation>) nor that of CVAT for images "
+        f"(<annotations>){of}; {_give()}"
+    )
 
 
 def _give() -> str:

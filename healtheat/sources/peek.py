@@ -12,6 +12,7 @@ from healtheat.sources.xml_stream import BadXml, XmlChildren
 
 _MAX_BYTES = 2**30  # of a file whose beginning says nothing
 _LOOK_AT = 20  # files of a folder
+_LOOK_FOR = 1000  # files of a folder that may be unreadable, until a readable one is found
 
 _COCO = frozenset({"images", "annotations", "categories"})
 
@@ -27,6 +28,18 @@ def root_of_xml(path: Path) -> str:
         return children.root
     except OSError:
         return ""
+
+
+def fault_of_xml(path: Path) -> str:
+    """Why an XML file cannot be read, with its line; "" where its beginning can be."""
+    try:
+        with path.open("rb") as file:
+            next(iter(XmlChildren(file, _MAX_BYTES)), None)
+    except BadXml as error:
+        return f"line {error.line + 1}: {error}"
+    except OSError as error:
+        return str(error.strerror)
+    return ""
 
 
 def kind_of_json(path: Path) -> str:
@@ -54,6 +67,20 @@ def _of_items(items: list[object]) -> str:
     if "data" in keys and keys & {"annotations", "completions", "predictions"}:
         return "labelstudio"
     return "labelstudio-min" if keys & {"image", "annotation_id", "annotator"} > {"image"} else ""
+
+
+def holds_xml(data: Path, root: str) -> bool:
+    """Whether the XML file `data` has this root, or one of the first readable XML files of a folder has.
+
+    A COCO set with XML files beside is none of them.
+    """
+    if not is_folder(data):
+        return root_of_xml(data) == root
+    files = [path for path in first_files(data) if path.suffix.lower() == ".xml" and is_file(path)]
+    if not files or holds_json(data, "coco"):
+        return False
+    roots = (found for path in files[:_LOOK_FOR] if (found := root_of_xml(path)))
+    return root in islice(roots, 5)
 
 
 def holds_json(data: Path, kind: str) -> bool:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element
 
 from healtheat.core.boxes import MAX_CLASS_ID, ProblemCode
-from healtheat.core.paths import is_folder
 from healtheat.core.text import shown
 from healtheat.sources.base import LabelFormat
 from healtheat.sources.coco.fields import MAX_SIDE_PX, BadItem
-from healtheat.sources.files import first_files, split_of
+from healtheat.sources.files import split_of
 from healtheat.sources.named.sheet import Document, NotThisFormat, Sheet, SheetWriter
 from healtheat.sources.named.source import NamedReader, NamedSource
 from healtheat.sources.named.text import float_of
-from healtheat.sources.peek import holds_json, root_of_xml
+from healtheat.sources.peek import holds_xml
 from healtheat.sources.xml_stream import BadXml, XmlChildren, text_of
 
 MAX_XML_BYTES = 2 * 2**30
@@ -119,21 +117,12 @@ def _corners(shape: Element) -> tuple[float, float, float, float]:
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def _recognises(data: Path) -> bool:
-    if not is_folder(data):
-        return root_of_xml(data) == "annotations"
-    xml: Iterator[Path] = (path for path in first_files(data) if path.suffix.lower() == ".xml")
-    if holds_json(data, "coco"):
-        return False  # a COCO set, with XML files beside
-    return any(root_of_xml(path) == "annotations" for path in list(xml)[:5])
-
-
 READER = NamedReader("cvat", "an annotations.xml of 'CVAT for images'", ".xml", read_cvat)
 
 CVAT = LabelFormat(
     kind=READER.kind,
     given=READER.given,
-    recognises=_recognises,
+    recognises=lambda data: holds_xml(data, "annotations"),
     open=lambda data, options: NamedSource(data, READER, options),
     takes=frozenset({"images", "names"}),
 )

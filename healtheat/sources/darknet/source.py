@@ -43,14 +43,14 @@ class DarknetSource(YoloSource):
 
 
 def _obj_data(folder: Path) -> list[Path]:
-    """The `.data` files of a folder that speak of names and a list of images."""
+    """obj.data, and other `.data` files of a folder that speak of names and a list of images."""
     found = []
     for path in sorted(folder.glob("*.data")):
         try:
             text = read_small(path, MAX_BYTES).data if is_file(path) else b""
         except Unreadable:
-            continue
-        if b"names" in text and b"=" in text:
+            text = b""
+        if path.name == "obj.data" or (b"names" in text and b"=" in text):
             found.append(path)
     return found
 

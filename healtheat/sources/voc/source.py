@@ -7,7 +7,6 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from healtheat.core.boxes import ProblemCode
-from healtheat.core.paths import is_file, is_folder
 from healtheat.core.text import shown
 from healtheat.sources.base import LabelFormat
 from healtheat.sources.coco.fields import MAX_SIDE_PX, BadItem
@@ -15,7 +14,7 @@ from healtheat.sources.files import first_files, split_of
 from healtheat.sources.named.sheet import Document, NotThisFormat, Sheet, SheetWriter
 from healtheat.sources.named.source import NamedReader, NamedSource
 from healtheat.sources.named.text import float_of
-from healtheat.sources.peek import holds_json, root_of_xml
+from healtheat.sources.peek import holds_xml
 from healtheat.sources.xml_stream import BadXml, XmlChildren, text_of
 
 MAX_XML_BYTES = 64 * 2**20
@@ -98,21 +97,12 @@ def _lists(folder: Path) -> Iterator[tuple[Path, str, Path]]:
                 yield path, split, home.parent.parent / "Annotations"
 
 
-def _recognises(data: Path) -> bool:
-    if not is_folder(data):
-        return root_of_xml(data) == "annotation"
-    xml = [path for path in first_files(data) if path.suffix.lower() == ".xml" and is_file(path)]
-    if holds_json(data, "coco"):
-        return False  # a COCO set, with XML files beside
-    return any(root_of_xml(path) == "annotation" for path in xml[:5])
-
-
 READER = NamedReader("voc", "a folder of Pascal VOC .xml files and their images", ".xml", read_voc, _lists)
 
 VOC = LabelFormat(
     kind=READER.kind,
     given=READER.given,
-    recognises=_recognises,
+    recognises=lambda data: holds_xml(data, "annotation"),
     open=lambda data, options: NamedSource(data, READER, options),
     takes=frozenset({"images", "names"}),
 )

@@ -100,8 +100,8 @@ def test_subsets_are_splits(tree: Tree) -> None:
         (cvat('<track id="0" label="가"/>'), "CVAT for video"),
         (cvat(image("a.jpg"))[:-20], "not a readable CVAT XML"),
         ("<annotations/>", "no image"),
-        ("<other><a/></other>", "a .xml file is no data set"),
-        ("<!DOCTYPE a><annotations/>", "a .xml file is no data set"),
+        ("<other><a/></other>", "the root <other> is neither"),
+        ("<!DOCTYPE a><annotations/>", "line 1: a document type"),
     ],
 )
 def test_a_file_as_a_whole(tree: Tree, content: str, reason: str) -> None:

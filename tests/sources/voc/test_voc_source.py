@@ -3,10 +3,13 @@
 import math
 
 import pytest
+from PIL import Image
 
+from healtheat.building.build import build
 from healtheat.core.boxes import ProblemCode as Code
 from healtheat.core.errors import InputError
 from healtheat.sources import open_source
+from tests.index.small_set import FakeEncoder
 from tests.sources.reading import Read, Tree
 
 SIZE = "<size><width>100</width><height>50</height><depth>3</depth></size>"
@@ -214,6 +217,16 @@ def test_a_file_that_is_no_voc_xml(tree: Tree, bad: str) -> None:
     found = read(tree)
     assert [(p.code, p.file) for p in found.problems] == [(Code.BAD_LABEL_FILE, "b.xml")]
     assert found.images["b.jpg"].status == "unlabelled"
+
+
+def test_a_folder_without_any_object_is_told_as_voc(
+    tree: Tree, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    for name in "ab":
+        Image.new("RGB", (40, 30)).save(tree.put(f"{name}.jpg"))
+        tree.put(f"{name}.xml", f"<annotation><filename>{name}.jpg</filename></annotation>")
+    with pytest.raises(InputError, match=r"read as voc: 2 images \(2 with .* no box, such as a.xml\)"):
+        build(open_source(tree.root), tmp_path_factory.mktemp("index") / "voc", encoder=FakeEncoder())
 
 
 def test_labels_without_images_say_what_to_give(tree: Tree) -> None:
