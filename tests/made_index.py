@@ -8,7 +8,7 @@ from typing import Any
 from healtheat.core.atomic import sha256_file
 from healtheat.core.boxes import ProblemCode
 from healtheat.findings.places import Copies, leading, place_ids, units_of
-from healtheat.index import Index
+from healtheat.index import FORMAT_VERSION, Index
 from healtheat.index.catalog import CatalogWriter
 from healtheat.index.manifest import FileEntry, Manifest, SourceEntry
 from healtheat.index.tables import TABLES
@@ -64,7 +64,7 @@ class MadeIndex(Index):
         bad = {(file, line) for file, line, _ in problems}
         with CatalogWriter(folder / "catalog.duckdb") as catalog:
             for class_id, name in names.items():
-                catalog.add("classes", class_id=class_id, name=name)
+                catalog.add("classes", class_id=class_id, name=name, batch_id=0)
             box_ids: dict[tuple[str, int], tuple[int, int]] = {}
             image_ids: dict[str, int] = {}
             for image_id, (path, lines) in enumerate(labels.items()):
@@ -87,6 +87,7 @@ class MadeIndex(Index):
                     sha256=digest,
                     dhash=0,
                     group_key=path,
+                    batch_id=0,
                 )
                 for number, line in enumerate(lines):
                     fields = line.split()
@@ -121,6 +122,7 @@ class MadeIndex(Index):
                     line=line,
                     reason=reason,
                     image_id=None,
+                    batch_id=0,
                 )
             rows = []
             for number, given in enumerate(findings):
@@ -155,7 +157,9 @@ class MadeIndex(Index):
         source = SourceEntry(
             kind="yolo", edits="lines", root=root.as_posix(), data=(root / "data.yaml").as_posix()
         )
-        manifest = Manifest.model_construct(source=source, label_files=self.label_files, settings={})
+        manifest = Manifest.model_construct(
+            format_version=FORMAT_VERSION, source=source, label_files=self.label_files, settings={}
+        )
         super().__init__(folder, manifest, VerdictLog(folder))
 
     @staticmethod

@@ -120,7 +120,7 @@ class Intake:
         self._batcher.finish()
         self._write_problems()
         for class_id, name in sorted(self._names().items()):
-            self._catalog.add("classes", class_id=class_id, name=name)
+            self._catalog.add("classes", class_id=class_id, name=name, batch_id=0)
 
     def counts(self) -> Counts:
         """Rows of the catalog so far; nothing is scored yet."""
@@ -218,6 +218,7 @@ class Intake:
             sha256=read.sha256,
             dhash=read.facts.dhash if readable else None,
             group_key=group_key(record.path, self._group_rule),
+            batch_id=0,
         )
 
     def _write_problems(self) -> None:
@@ -233,4 +234,5 @@ class Intake:
                 line=problem.line,
                 reason=problem.reason,
                 image_id=image_id,
+                batch_id=0,
             )

@@ -213,7 +213,7 @@ def _plan(
     root, data = Path(source.root), Path(source.data)
     facts = Facts(index, named=named, changed=changed, whole_images=by == "lines")
     decisions = decide(facts, findings.to_pylist(), goal=goal, drop=drop, copied=copied)
-    label_sha256 = {path: entry.sha256 for path, entry in index.manifest.label_files.items()}
+    label_sha256 = {path: entry.sha256 for path, entry in index.manifest.every_label_file().items()}
     task = index.manifest.settings.get("task")
     yolo = read_set(data, task if isinstance(task, str) else None) if by == "lines" else YoloSet()
     boxes = index.sql(

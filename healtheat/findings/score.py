@@ -17,7 +17,7 @@ from healtheat.findings.flag import FindingSettings, find
 from healtheat.findings.inputs import Inputs, samples_of
 from healtheat.findings.outcome import Failure, Flags, failures_of
 from healtheat.findings.run import run_signals
-from healtheat.index import Index
+from healtheat.index import FORMAT_VERSION, Index
 from healtheat.index.catalog import CatalogWriter
 from healtheat.index.manifest import CATALOG_NAME, Manifest
 from healtheat.index.staging import building, commit, file_entry
@@ -152,4 +152,5 @@ def _replace(
 def _changed(old: Manifest, staging: Path, **changes: Any) -> Manifest:
     files = {**old.files, CATALOG_NAME: file_entry(staging / CATALOG_NAME)}
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return old.model_copy(update={**changes, "files": files, "created_at": now})
+    always = {"files": files, "created_at": now, "format_version": FORMAT_VERSION}
+    return old.model_copy(update={**changes, **always})

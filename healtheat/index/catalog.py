@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from healtheat.core.errors import BadIndex, InputError
-from healtheat.index.tables import ARROW, TABLES
+from healtheat.index.tables import ARROW, TABLES, tables_of_version_3, view_of
 
 MEMORY_LIMIT = "2GB"  # per connection; a query that needs more is refused, not the machine
 
@@ -84,17 +84,26 @@ class CatalogWriter:
 class Catalog:
     """A catalog opened for reading: no writing, no other file, no network, no change of configuration."""
 
-    def __init__(self, path: Path, tables: Mapping[str, Mapping[str, str]] | None = None) -> None:
-        """`tables` are all that it must hold, TABLES if not given; of others than TABLES it may hold more."""
+    def __init__(
+        self, path: Path, tables: Mapping[str, Mapping[str, str]] | None = None, *, version: int | None = None
+    ) -> None:
+        """`tables` are all that it must hold, TABLES if not given; of others than TABLES it may hold more.
+
+        A catalog of format `version` 3 is shown with the tables and columns of today.
+        """
         # An in-memory database with the file attached, not a connection to the file: DuckDB would hand out
         # one and the same database for a path again, even after a build has replaced the file.
         _check_header(path)
         self._connection = duckdb.connect(":memory:")
         try:
             self._connection.execute(f"ATTACH {_quoted(path)} AS catalog (READ_ONLY)")
-            self._check_schema(path, tables)
+            older = tables_of_version_3() if version == 3 else None
+            self._check_schema(path, tables or older or TABLES, exactly=tables is None)
             for table in tables or TABLES:
-                self._connection.execute(f"CREATE VIEW {table} AS SELECT * FROM catalog.main.{table}")
+                whole = f"SELECT * FROM catalog.main.{table}"
+                self._connection.execute(
+                    f"CREATE VIEW {table} AS {whole if older is None else view_of(table, older)}"
+                )
         except duckdb.Error as error:
             self._connection.close()
             text = str(error).splitlines()[0][:200]
@@ -155,7 +164,7 @@ class Catalog:
         """Let go of the file."""
         self._connection.close()
 
-    def _check_schema(self, path: Path, tables: Mapping[str, Mapping[str, str]] | None) -> None:
+    def _check_schema(self, path: Path, expected: Mapping[str, Mapping[str, str]], *, exactly: bool) -> None:
         # Views and macros of a stranger would run inside our queries: only plain tables with our columns.
         found: dict[str, dict[str, str]] = {}
         rows = self._connection.execute(
@@ -172,8 +181,7 @@ class Catalog:
         ).fetchall()
         if odd:
             raise BadIndex(f"{path}: expected plain tables only, found {odd[0][0]!r}; build the index again")
-        expected = tables or TABLES
-        for table in sorted(expected.keys() if tables else found.keys() | expected.keys()):
+        for table in sorted(found.keys() | expected.keys() if exactly else expected.keys()):
             if found.get(table) != expected.get(table):
                 raise BadIndex(
                     f"{path}: table {table}: expected {_columns(expected.get(table))}, "

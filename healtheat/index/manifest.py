@@ -23,7 +23,8 @@ from healtheat.index import older as older_versions
 from healtheat.index.choice import EncoderChoice
 from healtheat.sources.base import Edits
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
+READ_VERSIONS = (3, FORMAT_VERSION)  # those that are read as they are; what is written is always the last
 MANIFEST_NAME = "manifest.json"
 CATALOG_NAME = "catalog.duckdb"
 VECTORS_FOLDER = "vectors"
@@ -90,12 +91,20 @@ class Manifest(_Part):
     dim: Annotated[int, Field(ge=1, le=1 << 16)]
     counts: Counts
     shards: dict[str, Count]
-    label_files: dict[str, FileEntry]
+    label_files: dict[str, FileEntry]  # of what `build` read
+    batch_files: dict[str, dict[str, FileEntry]] = Field(default_factory=dict)  # batch id → the same
     files: dict[str, FileEntry]
 
     def class_rows(self) -> dict[int, int]:
         """Class id → number of boxes, by class id."""
         return {int(key): rows for key, rows in sorted(self.shards.items(), key=lambda item: int(item[0]))}
+
+    def every_label_file(self) -> dict[str, FileEntry]:
+        """`label_files` and those of all batches, by path; of one path the last that was read."""
+        found = dict(self.label_files)
+        for batch in sorted(self.batch_files, key=int):
+            found.update(self.batch_files[batch])
+        return found
 
     def to_bytes(self) -> bytes:
         """The file's content: canonical JSON with a checksum over the rest."""
@@ -118,7 +127,7 @@ class Manifest(_Part):
             raise BadIndex(f"{name}: expected a JSON object, found {type(body).__name__}")
         version = body.get("format_version")
         is_older = version in older_versions.VERSIONS and not isinstance(version, bool)
-        if (version != FORMAT_VERSION or isinstance(version, bool)) and not (is_older and older):
+        if (version not in READ_VERSIONS or isinstance(version, bool)) and not (is_older and older):
             found = f"{name}: expected format version {FORMAT_VERSION}, found {shown(repr(version))}; "
             if not is_older:
                 raise OtherVersion(found + _START_AGAIN)

@@ -36,7 +36,7 @@ class Index:
     def __init__(self, path: Path, manifest: Manifest, verdict_log: VerdictLog | None = None) -> None:
         self.path = path
         self.manifest = manifest
-        self._catalog = Catalog(path / CATALOG_NAME)
+        self._catalog = Catalog(path / CATALOG_NAME, version=manifest.format_version)
         self._stamp = _stamp(path)
         Judging.create_tables(self._catalog)
         self._judging = (
@@ -220,7 +220,7 @@ class Index:
 
     def changed_label_files(self) -> list[str]:
         """Label files that are gone or have another content than when the index was built."""
-        return changed_files(Path(self.manifest.source.root), self.manifest.label_files)
+        return changed_files(Path(self.manifest.source.root), self.manifest.every_label_file())
 
     def verify(self) -> list[str]:
         """Everything that is wrong with the folder: changed, missing and extra files, rows that disagree."""

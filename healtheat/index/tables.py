@@ -8,10 +8,14 @@ could not be read), image or file;
 `place_id` is equal for what one answer settles, `passed` says that the score reached its threshold,
 `flagged` that the row is the one its box is asked about. `objects`: boxes of one thing on several copies. A
 run's `fault` is NULL, "input" (what the user gave cannot be used) or "crash". `silences` are the questions
-that signals did not ask of this set, and why.
+that signals did not ask of this set, and why. `batch_id` is 0 for what `build` read, else a row of `batches`;
+of a class it is the first that named it. `left_out` of a batch counts boxes of its label files that it does
+not hold.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import pyarrow as pa
 
@@ -30,6 +34,7 @@ TABLES: dict[str, dict[str, str]] = {
         "sha256": _TEXT,
         "dhash": _HASH,
         "group_key": _TEXT,
+        "batch_id": _ID,
     },
     "boxes": {
         "box_id": _ID,
@@ -47,7 +52,7 @@ TABLES: dict[str, dict[str, str]] = {
         "brightness": "FLOAT",
         "contrast": "FLOAT",
     },
-    "classes": {"class_id": _ID, "name": _TEXT},
+    "classes": {"class_id": _ID, "name": _TEXT, "batch_id": _ID},
     "problems": {
         "problem_id": _ID,
         "code": _TEXT,
@@ -55,6 +60,7 @@ TABLES: dict[str, dict[str, str]] = {
         "line": _ID,
         "reason": _TEXT,
         "image_id": _ID,
+        "batch_id": _ID,
     },
     "background": {
         "tile_id": _ID,
@@ -66,6 +72,18 @@ TABLES: dict[str, dict[str, str]] = {
         "crop_key": _TEXT,
     },
     "words": {"question": _TEXT, "answer": _TEXT, "place": _ID, "number": _ID, "weight": "FLOAT"},
+    "batches": {
+        "batch_id": _ID,
+        "name": _TEXT,
+        "added_at": _TEXT,
+        "kind": _TEXT,
+        "edits": _TEXT,
+        "root": _TEXT,
+        "data": _TEXT,
+        "images": _ID,
+        "boxes": _ID,
+        "left_out": _ID,
+    },
     "scores": {
         "run_id": _ID,
         "box_id": _ID,
@@ -126,7 +144,15 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "silences": {"run_id": _ID, "signal": _TEXT, "issue": _TEXT, "why": _TEXT},
 }
-BASE_TABLES = ("images", "boxes", "classes", "problems", "background", "words")
+BASE_TABLES = ("images", "boxes", "classes", "problems", "background", "words", "batches")
+
+# What version 3 lacks: a table, or a column and the SQL of its value.
+_NEW_TABLES = ("batches",)
+_NEW_COLUMNS: dict[str, dict[str, str]] = {
+    "images": {"batch_id": "0::BIGINT"},
+    "classes": {"batch_id": "0::BIGINT"},
+    "problems": {"batch_id": "0::BIGINT"},
+}
 
 ARROW: dict[str, pa.DataType] = {
     _TEXT: pa.string(),
@@ -141,3 +167,23 @@ ARROW: dict[str, pa.DataType] = {
 def schema(table: str) -> pa.Schema:
     """Names and Arrow types of the columns of `table`, in their order. Raises KeyError for no such table."""
     return pa.schema([(name, ARROW[kind]) for name, kind in TABLES[table].items()])
+
+
+def tables_of_version_3() -> dict[str, dict[str, str]]:
+    """The tables of a catalog of format version 3, which is read like one of today by way of `view_of`."""
+    return {
+        table: {name: kind for name, kind in columns.items() if name not in _NEW_COLUMNS.get(table, {})}
+        for table, columns in TABLES.items()
+        if table not in _NEW_TABLES
+    }
+
+
+def view_of(table: str, found: Collection[str]) -> str:
+    """The SELECT that reads `table` of an attached catalog that has the tables `found`."""
+    columns = TABLES.get(table, {})
+    if table not in found:
+        empty = ", ".join(f"NULL::{kind} AS {name}" for name, kind in columns.items())
+        return f"SELECT {empty} WHERE false"
+    new = _NEW_COLUMNS.get(table, {})
+    values = ", ".join(f"{new[name]} AS {name}" if name in new else name for name in columns)
+    return f"SELECT {values} FROM catalog.main.{table}"

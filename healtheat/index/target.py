@@ -47,7 +47,8 @@ class Places:
             folders.add(_resolved(folder))  # its own: folders above it may lead there by a link
             if source.edits == "lines":
                 folders.add(_resolved(_outermost(folder, root)))
-        files = {os.path.join(root, path) for path in (*in_folders, *index.manifest.label_files, str(data))}  # noqa: PTH118
+        names = (*in_folders, *index.manifest.every_label_file(), str(data))
+        files = {os.path.join(root, path) for path in names}  # noqa: PTH118
         return cls(_resolved(index.path), frozenset(files), frozenset(folders))
 
     def check_file(self, to: Path, *, overwrite: bool = False) -> None:

@@ -20,8 +20,10 @@ def path(tmp_path: Path) -> Path:
     folder = tmp_path / "it's 색인"
     folder.mkdir()
     with CatalogWriter(folder / "catalog.duckdb") as writer:
-        writer.add("classes", class_id=7, name="타이레놀정500mg")
-        writer.add("classes", class_id=3, name="<script>alert(1)</script>'; DROP TABLE classes; --")
+        writer.add("classes", class_id=7, name="타이레놀정500mg", batch_id=0)
+        writer.add(
+            "classes", class_id=3, name="<script>alert(1)</script>'; DROP TABLE classes; --", batch_id=0
+        )
         writer.finish()
     return folder / "catalog.duckdb"
 
@@ -106,7 +108,7 @@ def test_two_catalogs_of_one_path_are_told_apart_after_a_replacement(path: Path)
     before = Catalog(path)
     new = path.with_name("new.duckdb")
     with CatalogWriter(new) as writer:
-        writer.add("classes", class_id=1, name="new")
+        writer.add("classes", class_id=1, name="new", batch_id=0)
         writer.finish()
     before_rows = before.sql("SELECT count(*) AS n FROM classes")["n"][0].as_py()
     before.close()  # Windows replaces no open file
@@ -118,14 +120,14 @@ def test_two_catalogs_of_one_path_are_told_apart_after_a_replacement(path: Path)
 
 def test_tables_are_filled_by_column_name(tmp_path: Path) -> None:
     path = tmp_path / "catalog.duckdb"
-    rows = pa.table({"name": ["b"], "class_id": [4], "more": [1.0]})
+    rows = pa.table({"name": ["b"], "class_id": [4], "batch_id": [0], "more": [1.0]})
     with CatalogWriter(path) as writer:
         writer.add_table("classes", rows)
         with pytest.raises(ValueError, match="missing \\['name'\\]"):
             writer.add_table("classes", rows.drop_columns("name"))
         writer.finish()
     catalog = Catalog(path)
-    assert catalog.sql("SELECT * FROM classes").to_pylist() == [{"class_id": 4, "name": "b"}]
+    assert catalog.sql("SELECT * FROM classes").to_pylist() == [{"class_id": 4, "name": "b", "batch_id": 0}]
     assert [file.name for file in tmp_path.iterdir()] == ["catalog.duckdb"]
     catalog.close()
 
@@ -133,11 +135,11 @@ def test_tables_are_filled_by_column_name(tmp_path: Path) -> None:
 def test_a_row_with_a_wrong_or_missing_column_is_refused(tmp_path: Path) -> None:
     with CatalogWriter(tmp_path / "catalog.duckdb") as writer:
         with pytest.raises(ValueError, match=r"classes: expected columns .*: \['name'\]"):
-            writer.add("classes", class_id=1)
+            writer.add("classes", class_id=1, batch_id=0)
         with pytest.raises(ValueError, match=r"classes: expected columns .*: \['title'\]"):
-            writer.add("classes", class_id=1, name="a", title="b")
-        writer.add("classes", name="b", class_id=2)  # the order of names does not matter
-        assert writer.sql("SELECT * FROM classes") == [(2, "b")]
+            writer.add("classes", class_id=1, name="a", batch_id=0, title="b")
+        writer.add("classes", name="b", batch_id=0, class_id=2)  # the order of names does not matter
+        assert writer.sql("SELECT * FROM classes") == [(2, "b", 0)]
 
 
 def test_every_table_takes_null_and_the_largest_numbers(tmp_path: Path) -> None:

@@ -21,9 +21,11 @@ from healtheat.building.build import build
 from healtheat.cli import run
 from healtheat.core.atomic import canonical_json
 from healtheat.core.errors import BadIndex
+from healtheat.findings.score import rescore
 from healtheat.index import FORMAT_VERSION, Index, NewVerdict
 from healtheat.index.manifest import Manifest, OtherVersion
 from healtheat.index.older import build_command
+from healtheat.index.tables import TABLES
 from healtheat.signals.geometry import Geometry
 from healtheat.sources.yolo.source import YoloSource
 from tests.index.killed_build import run_killed
@@ -391,3 +393,47 @@ def test_the_image_that_could_not_be_read_keeps_its_verdict(old: Path, data: Pat
             "AND issue = 'unreadable'"
         ).to_pylist()
     assert rows == [{"path": BROKEN, "verdict": "drop"}]
+
+
+@pytest.fixture
+def readable(tmp_path: Path, data: Path) -> Path:
+    """The index of version 3, which is read as it is."""
+    folder = tmp_path / "three"
+    unpack(folder, 3)
+    moved(folder, data)
+    return folder
+
+
+def test_version_3_is_read_as_one_without_batches(readable: Path) -> None:
+    check_tied(readable)
+    with Index.open(readable) as index:
+        assert index.manifest.format_version == 3
+        assert len(index.sql("SELECT * FROM batches")) == 0
+        for table in ("images", "classes", "problems"):
+            rows = index.sql(f"SELECT * FROM {table}")
+            assert rows.column_names == list(TABLES[table]) and set(rows["batch_id"].to_pylist()) == {0}
+
+
+def test_version_3_is_scored_into_one_of_today_and_built_over(readable: Path, data: Path) -> None:
+    with Index.open(readable) as index:
+        before = index.sql("SELECT * FROM images ORDER BY 1").to_pylist()
+    rescore(readable, signals=(Geometry(),))
+    with Index.open(readable) as index:
+        assert index.manifest.format_version == FORMAT_VERSION
+        assert index.sql("SELECT * FROM images ORDER BY 1").to_pylist() == before
+    check_tied(readable)
+    unpack(readable, 3)
+    moved(readable, data)
+    report = rebuild(data, readable)
+    assert (report.embedded, "was in format version 3" in report.note) == (0, True)
+    check_tied(readable)
+
+
+def test_version_3_with_a_column_of_today_is_refused(readable: Path) -> None:
+    import duckdb
+
+    connection = duckdb.connect(str(readable / "catalog.duckdb"))
+    connection.execute("ALTER TABLE images ADD COLUMN batch_id BIGINT")
+    connection.close()
+    with pytest.raises(BadIndex, match="table images: expected"):
+        Index.open(readable, verify=False)

@@ -195,7 +195,7 @@ def _in_lines(
         if why:
             left += [_left(row, why) for row in wanted]
             continue
-        known = index.manifest.label_files.get(path)
+        known = index.manifest.every_label_file().get(path)
         same = known is not None and known.sha256 == hashlib.sha256(data).hexdigest()
         twice = set() if same else _twice(index, path)
         lines = data.splitlines()
