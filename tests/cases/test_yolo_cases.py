@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -25,7 +26,9 @@ VAL_IS_TRAIN = {Code.LEAK: 1}  # most of these sets name one folder as train and
 
 
 def read(data: Path) -> Read:
-    return Read(open_source(data))
+    """The set as read where training is started: `path: .` counts from there."""
+    with contextlib.chdir(data if data.is_dir() else data.parent):
+        return Read(open_source(data))
 
 
 def counted(found: Read) -> dict[Code, int]:

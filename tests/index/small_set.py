@@ -50,7 +50,7 @@ def write_set(root: Path, *, images: int = 12, boxes: int = 3) -> Path:
         label.write_bytes(("\n".join(lines) + "\n").encode())
     names = "\n".join(f"  {class_id}: {name!r}" for class_id, name in NAMES.items())
     data = root / "data.yaml"
-    text = f"path: .\ntrain: train/images\nval: valid/images\nnames:\n{names}\n"
+    text = f"train: train/images\nval: valid/images\nnames:\n{names}\n"
     data.write_text(text, encoding="utf-8", newline="\n")
     return data
 

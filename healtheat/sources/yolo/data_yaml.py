@@ -51,10 +51,11 @@ class DataYaml:
 def load_data_yaml(path: Path) -> DataYaml:
     """Read and check data.yaml.
 
-    `path:` is relative to the file's own folder, else to the working folder; splits are relative to it, and a
-    split `../x` that is not there is looked for at `x` (Roboflow's files, as Ultralytics reads them); a
-    `test` that is nowhere is a problem only. Names are the text as written, never YAML's idea of it (`no`,
-    `1.50`). Raises InputError "FILE:LINE: what; fix".
+    `path:` is relative to the file's own folder, else to the working folder; it is a problem where the
+    trainer, started here, would take another folder. Splits are relative to it, and a split `../x` that is
+    not there is looked for at `x` (Roboflow's files, as Ultralytics reads them); a `test` that is nowhere is
+    a problem only. Names are the text as written, never YAML's idea of it (`no`, `1.50`). Raises InputError
+    "FILE:LINE: what; fix".
     """
     path = normal(path)
     try:
@@ -130,8 +131,8 @@ class _Reading:
         members = self._members(self.node, "data.yaml")
         names = self._names(members)
         self._check_count(members, len(names))
-        root = self._root(members)
         problems: list[Problem] = []
+        root = self._root(members, problems)
         splits = tuple(self._splits(members, root, problems))
         if not splits:
             raise InputError(
@@ -236,20 +237,33 @@ class _Reading:
         )
         return None
 
-    def _root(self, members: dict[str, tuple[yaml.Node, yaml.Node]]) -> Path:
+    def _root(self, members: dict[str, tuple[yaml.Node, yaml.Node]], problems: list[Problem]) -> Path:
         home = self.path.parent
-        if "path" not in members or _is_null(members["path"][1]):
+        if "path" not in members or _is_null(node := members["path"][1]) or node.value == "":
             return home
-        node = members["path"][1]
         text = self._text(node, "path")
         places = [normal(home / text), normal(Path(text))]
         for place in places:
             if is_folder(place):
+                if not is_folder(started := Path(text)) or not place.samefile(started):
+                    problems.append(self._elsewhere(node, place, home))
                 return place
         tried = shown(" and ".join(dict.fromkeys(map(str, places))), 600)
+        more = "" if Path(text).is_absolute() else "; Ultralytics' datasets_dir is not searched"
         self._fail(
-            node, f"folder of 'path: {shown(text)}' not found (tried {tried}); correct or remove the line"
+            node,
+            f"folder of 'path: {shown(text)}' not found (tried {tried}{more}); correct or remove the line",
         )
+
+    def _elsewhere(self, node: yaml.Node, root: Path, home: Path) -> Problem:
+        """The trainer, started where we are, would not take `root`."""
+        fix = "remove the line" if root == home else "write the whole path"
+        reason = (
+            f"'path: {shown(node.value)}' is read from the folder of this file; YOLO counts it from the "
+            "folder that training is started in (not this one now), else from its datasets_dir, and so finds "
+            f"other images or none; {fix}, or start training in the folder of this file"
+        )
+        return Problem(ProblemCode.UNFOUND_PATH, relative(self.path, root), node.start_mark.line, reason)
 
     def _splits(
         self, members: dict[str, tuple[yaml.Node, yaml.Node]], root: Path, problems: list[Problem]

@@ -22,7 +22,7 @@ from healtheat.core.errors import InputError
 from healtheat.sources import LabelledImage, open_source
 from healtheat.sources.yolo.source import YoloSource
 from healtheat.sources.yolo.task import TASKS
-from tests.sources.yolo.made_sets import LAYOUTS, MadeImage, MadeSet, made_sets, write
+from tests.sources.yolo.made_sets import LAYOUTS, PIXELS, MadeImage, MadeSet, made_sets, write
 from tests.trainer import Refused, Trained, trainer_reads, working_in
 
 SETS = int(os.environ.get("HEALTHEAT_ORACLE_SETS", "200"))
@@ -194,6 +194,33 @@ def test_every_layout(tmp_path: Path, layout: str, way: str, linked: bool) -> No
     (tmp_path / "work").mkdir()
     with working_in(tmp_path / "work"):
         assert not compare(write(made, tmp_path / "set"))
+
+
+@pytest.mark.parametrize("text", [".", "./", "set", "../set", "set/../../x/set", "", "absolute", None])
+@pytest.mark.parametrize("start", ["x", "x/set", "else", "empty"])
+def test_where_path_counts_from(tmp_path: Path, text: str | None, start: str) -> None:
+    """Sets lie in x/set, in a folder of the same name elsewhere, and beside the file itself."""
+    for folder in ("x/set", "x", "else", "else/set"):
+        (tmp_path / folder / "images").mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "images/a.png").write_bytes(PIXELS)
+    (tmp_path / "empty").mkdir()
+    written = f"{tmp_path.as_posix()}/x/set" if text == "absolute" else text
+    line = "" if written is None else f"path: {written!r}\n"
+    data = tmp_path / "x" / "data.yaml"
+    data.write_text(f"train: images\nval: images\nnames: [a]\n{line}", encoding="utf-8")
+    with working_in(tmp_path / start):
+        try:
+            theirs = {image.file for image in trainer_reads(data, "detect")["train"]}
+        except Refused:
+            theirs = set()
+        try:
+            records = list(open_source(data).read())
+        except InputError as error:
+            assert not theirs and "folder of 'path:" in str(error)
+            return
+    ours = {str(record.file) for record in records if isinstance(record, LabelledImage)}
+    told = [(r.code, r.line) for r in records if isinstance(r, Problem) and "'path:" in r.reason]
+    assert told == ([] if theirs == ours else [(Code.UNFOUND_PATH, 3)])
 
 
 def compare(data: Path, task: str | None = None) -> list[str]:
