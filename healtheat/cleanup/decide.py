@@ -12,7 +12,8 @@ The rules, for cleaned labels and for lists to train on:
 | flagged as a hint only (`HINTS`), and the issue is not named | stays | stays |
 | a finding about no line | the image goes where a person said so | the image goes |
 | a line of a label file that two images share | stays | the image goes |
-| the last box of an image | its line goes | the image goes |
+| the last box of an image, in place | its line goes, with a warning | |
+| the last box of an image, in a copy | the image goes | the image goes |
 | a line that is no box, an image or label file that cannot be used | stays | goes, or its image |
 
 With `drop="images"` the whole image goes for a line. With `drop="mask"` the box is greyed out in a copy of
@@ -154,7 +155,7 @@ def decide(
         lines = sorting.lines[path]
         late = [row for row, _ in sorting.held[path] if row["box_id"] in sorting.gone]  # gone for more
         rows = sorting.taken[path] + late
-        why = _why_whole(facts, image, sorting, goal, drop)
+        why = _why_whole(facts, image, sorting, goal, drop, copied=copied)
         bad = facts.bad_lines(image["label_path"]) if goal == "training" and not why else {}
         grey, visible = _pixels(facts, image, sorting, bad) if drop == "mask" and not why else ((), ())
         out.images.append(
@@ -245,13 +246,24 @@ class _Sorting:
         return ""
 
 
-def _why_whole(facts: Facts, image: Row, sorting: _Sorting, goal: Goal, drop: Drop) -> str:
+def _no_box_left(own: Collection[int], gone: Collection[int]) -> str:
+    """Why an image goes once the lines `gone` go and `own` hold its boxes; "" where it stays.
+
+    What was in the last box is still on the image, and a detector would learn that it is background. So
+    nothing that is written to be trained on keeps such an image; one whose label file was empty before stays.
+    """
+    return "no box is left" if gone and all(line in gone for line in own) else ""
+
+
+def _why_whole(
+    facts: Facts, image: Row, sorting: _Sorting, goal: Goal, drop: Drop, *, copied: bool = False
+) -> str:
     """Why an image goes as a whole; "" where it stays."""
     path, label = image["path"], image["label_path"]
     lines, issues = sorting.lines[path], ", ".join(dict.fromkeys(sorting.whole[path]))
-    if goal == "labels":
-        return issues
     own, bad = facts.boxes[image["image_id"]].keys(), facts.bad_lines(label)
+    if goal == "labels":
+        return issues or (_no_box_left(own, lines) if copied and facts.whole_images else "")
     if image["status"] == "unreadable":
         return "the image cannot be read"
     if untrained := facts.untrained.get(image["image_id"]):
@@ -266,8 +278,8 @@ def _why_whole(facts: Facts, image: Row, sorting: _Sorting, goal: Goal, drop: Dr
         return issues
     if drop == "images" and bad:
         return f"label line {min(bad) + 1}: {bad[min(bad)]}"
-    if (own or bad) and own <= lines:  # a label file of bad lines alone says nothing about its image
-        return "no box is left"
+    if why := _no_box_left(own, lines | bad.keys()):  # one of bad lines alone says nothing about its image
+        return why
     if (lines or bad) and facts.users[label] > 1:
         return "another image has the same label file"
     return ""

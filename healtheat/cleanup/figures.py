@@ -43,6 +43,7 @@ class Figures:
     relabelled_out: int  # boxes that go because a person wants another class for them
     images_greyed: int  # images of which a copy with greyed out boxes is written
     untrained: tuple[int, int] = (0, 0)  # images that stay, though YOLO ignores or misreads them; their boxes
+    whole_images: bool = True  # whether a copy can leave out images, which have a label file each
     emptied_splits: tuple[str, ...] = ()  # train or val, where no image is left
 
     @classmethod
@@ -67,6 +68,7 @@ class Figures:
             relabelled_out=plan.relabelled_out,
             images_greyed=sum(bool(image.grey) for image in plan.images),
             untrained=(len(plan.untrained), plan.untrained_boxes),
+            whole_images=plan.by == "lines",
             emptied_splits=tuple(plan.emptied_splits()),
         )
 

@@ -116,10 +116,8 @@ def _show(figures: Figures, caches: tuple[str, ...]) -> None:
     note_left_alone(figures)
     if empty := figures.emptied:
         more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
-        note(
-            f"warning: {empty[0]}{more} would have no box left and train as an image without any; "
-            "--drop images takes the image out instead"
-        )
+        fix = "a copy (--to) leaves the image out" if figures.whole_images else "take it out of `images` too"
+        note(f"warning: {empty[0]}{more} would have no box left and train as an image without any; {fix}")
 
 
 def _by_issue(found: Mapping[str, int]) -> str:

@@ -41,6 +41,32 @@ def test_the_same_findings_for_both_goals(decided: MadeIndex) -> None:
     }
 
 
+@pytest.mark.parametrize("verdict", ["drop", "relabel"])
+def test_an_image_that_loses_its_last_box_is_in_nothing_to_train_on(tmp_path: Path, verdict: str) -> None:
+    lost, other, empty = (f"images/train/{name}.jpg" for name in ("lost", "other", "empty"))
+    index = MadeIndex(
+        tmp_path / "index",
+        names={0: "a", 1: "b"},
+        root=tmp_path / "data",
+        labels={lost: ["0 0.5 0.5 0.1 0.1", "nonsense"], other: ["0 0.5 0.5 0.1 0.1"], empty: []},
+        findings=[{"image": lost, "line": 0, "issue": "mislabel", "score": 0.9}],
+        problems=[("labels/train/lost.txt", 1, "1 field")],
+    )
+    (index.root / "data.yaml").write_text("train: images/train\nnames: [a, b]\n", encoding="utf-8")
+    to = {"relabel_to": 1} if verdict == "relabel" else {}
+    index.judging.append(NewVerdict(box_id=0, issue="mislabel", verdict=verdict, who="김", **to))
+    copied, training = plan_labels(index, copied=True), plan_training(index)
+    assert images_out(copied) == images_out(training) == {lost: "no box is left"}
+    assert not copied.emptied and not training.emptied
+    apply(index, tmp_path / "copy", max_share=1)
+    assert (tmp_path / "copy/train.txt").read_text(encoding="utf-8").split() == [f"./{empty}", f"./{other}"]
+    assert not list((tmp_path / "copy").rglob("lost.*"))
+    write_training(training, tmp_path / "lists")
+    assert "lost" not in (tmp_path / "lists/train.txt").read_text(encoding="utf-8")
+    in_place = plan_labels(index)
+    assert images_out(in_place) == {} and in_place.emptied == ([lost] if verdict == "drop" else [])
+
+
 @pytest.mark.parametrize("goal", [plan_training, lambda index: plan_labels(index, flagged=True)])
 def test_one_of_two_duplicates_stays(goal: object, index: MadeIndex) -> None:
     plan = goal(index)  # type: ignore[operator]
