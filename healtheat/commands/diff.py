@@ -49,8 +49,8 @@ def diff(
         typer.Option(
             metavar="WHAT",
             help="Exit with 1 if there is any: added, removed, moved, relabelled, image-added, "
-            "image-removed; of an index as OLD also settled, otherwise, open, absent, new, undone, unasked. "
-            "Repeatable. For CI.",
+            "image-removed; of an index as OLD also settled, otherwise, open, absent, undone, unasked; of "
+            "two indexes also new. Repeatable. For CI.",
         ),
     ] = None,
 ) -> None:
@@ -58,7 +58,8 @@ def diff(
 
     Boxes that were added, removed, moved or relabelled, by class and image, on the images that both have. If
     OLD is an index: which findings and verdicts that settles, which are still open, and which changes nobody
-    asked for. If NEW is an index too, what only that one finds is new. Nothing is written.
+    asked for. If NEW is an index too, what only that one finds is new; a data set has no new findings before
+    it is built. Nothing is written.
 
     \b
     Examples:
@@ -66,7 +67,7 @@ def diff(
       healtheat diff pills/data.yaml from-cvat/data.yaml --format csv > changes.csv
       healtheat diff index/pills fixed.json --fail-on undone --fail-on unasked
     """
-    from healtheat.comparing.run import check_gates
+    from healtheat.comparing.run import NO_INDEX, check_gates
     from healtheat.core.table import write_csv
 
     if list_ == "findings" and format != "csv":
@@ -77,6 +78,8 @@ def diff(
     failed = check_gates(found, fail_on or ())
     for text in found.notes:
         note(text)
+    if found.findings is not None and not found.knows_new:
+        note(f"{new}: {NO_INDEX}")
     if found.problems:
         note(f"{new}: {counted(len(found.problems), 'problem')}; the first: {found.problems[0]}")
     if format == "json":
@@ -105,7 +108,7 @@ def _show(found: DiffReport) -> None:
     counts = ", ".join(f"{n} {kind}" for kind, n in found.counts.items())
     typer.echo(f"boxes     {found.same} as they were{rounded}, {counts}")
     if found.findings is not None:
-        states = ", ".join(f"{n} {state}" for state, n in found.states.items() if n or state != "new")
+        states = ", ".join(f"{n} {state}" for state, n in found.states.items())
         typer.echo(f"findings  {states}")
         undone, unasked = counted(found.undone, "verdict"), counted(found.unasked, "change")
         typer.echo(f"undone    {undone} that nothing was done about")

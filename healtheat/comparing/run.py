@@ -22,6 +22,7 @@ from healtheat.core.errors import Argument, InputError
 from healtheat.core.text import counted
 from healtheat.index import Index
 
+NO_INDEX = "new findings need an index of it; run `healtheat build` on it and compare the two indexes"
 TOLERANCE = 0.001  # share of the image: a pixel of 1,000, which tools round to
 
 
@@ -50,6 +51,7 @@ class DiffReport:
     rounded: int
     changes: pa.Table
     findings: pa.Table | None
+    knows_new: bool  # whether `findings` holds new ones: both versions are indexes
     problems: tuple[Problem, ...]
 
     @property
@@ -60,11 +62,11 @@ class DiffReport:
 
     @property
     def states(self) -> dict[str, int]:
-        """State → findings, every state; {} where the old version is no index."""
+        """State → findings; without `new` where nobody knows it, {} where the old version is no index."""
         if self.findings is None:
             return {}
         found = Counter(self.findings["state"].to_pylist())
-        return {state: found[state] for state in STATES}
+        return {state: found[state] for state in STATES if state != "new" or self.knows_new}
 
     @property
     def unasked(self) -> int:
@@ -121,6 +123,7 @@ class DiffReport:
             "by_class": self.by_class(),
             "by_image": self.by_image(),
             "findings_by_state": self.states,
+            "knows_new": self.knows_new,
             "undone": self.undone,
             "unasked": self.unasked,
             "changes": self.changes.to_pylist(),
@@ -183,6 +186,7 @@ def _compared(before: Side, after: Side, matching: Matching, tolerance: float) -
         rounded=compared.rounded,
         changes=compared.table(),
         findings=findings,
+        knows_new=findings is not None and after.index is not None,
         problems=new.problems,
     )
 
@@ -199,6 +203,8 @@ def check_gates(report: DiffReport, wanted: Sequence[str]) -> dict[str, int]:
     """The gates of `wanted` that are not met, with their counts. Raises InputError for one that is none."""
     failed = {}
     for name in wanted:
+        if name == "new" and report.findings is not None and not report.knows_new:
+            raise InputError(f"{report.new}: {NO_INDEX}")
         if name not in report.gates:
             raise InputError(
                 f"no {name!r} to fail on; choose from {', '.join(report.gates)}"

@@ -11,7 +11,7 @@ import pytest
 
 import healtheat
 from healtheat.comparing.changes import CHANGES_SCHEMA, KINDS
-from healtheat.comparing.run import DiffReport, diff
+from healtheat.comparing.run import DiffReport, check_gates, diff
 from healtheat.comparing.settled import FINDINGS_SCHEMA
 from healtheat.core.errors import InputError
 from healtheat.sources.label_set import read_label_set
@@ -175,6 +175,48 @@ def test_two_indexes(index: MadeIndex, tmp_path: Path) -> None:
     assert by_state["images/val/a.jpg", -1, "missing_box"] == ("open", "added")
     assert by_state["images/train/a.jpg", 0, "bad_box"] == ("new", "")
     assert by_state["images/val/b.jpg", 0, "duplicate"] == ("absent", "")
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_is_new_by_a_slow_list(seed: int, tmp_path: Path) -> None:
+    """Labels in another order, some boxes gone or added, flags at random on both sides."""
+    draw = random.Random(seed)
+    flags: list[dict[str, set[str]]] = [{}, {}]
+    indexes = []
+    boxes = {f"images/{name}.jpg": [f"3 0.{n}5 0.5 0.05 0.05" for n in range(9)] for name in "abc"}
+    for side, own in enumerate(flags):
+        labels = {image: draw.sample(lines, draw.randrange(4, 9)) for image, lines in boxes.items()}
+        if side:
+            labels["images/d.jpg"] = boxes["images/a.jpg"]
+        findings = []
+        for image, lines in labels.items():
+            own[image] = set(draw.sample(lines, 3))
+            findings += [
+                {"image": image, "line": lines.index(line), "issue": "mislabel", "score": 0.9}
+                for line in sorted(own[image])
+            ]
+        root = tmp_path / str(side)
+        indexes.append(
+            MadeIndex(root / "index", names={3: "a"}, root=root / "data", labels=labels, findings=findings)
+        )
+    found = diff(*indexes)
+    new = sum(len(own - flags[0].get(image, set())) for image, own in flags[1].items())
+    still = sum(len(own & flags[1][image]) for image, own in flags[0].items())
+    assert found.knows_new and found.states == {
+        "settled": 9 - still, "otherwise": 0, "open": still, "absent": 0, "new": new,
+    }  # fmt: skip
+    assert [row["image"] for row in found.findings.to_pylist() if row["state"] == "new"].count(  # type: ignore[union-attr]
+        "images/d.jpg"
+    ) == 3
+
+
+def test_nobody_knows_what_is_new_without_an_index(index: MadeIndex, changed: Path) -> None:
+    found = diff(index, changed / "data.yaml")
+    assert not found.knows_new and "new" not in found.states and found.as_dict()["knows_new"] is False
+    assert not diff(changed / "data.yaml", index).knows_new
+    with pytest.raises(InputError, match="new findings need an index of it; run `healtheat build`"):
+        check_gates(found, ["new"])
+    assert check_gates(diff(index, index), ["new"]) == {}
 
 
 def test_a_twin_on_an_image_that_is_gone_settles_nothing(tmp_path: Path) -> None:

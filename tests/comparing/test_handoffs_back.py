@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from healtheat.building.build import build
+from healtheat.cli import run
 from healtheat.comparing.run import diff
 from healtheat.core.boxes import Boxes
 from healtheat.core.text import shown
@@ -176,3 +177,18 @@ def test_label_files_alone_with_a_data_set(index: Index, tmp_path: Path) -> None
     found = diff(index, flat, tolerance=0)
     assert (found.images, found.renamed, found.changes.num_rows) == (12, 12, 0)
     assert found.matched_by == "id" and "not both have names" in found.notes[0]
+
+
+def test_the_command_says_that_nobody_knows_what_is_new(
+    index: Index, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, data = str(tmp_path / "index"), str(tmp_path / "set/data.yaml")
+    assert run(["diff", old, data]) == 0
+    said = capsys.readouterr()
+    assert f"{data}: new findings need an index of it; run `healtheat build`" in said.err
+    assert "0 new" not in said.out and " 0 settled" in said.out
+    assert run(["diff", old, data, "--fail-on", "new"]) == 2
+    assert "new findings need an index" in capsys.readouterr().err
+    assert run(["diff", old, old, "--fail-on", "new"]) == 0
+    said = capsys.readouterr()
+    assert ", 0 new\n" in said.out and "need an index" not in said.err
