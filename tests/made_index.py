@@ -106,6 +106,7 @@ class MadeIndex(Index):
                         w=w,
                         h=h,
                         confidence=None,
+                        corners=None,
                         crop_key=f"key{path}{number}",
                         dhash=0,
                         sharpness=1.0,

@@ -183,6 +183,7 @@ class Intake:
                 class_id=int(boxes.class_id[row]),
                 **dict(zip(_PLACE, boxes.xywhn[row].tolist(), strict=True)),
                 confidence=None if np.isnan(confidence) else confidence,
+                corners=None if boxes.corners[row] is None else boxes.corners[row].ravel(),
                 crop_key=key.hex(),
                 **dict(zip(_MEASURES, self._batcher.measures(key).item(), strict=True)),
             )

@@ -60,6 +60,7 @@ def _of_index(index: Index) -> LabelSet:
             class_id=boxes.class_id[order],
             xywhn=boxes.xywhn[order],
             confidence=boxes.confidence[order],
+            corners=boxes.corners[order],
         ),
         names=index.names,
         label_paths=tuple(rows["label_path"]),

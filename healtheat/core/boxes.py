@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from healtheat.core.corners import Outline, outlines
 
 NO_CLASS = -1  # "no class suggested"; real class ids are never negative
 MAX_CLASS_ID = 2**31 - 1
@@ -45,6 +47,7 @@ class ProblemCode(StrEnum):
     MISPLACED_LABELS = "misplaced_labels"
     UNFOUND_PATH = "unfound_path"
     ONE_CLASS = "one_class"
+    SHAPE_LEFT_OUT = "shape_left_out"
     BAD_KEY = "bad_key"
 
     @property
@@ -82,6 +85,7 @@ _WORDS: dict[ProblemCode, str] = {
     ProblemCode.MISPLACED_LABELS: "labels where YOLO does not look for them",
     ProblemCode.UNFOUND_PATH: "path that is not found as it is written",
     ProblemCode.ONE_CLASS: "labels of one class whose files name many",
+    ProblemCode.SHAPE_LEFT_OUT: "outline that is not kept, only its box",
     ProblemCode.BAD_KEY: "value of a key of data.yaml that YOLO cannot use",
 }
 
@@ -126,8 +130,8 @@ class Problem:
 
     @property
     def is_note(self) -> bool:
-        """The line is a box all the same, as the trainer reads it; there is nothing to mend."""
-        return self.code == ProblemCode.BEYOND_IMAGE
+        """The line is a box all the same, and no label of it is wrong for that."""
+        return self.code in (ProblemCode.BEYOND_IMAGE, ProblemCode.SHAPE_LEFT_OUT)
 
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line + 1}"
@@ -160,6 +164,9 @@ class _Table:
             )
 
 
+_NOT_GIVEN = np.empty(0, object)
+
+
 @dataclass(frozen=True, slots=True)
 class Boxes(_Table):
     """n labelled boxes. `class_id` and `xywhn` are exactly what the file says."""
@@ -170,8 +177,13 @@ class Boxes(_Table):
     class_id: NDArray[np.int64]  # (n,) as in the file, may be sparse
     xywhn: NDArray[np.float64]  # (n, 4) centre x, centre y, width, height as shares of the image
     confidence: NDArray[np.float32]  # (n,) NaN where none is given
+    # (n,) each the (k, 2) corners of an oriented box or polygon, None of an upright box; left out: all None
+    corners: NDArray[np.object_] = field(default_factory=lambda: _NOT_GIVEN)
 
     def __post_init__(self) -> None:
+        if self.corners is _NOT_GIVEN:
+            object.__setattr__(self, "corners", np.full(len(self), None, object))
+        self._check("corners", object)
         for name in ("box_id", "image_id", "line", "class_id"):
             self._check(name, np.int64)
         self._check("xywhn", np.float64, 4)
@@ -184,6 +196,7 @@ class Boxes(_Table):
         class_id: Sequence[int] | NDArray[Any],
         xywhn: Sequence[Sequence[float]] | NDArray[Any],
         confidence: Sequence[float] | NDArray[Any] | None = None,
+        corners: Sequence[Outline | None] | NDArray[np.object_] | None = None,
     ) -> Boxes:
         """Boxes of one image as a source reads them: not numbered yet."""
         n = len(line)
@@ -197,6 +210,7 @@ class Boxes(_Table):
             confidence=np.full(n, np.nan, np.float32)
             if confidence is None
             else np.asarray(confidence, np.float32),
+            corners=np.full(n, None, object) if corners is None else outlines(corners),
         )
 
     def numbered(self, first_box_id: int, image_id: int) -> Boxes:
@@ -209,6 +223,7 @@ class Boxes(_Table):
             class_id=self.class_id,
             xywhn=self.xywhn,
             confidence=self.confidence,
+            corners=self.corners,
         )
 
     @property

@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from healtheat.core.boxes import Boxes, Images, Problem, ProblemCode
+from healtheat.core.corners import what_is_wrong
 from healtheat.core.errors import BadIndex, IndexBusy, InputError
 from healtheat.core.issues import Silence
 from healtheat.core.text import Unreadable, read_small
@@ -28,6 +29,7 @@ from healtheat.index.verify import changed_files, damage, every_problem
 
 MAX_IMAGE_BYTES = 256 << 20
 _ATTEMPTS = 5
+_BOX_COLUMNS = "box_id, image_id, line, class_id, cx, cy, w, h, confidence, corners"
 
 
 class Index:
@@ -100,13 +102,18 @@ class Index:
         return Images(**columns)
 
     def boxes(self) -> Boxes:
-        """All boxes, ordered by box_id."""
-        rows = self._catalog.sql("SELECT * FROM boxes ORDER BY box_id")
+        """All boxes, ordered by box_id, with the corners of those that are no upright boxes."""
+        rows = self._catalog.sql(f"SELECT {_BOX_COLUMNS} FROM boxes ORDER BY box_id")
         numbers = {
             name: _numbers(rows, name, np.int64) for name in ("box_id", "image_id", "line", "class_id")
         }
         xywhn = np.stack([_numbers(rows, name, np.float64) for name in ("cx", "cy", "w", "h")], axis=1)
-        return Boxes(**numbers, xywhn=xywhn, confidence=_numbers(rows, "confidence", np.float32))
+        return Boxes(
+            **numbers,
+            xywhn=xywhn,
+            confidence=_numbers(rows, "confidence", np.float32),
+            corners=_outlines(rows["corners"]),
+        )
 
     def problems(self) -> list[Problem]:
         """All problems, in the order they were met."""
@@ -272,6 +279,23 @@ class Index:
 def _numbers(rows: pa.Table, name: str, dtype: type) -> NDArray[Any]:
     """A column as numpy; NULL becomes NaN."""
     return np.array(rows[name].to_numpy(), dtype)
+
+
+def _outlines(column: pa.ChunkedArray) -> NDArray[np.object_]:
+    """The corners of every box as (k, 2), None where there are none. Raises BadIndex for what is none."""
+    out = np.full(len(column), None, object)
+    given = np.flatnonzero(column.is_valid().to_numpy())
+    if not len(given):
+        return out
+    lists = column.drop_null().combine_chunks()
+    numbers = lists.values.to_numpy(zero_copy_only=False)
+    ends = lists.offsets.to_numpy()
+    for row, start, end in zip(given.tolist(), ends[:-1].tolist(), ends[1:].tolist(), strict=True):
+        wrong = "an odd number of coordinates" if (end - start) % 2 else ""
+        out[row] = numbers[start : end - (end - start) % 2].reshape(-1, 2)
+        if wrong := wrong or what_is_wrong(out[row]):
+            raise BadIndex(f"{CATALOG_NAME}: corners of box {row}: {wrong}; build the index again")
+    return out
 
 
 def _texts(rows: pa.Table, name: str) -> NDArray[np.object_]:

@@ -1,5 +1,6 @@
 """The tables of the catalog: names, columns and types, exactly as they are on disk.
 
+`corners` are x1, y1, x2, y2, … of an oriented box or polygon as shares of the image, NULL of an upright box.
 In `scores` and `findings` an id, a line or a class id is -1 where there is none. `withheld` says why a score
 gets no flag (NULL: it may), `twin_box_id` is the other box of a duplicate (in `findings` of two exchanged
 classes, too), and cx, cy, w, h are the proposed place of a box that is missing or badly placed, as shares of
@@ -19,7 +20,7 @@ from collections.abc import Collection
 
 import pyarrow as pa
 
-_TEXT, _ID, _NUMBER, _HASH = "VARCHAR", "BIGINT", "DOUBLE", "UBIGINT"
+_TEXT, _ID, _NUMBER, _HASH, _NUMBERS = "VARCHAR", "BIGINT", "DOUBLE", "UBIGINT", "DOUBLE[]"
 
 TABLES: dict[str, dict[str, str]] = {
     "images": {
@@ -46,6 +47,7 @@ TABLES: dict[str, dict[str, str]] = {
         "w": _NUMBER,
         "h": _NUMBER,
         "confidence": "FLOAT",
+        "corners": _NUMBERS,
         "crop_key": _TEXT,
         "dhash": _HASH,
         "sharpness": "FLOAT",
@@ -152,6 +154,7 @@ _NEW_COLUMNS: dict[str, dict[str, str]] = {
     "images": {"batch_id": "0::BIGINT"},
     "classes": {"batch_id": "0::BIGINT"},
     "problems": {"batch_id": "0::BIGINT"},
+    "boxes": {"corners": "NULL::DOUBLE[]"},
 }
 
 ARROW: dict[str, pa.DataType] = {
@@ -159,6 +162,7 @@ ARROW: dict[str, pa.DataType] = {
     _ID: pa.int64(),
     _NUMBER: pa.float64(),
     _HASH: pa.uint64(),
+    _NUMBERS: pa.list_(pa.float64()),
     "FLOAT": pa.float32(),
     "BOOLEAN": pa.bool_(),
 }

@@ -88,7 +88,10 @@ def bad_boxes(samples: Samples, count: int, rng: np.random.Generator, crops: Cro
             measures[row] = fit(made[1], measures.dtype)[i]
             wrong.append(row)
     b = samples.boxes
-    changed = replace(samples, boxes=replace(b, xywhn=xywhn), vectors=vectors, measures=measures)
+    corners = b.corners.copy()
+    corners[wrong] = None  # what moves or grows is an upright box
+    moved = replace(b, xywhn=xywhn, corners=corners)
+    changed = replace(samples, boxes=moved, vectors=vectors, measures=measures)
     return Planting(changed, b.box_id[wrong], b.box_id[:0])
 
 

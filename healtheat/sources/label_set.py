@@ -213,7 +213,7 @@ def _read_coco(data: Path) -> LabelSet:
         box_id=np.arange(len(coco.boxes), dtype=np.int64),
         **{
             name: getattr(coco.boxes, name)
-            for name in ("image_id", "line", "class_id", "xywhn", "confidence")
+            for name in ("image_id", "line", "class_id", "xywhn", "confidence", "corners")
         },
     )
     return LabelSet(

@@ -412,6 +412,8 @@ def test_version_3_is_read_as_one_without_batches(readable: Path) -> None:
         for table in ("images", "classes", "problems"):
             rows = index.sql(f"SELECT * FROM {table}")
             assert rows.column_names == list(TABLES[table]) and set(rows["batch_id"].to_pylist()) == {0}
+        assert index.sql("SELECT * FROM boxes").column_names == list(TABLES["boxes"])
+        assert set(index.boxes().corners.tolist()) == {None}
 
 
 def test_version_3_is_scored_into_one_of_today_and_built_over(readable: Path, data: Path) -> None:

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from healtheat.building.build import build
-from healtheat.core.boxes import Boxes
+from healtheat.core.boxes import Boxes, Problem
 from healtheat.core.errors import InputError
 from healtheat.index import Index
 from healtheat.sources.base import Edits, LabelFile, LabelledImage, Record
+from healtheat.sources.checked import checked
 from tests.index.small_set import FakeEncoder
 
 PLACE = [0.5, 0.5, 0.2, 0.2]
@@ -127,3 +129,40 @@ def test_a_failed_build_leaves_nothing_behind(good: LabelledImage, tmp_path: Pat
         build(Careless(tmp_path / "set", bad), to, encoder=FakeEncoder(), signals=())
     assert not (to / ".staging").exists()
     assert (to / "manifest.json").exists() == before
+
+
+TRIANGLE = np.array([[0.4, 0.4], [0.6, 0.4], [0.5, 0.6]])
+
+
+def test_an_outline_that_no_index_can_hold_leaves_its_box(tmp_path: Path, good: LabelledImage) -> None:
+    endless = np.tile(TRIANGLE, (400, 1))
+    places, corners = [PLACE] * 3, [endless, TRIANGLE, TRIANGLE + 3]
+    boxes = Boxes.of([0, 1, 2], [7, 7, 7], places, corners=corners)
+    source = Careless(tmp_path / "set", replace(good, boxes=boxes))
+    build(source, tmp_path / "index", encoder=FakeEncoder(), signals=())
+    with Index.open(tmp_path / "index") as index:
+        told = [(p.code, p.line, p.reason) for p in index.problems()]
+        assert [(code, line) for code, line, _ in told] == [("shape_left_out", 0), ("shape_left_out", 2)]
+        assert told[0][2] == "an outline of 1,200 points, more than the 1,000 that are kept; its box is kept"
+        found = index.boxes().corners
+        assert found[0] is None and found[2] is None and found[1].tolist() == TRIANGLE.tolist()
+
+
+def test_outlines_stop_where_their_room_ends(
+    tmp_path: Path, good: LabelledImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("healtheat.sources.checked.MOST_NUMBERS", 15)
+    records = []
+    for name in ("a.png", "b.png", "c.png"):
+        boxes = Boxes.of([0, 1], [7, 7], [PLACE, PLACE], corners=[None, TRIANGLE])
+        file = tmp_path / "set" / name
+        if name != "a.png":
+            file.write_bytes(good.file.read_bytes())
+        records.append(replace(good, path=name, file=file, label_path=f"{name}.txt", boxes=boxes))
+    read = list(checked(Careless(tmp_path / "set", *records)))
+    images = [record for record in read if isinstance(record, LabelledImage)]
+    assert [len(image.boxes) for image in images] == [2, 2, 2]
+    assert [image.boxes.corners[1] is None for image in images] == [False, False, True]
+    (told,) = [record for record in read if isinstance(record, Problem)]
+    assert (told.code, told.file, told.line) == ("shape_left_out", "c.png.txt", 1)
+    assert told.reason == "more than 7 points; from here on only boxes are kept"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from array import array
 from typing import Any
 
 from healtheat.core.boxes import MAX_CLASS_ID
+from healtheat.core.corners import FEWEST_POINTS
 from healtheat.core.text import shown
 
 MAX_SIDE_PX = 10**6
@@ -68,6 +70,22 @@ def score(item: dict[str, Any]) -> float:
     if not 0 <= value <= 1:
         raise BadItem(f"score {value} lies outside 0 to 1")
     return value
+
+
+def outline(item: dict[str, Any]) -> array[float] | None:
+    """x, y, x, y, … in pixels where the segmentation is one polygon; None for parts, masks and anything else.
+
+    COCO allows several polygons of one object, and masks; as corners of one box there is room for one.
+    """
+    parts = item.get("segmentation")
+    if not isinstance(parts, list) or len(parts) != 1 or not isinstance(parts[0], list):
+        return None
+    if len(parts[0]) < 2 * FEWEST_POINTS or len(parts[0]) % 2:
+        return None
+    try:
+        return array("d", parts[0])
+    except (TypeError, OverflowError):
+        return None
 
 
 def number(value: Any, what: str) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.core.boxes import Boxes, Problem, ProblemCode
+from healtheat.core.corners import MOST_NUMBERS, outlines
 from healtheat.core.errors import InputError
 from healtheat.core.paths import is_file
 from healtheat.core.text import bad_name, counted, is_unicode, shown
@@ -79,7 +80,8 @@ def load_coco(path: Path, *, file: str | None = None) -> CocoFile:
 
     Boxes are shares of the claimed image size. A bad image, category or annotation is a problem; BadFile
     ("FILE:LINE: what; fix") if the file as a whole is no COCO JSON or larger than 2 GiB. Memory
-    grows by some hundred bytes a box, not with the size of segmentations.
+    grows by some hundred bytes a box; of segmentations that are one polygon the points are kept, up to
+    `MOST_NUMBERS`.
     """
     if not is_file(path):
         raise BadFile(path, None, "not found, or not a file; give a COCO JSON file")
@@ -128,6 +130,9 @@ class _Reading:
         }
     )
     image_of_problem: dict[int, int] = field(default_factory=dict)  # index in problems → image number
+    points: array[float] = field(default_factory=lambda: array("d"))  # of all outlines, one after the other
+    first_point: array[int] = field(default_factory=lambda: array("q", (0,)))  # of each row, and the end
+    is_full: bool = False  # no outline is kept any more
     bad_images: array[int] = field(default_factory=lambda: array("q"))  # image numbers of bad annotations
 
     def take(self, key: str, index: int | None, item: Any) -> None:
@@ -203,6 +208,26 @@ class _Reading:
             raise
         for name, value in zip(self.columns, (index, image, class_id, *values), strict=True):
             self.columns[name].append(value)
+        self._outline(index, item)
+
+    def _outline(self, index: int, item: dict[str, Any]) -> None:
+        """Keep the outline of the last row, as long as there is room for it."""
+        outline = None if self.is_full else fields.outline(item)
+        if outline is not None and len(self.points) + len(outline) > MOST_NUMBERS:
+            self.is_full = True
+            more = f"more than {MOST_NUMBERS // 2:,} points; from here on only boxes are kept"
+            self.problem(ProblemCode.SHAPE_LEFT_OUT, index, f"annotations[{index}]: {more}")
+        elif outline is not None:
+            self.points.extend(outline)
+        self.first_point.append(len(self.points))
+
+    def _corners(self, rows: NDArray[np.int64], size_px: NDArray[np.float64]) -> NDArray[np.object_]:
+        """The outlines of annotations as shares of their images; None where there is none."""
+        points, first = np.array(self.points), np.array(self.first_point)
+        return outlines(
+            points[first[row] : first[row + 1]].reshape(-1, 2) / size if first[row] < first[row + 1] else None
+            for row, size in zip(rows.tolist(), size_px, strict=True)
+        )
 
     def _number(self, ident: int | str) -> int:
         return self.number_of_id.setdefault(ident, len(self.number_of_id))
@@ -263,6 +288,7 @@ class _Reading:
             class_id=column["class_id"][keep].astype(np.int64),
             xywhn=xywhn[keep],
             confidence=column["score"][keep].astype(np.float32),
+            corners=self._corners(keep, claimed[keep]),
         )
         for index, owner in self.image_of_problem.items():
             if index < len(self.problems) and position[owner] >= 0:

@@ -99,7 +99,7 @@ class Merge:
                 split=claim.split,
                 status="unlabelled" if not label_path else "labelled" if claim.has_entries else "empty",
                 label_path=label_path,
-                boxes=Boxes.of(mine.line, mine.class_id, mine.xywhn, mine.confidence),
+                boxes=Boxes.of(mine.line, mine.class_id, mine.xywhn, mine.confidence, mine.corners),
                 size_px=claim.size_px,
                 box_label_path=tuple(files) if any(file != label_path for file in files) else (),
             )

@@ -11,7 +11,7 @@ from healtheat.core.text import shown
 from healtheat.sources.base import LabelFormat
 from healtheat.sources.coco.fields import MAX_SIDE_PX, BadItem
 from healtheat.sources.files import split_of
-from healtheat.sources.named.sheet import Document, NotThisFormat, Sheet, SheetWriter
+from healtheat.sources.named.sheet import Document, NotThisFormat, Sheet, SheetWriter, around
 from healtheat.sources.named.source import NamedReader, NamedSource
 from healtheat.sources.named.text import float_of
 from healtheat.sources.peek import holds_xml
@@ -27,9 +27,9 @@ def read_cvat(path: Path, file: str) -> Document:
     """What one CVAT XML says; `line` counts the shapes of an image from 0, over the images of the file.
 
     Edges are pixels from 0 (`xtl`, `ytl`, `xbr`, `ybr`). A polygon is read as the smallest upright box around
-    it; a rotated box and any other shape is a problem, a tag is none: it is about the whole image. Classes
-    are the labels of `meta` in their order; where each has an attribute `class_id` with a default, as in our
-    own hand-off, that is its id. Raises NotThisFormat or OSError.
+    it and keeps its points; a rotated box and any other shape is a problem, a tag is none: it is about the
+    whole image. Classes are the labels of `meta` in their order; where each has an attribute `class_id` with
+    a default, as in our own hand-off, that is its id. Raises NotThisFormat or OSError.
     """
     document = Document(file)
     children = None
@@ -89,7 +89,7 @@ def _sheet(image: Element, file: str) -> Sheet:
         return sheet
     for line, shape in enumerate(shapes):
         try:
-            writer.add(line, shape.get("label", ""), _corners(shape))
+            writer.add(line, shape.get("label", ""), *_place(shape))
         except BadItem as error:
             writer.problem(ProblemCode.BAD_LINE, line, str(error))
     return sheet
@@ -102,19 +102,20 @@ def _side(image: Element, name: str) -> int:
     return int(value)
 
 
-def _corners(shape: Element) -> tuple[float, float, float, float]:
+def _place(shape: Element) -> tuple[tuple[float, float, float, float], list[tuple[float, float]]]:
+    """Edges and, of a polygon, the points of one shape. Raises BadItem."""
     if shape.tag == "box":
         if float_of(shape.get("rotation", "0"), "rotation") % 360:
             raise BadItem("a rotated box, not an upright one")
         left, top, right, bottom = (float_of(shape.get(n, ""), n) for n in ("xtl", "ytl", "xbr", "ybr"))
-        return left, top, right, bottom
+        return (left, top, right, bottom), []
     if shape.tag not in _POINTS:
         raise BadItem(f"a {shown(shape.tag)}, not a box or polygon")
     points = [pair.split(",") for pair in shape.get("points", "").split(";")]
     if len(points) < 3 or any(len(pair) != 2 for pair in points):
         raise BadItem("points are not 'x,y;x,y;x,y;…'")
-    xs, ys = ([float_of(pair[at], "xy"[at]) for pair in points] for at in (0, 1))
-    return min(xs), min(ys), max(xs), max(ys)
+    found = [(float_of(x, "x"), float_of(y, "y")) for x, y in points]
+    return around(found), found
 
 
 READER = NamedReader("cvat", "an annotations.xml of 'CVAT for images'", ".xml", read_cvat)

@@ -10,7 +10,7 @@ from healtheat.core.text import is_unicode, shown
 from healtheat.sources.base import LabelFormat
 from healtheat.sources.coco.fields import BadItem, number, side
 from healtheat.sources.json_stream import BadJson, JsonObject
-from healtheat.sources.named.sheet import Document, NotThisFormat, Sheet, SheetWriter
+from healtheat.sources.named.sheet import Document, NotThisFormat, Sheet, SheetWriter, around
 from healtheat.sources.named.source import NamedReader, NamedSource
 from healtheat.sources.peek import holds_json
 
@@ -23,8 +23,8 @@ def read_labelme(path: Path, file: str) -> Document:
     """What one LabelMe JSON says; `line` counts the list `shapes` from 0.
 
     A rectangle is two opposite corners in pixels, in any order. A polygon is read as the smallest upright box
-    around it, as polygons are elsewhere here; points, lines, circles and masks are problems. Raises
-    NotThisFormat or OSError.
+    around it, as polygons are elsewhere here, and keeps its points; points, lines, circles and masks are
+    problems. Raises NotThisFormat or OSError.
     """
     fields: dict[str, Any] = {}
     shapes: list[Any] = []
@@ -61,8 +61,8 @@ def read_labelme(path: Path, file: str) -> Document:
     return Document(file, [sheet], sha256=document.sha256, size=document.size)
 
 
-def _box(item: Any) -> tuple[str, tuple[float, float, float, float]]:
-    """Class and corners of one shape. Raises BadItem."""
+def _box(item: Any) -> tuple[str, tuple[float, float, float, float], list[tuple[float, float]]]:
+    """Class, edges and, of a polygon, the points of one shape. Raises BadItem."""
     if not isinstance(item, dict):
         raise BadItem("not an object {…}")
     label = item.get("label")
@@ -75,13 +75,12 @@ def _box(item: Any) -> tuple[str, tuple[float, float, float, float]]:
     least = 2 if kind == "rectangle" else 3
     if not isinstance(points, list) or len(points) < least or (kind == "rectangle" and len(points) > 4):
         raise BadItem(f"points are missing, or too few or many for a {kind}")
-    xs, ys = [], []
+    found = []
     for point in points:
         if not isinstance(point, list) or len(point) != 2:
             raise BadItem("a point is not a list [x, y]")
-        xs.append(number(point[0], "x"))
-        ys.append(number(point[1], "y"))
-    return label, (min(xs), min(ys), max(xs), max(ys))
+        found.append((number(point[0], "x"), number(point[1], "y")))
+    return label, around(found), found if kind == "polygon" else []
 
 
 READER = NamedReader("labelme", "a folder of LabelMe .json files and their images", ".json", read_labelme)

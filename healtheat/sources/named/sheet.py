@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
 from healtheat.core.boxes import Problem, ProblemCode
+from healtheat.core.corners import Outline, what_is_wrong
 from healtheat.core.text import counted
 from healtheat.sources.coco.fields import BadItem
 
@@ -21,6 +24,7 @@ class NamedBox(NamedTuple):
     label: str
     xywhn: tuple[float, float, float, float]
     confidence: float = math.nan
+    corners: Outline | None = None  # of a polygon, shares of the image
 
 
 @dataclass(slots=True)
@@ -69,13 +73,30 @@ class SheetWriter:
         self._what = what  # how an entry is called: "object", "shapes"
         self._seen: dict[tuple[object, ...], int] = {}
 
-    def add(self, line: int, label: str, xyxy: tuple[float, float, float, float]) -> None:
-        """The box of entry `line`, corners in pixels. Raises BadItem."""
+    def add(
+        self,
+        line: int,
+        label: str,
+        xyxy: tuple[float, float, float, float],
+        points_px: Sequence[tuple[float, float]] = (),
+    ) -> None:
+        """The box of entry `line`, edges in pixels, and the points of a polygon. Raises BadItem."""
         if self.sheet.size_px is None:
             raise BadItem("the size of the image is not given, so a box in pixels has no place")
-        self.add_share(line, label, in_image(xyxy, self.sheet.size_px))
+        place = in_image(xyxy, self.sheet.size_px)
+        corners = np.array(points_px, np.float64) / self.sheet.size_px if points_px else None
+        if corners is not None and (reason := what_is_wrong(corners)):
+            corners = None
+            self.problem(ProblemCode.SHAPE_LEFT_OUT, line, f"{reason}; its box is kept")
+        self.add_share(line, label, place, corners)
 
-    def add_share(self, line: int, label: str, xywhn: tuple[float, float, float, float]) -> None:
+    def add_share(
+        self,
+        line: int,
+        label: str,
+        xywhn: tuple[float, float, float, float],
+        corners: Outline | None = None,
+    ) -> None:
         """The same, already a share of the image."""
         if not label.strip():
             raise BadItem("the class has no name")
@@ -83,7 +104,7 @@ class SheetWriter:
         if first != line:
             self.problem(ProblemCode.REPEATED_LINE, line, f"exact duplicate of {self._what}[{first}]")
             return
-        self.sheet.boxes.append(NamedBox(line, label, xywhn))
+        self.sheet.boxes.append(NamedBox(line, label, xywhn, corners=corners))
 
     def problem(self, code: ProblemCode, line: int | None, reason: str) -> None:
         """Note why an entry, or with None the image, gives no box."""
@@ -98,6 +119,12 @@ class SheetWriter:
         """The claimed size cannot be used, so no box has a place."""
         lost = counted(self.sheet.entries, "box is", "boxes are")
         self.problem(ProblemCode.BAD_ENTRY, None, f"{reason}; {lost} left out")
+
+
+def around(points: Sequence[tuple[float, float]]) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom of the smallest upright box around the points."""
+    xs, ys = zip(*points, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
 
 
 def in_image(

@@ -287,6 +287,7 @@ class _Given:
                     [self._ids[box.label][0] for box in boxes],
                     [box.xywhn for box in boxes],
                     [box.confidence for box in boxes],
+                    [box.corners for box in boxes],
                 ),
                 size_px=sheet.size_px,
             )

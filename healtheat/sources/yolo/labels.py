@@ -7,6 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from healtheat.core.boxes import Boxes, Problem, ProblemCode
 from healtheat.core.text import Content, Unreadable, counted, read_small
 from healtheat.sources.yolo.line import PLAIN, BadLine, LabelRules, ParsedLine, Tracks, parse_line
@@ -78,6 +80,7 @@ def parse_labels(
         [row.class_id for _, row in rows],
         [row.xywhn for _, row in rows],
         [row.confidence for _, row in rows],
+        [np.array(row.numbers).reshape(-1, 2) if row.is_polygon else None for _, row in rows],
     )
     return Labels(boxes, found.finished(), found.blank, untrained)
 

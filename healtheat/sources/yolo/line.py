@@ -60,8 +60,8 @@ PLAIN = LabelRules()
 class ParsedLine:
     """One parsed line. `xywhn` are the file's numbers (of a polygon: its bounding box).
 
-    `numbers` is everything after the class id that makes it differ from another line. `beyond` says that a
-    coordinate lies outside of the image, by no more than the trainer allows.
+    `numbers` is everything after the class id that makes it differ from another line; of a polygon they are
+    its points. `beyond` says that a coordinate lies outside of the image, by no more than the trainer allows.
     """
 
     class_id: int
@@ -70,6 +70,7 @@ class ParsedLine:
     numbers: tuple[float, ...] = ()
     fields: int = 5
     beyond: bool = False
+    is_polygon: bool = False
 
 
 def parse_line(line: str, rules: LabelRules = PLAIN) -> ParsedLine:
@@ -139,7 +140,7 @@ def parse_pose(fields: list[str], rules: LabelRules) -> ParsedLine:
 
 
 def parse_polygon(fields: list[str]) -> ParsedLine:
-    """`class x1 y1 x2 y2 x3 y3 …` becomes the smallest upright box around the points.
+    """`class x1 y1 x2 y2 x3 y3 …` becomes the smallest upright box around the points, which are kept.
 
     Points may lie outside the image as long as the box around them is one that the trainer takes.
     """
@@ -156,7 +157,7 @@ def parse_polygon(fields: list[str]) -> ParsedLine:
         raise BadLine("polygon has zero area: all its points lie on one line along an axis")
     box = ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top)
     _check_seen(box)
-    return ParsedLine(ident, box, numbers=tuple(values), fields=len(fields), beyond=beyond)
+    return ParsedLine(ident, box, numbers=tuple(values), fields=len(fields), beyond=beyond, is_polygon=True)
 
 
 def class_id(field: str) -> int:

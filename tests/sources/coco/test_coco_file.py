@@ -289,3 +289,25 @@ def test_real_failed_relabelling(shared):
     assert not coco.problems
     in_file_order = coco.boxes[np.argsort(coco.boxes.line)]
     assert in_file_order.class_id.tolist() == [a["category_id"] for a in raw["annotations"]]
+
+
+def test_one_polygon_is_kept_as_corners(tmp_path):
+    kept = [[10, 10, 20, 10, 15, 30]]
+    other = [None, [], {"counts": "x", "size": [5, 5]}, [[1, 2]], [*kept, *kept], [[1, 2, 3, 4, 5]]]
+    odd = [[["1", 2, 3, 4, 5, 6]], [[1, 2, 3, 4, 5, None]], [[1, 2, 3, 4, 5, 10**400]], "abcdef", [kept]]
+    shapes = [*other, kept, *odd]
+    annotations = [annotation(id=n, bbox=[1 + n, 1, 5, 5], segmentation=s) for n, s in enumerate(shapes)]
+    read = load(tmp_path, {**GOOD, "annotations": annotations})
+    assert read.problems == [] and len(read.boxes) == len(shapes)
+    size = read.images[0].size_px
+    assert [outline is None for outline in read.boxes.corners] == [shape is not kept for shape in shapes]
+    assert (read.boxes.corners[6] * size).round(9).tolist() == [[10, 10], [20, 10], [15, 30]]
+
+
+def test_corners_end_where_their_room_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(coco_file, "MOST_NUMBERS", 12)
+    points = [[10, 10, 20, 10, 15, 30]]
+    annotations = [annotation(id=n, bbox=[1 + n, 1, 5, 5], segmentation=points) for n in range(4)]
+    read = load(tmp_path, {**GOOD, "annotations": annotations})
+    assert [outline is None for outline in read.boxes.corners] == [False, False, True, True]
+    assert [(p.code, p.line) for p in read.problems] == [("shape_left_out", 2)]

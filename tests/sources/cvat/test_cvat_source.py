@@ -38,6 +38,7 @@ def test_a_file_beside_its_images(tree: Tree) -> None:
     boxes = found.images["images/a.jpg"].boxes
     assert boxes.xywhn.tolist() == [[0.2025, 0.3, 0.205, 0.2], [0.5, 0.5, 1, 1]]
     assert boxes.class_id.tolist() == [0, 1]
+    assert boxes.corners[0] is None and boxes.corners[1].tolist() == [[0, 0], [1, 0.21], [0.5, 1]]
     assert found.images["images/sub/b.jpg"].status == "empty"
     assert "images/not listed.jpg" in Read(open_source(tree.root)).images  # of a folder, all
 

@@ -37,6 +37,7 @@ def test_rectangles_and_polygons(tree: Tree) -> None:
     boxes = found.images["a.jpg"].boxes
     assert boxes.xywhn.tolist() == [[0.2, 0.3, 0.2, 0.2], [0.5, 0.5, 1, 1]]
     assert (boxes.class_id.tolist(), boxes.line.tolist()) == ([1, 0], [0, 1])
+    assert boxes.corners[0] is None and boxes.corners[1].tolist() == [[0, 0], [1, 0.2], [0.5, 1]]
     assert [image.status for image in found.images.values()] == ["labelled", "empty", "unlabelled"]
 
 
@@ -91,3 +92,12 @@ def test_a_file_that_is_none(tree: Tree, bad: str) -> None:
     tree.put("b.json", bad)
     found = Read(open_source(tree.root))
     assert [(p.code, p.file) for p in found.problems] == [(Code.BAD_LABEL_FILE, "b.json")]
+
+
+def test_an_endless_polygon_is_its_box(tree: Tree) -> None:
+    tree.put("a.jpg")
+    polygon = shape("B", [[0, 0], [100, 10], [50, 50]] * 400, "polygon")
+    tree.put("a.json", labelme("a.jpg", polygon))
+    found = Read(open_source(tree.root))
+    assert (found.codes, len(found.images["a.jpg"].boxes)) == ([Code.SHAPE_LEFT_OUT], 1)
+    assert found.images["a.jpg"].boxes.corners.tolist() == [None]
