@@ -42,7 +42,7 @@ from healtheat.index.cache import CACHE_FOLDER, VectorPool
 from healtheat.index.catalog import CatalogWriter
 from healtheat.index.choice import EncoderChoice
 from healtheat.index.manifest import BACKGROUND, CATALOG_NAME, Manifest, SourceEntry, shard_name
-from healtheat.index.reuse import old_index
+from healtheat.index.reuse import check_no_batches, old_index
 from healtheat.index.shards import write_shard
 from healtheat.index.staging import building, commit, file_entry
 from healtheat.signals import SIGNALS, Signal
@@ -97,6 +97,7 @@ def build(
     findings: FindingSettings | None = None,
     background_per_image: int = 2,
     strict: bool = False,
+    drop_batches: bool = False,
     threads: int | None = None,
     progress: Progress = silent,
 ) -> BuildReport:
@@ -107,7 +108,8 @@ def build(
     one in it; `group_rule` says which images share a source (see groups.py); `threads` read
     and decode images (default: half the cores). `signals` are joined by the agreement with predictions where
     `inputs` (see findings/inputs.py) give some. With `strict`, any problem is fatal and nothing is committed.
-    An index of format version 1 is built over; its verdicts are kept. Raises InputError, IndexBusy, BadIndex
+    An index of format version 1 is built over; its verdicts are kept. One that took in batches is built over
+    only with `drop_batches`, since a build reads its own source alone. Raises InputError, IndexBusy, BadIndex
     (an index of an unknown version is there) or EncoderError.
     """
     clock = _Clock()
@@ -117,6 +119,8 @@ def build(
     threads = threads or max(1, (os.cpu_count() or 2) // 2)
     cutting = Cutting(crop_policy, padding)
     with building(index_dir) as staging:
+        if not drop_batches:
+            check_no_batches(index_dir)
         old, note = old_index(index_dir)
         place = Workplace(index_dir / CACHE_FOLDER, old, cutting, group_rule, strict, threads, progress)
         try:
@@ -136,33 +140,7 @@ def build(
         scored = summary(tables, clock.seconds["score"], index_dir)
         _commit(index_dir, staging, manifest, scored)
         clock.lap("commit")
-    intake, embedded = taken.intake, chosen.embedded + taken.batcher.embedded
-    return BuildReport(
-        index=index_dir,
-        images=intake.images,
-        boxes=intake.boxes,
-        classes=manifest.counts.classes,
-        background=intake.background,
-        problems=tuple(intake.problems),
-        embedded=embedded,
-        reused=intake.boxes + intake.background - embedded,
-        findings=scored.findings,
-        flagged=scored.flagged,
-        flags=scored.flags,
-        failures=scored.failures,
-        seconds={
-            **clock.seconds,
-            "encoder": chosen.seconds + taken.batcher.seconds,
-            "total": clock.total(),
-        },
-        note=note,
-        encoder=chosen.encoder.spec.name,
-        choice=chosen.choice,
-        unlabelled=intake.unlabelled,
-        untrained=intake.untrained,
-        task=intake.task,
-        ids_from=str(getattr(source, "ids_from", "")),  # of formats that know classes by name alone
-    )
+    return _report(index_dir, chosen, taken, manifest, scored, clock, note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +181,44 @@ def _take_in(
         pool.close()
     clock.lap("write")
     return _Taken(plan, batcher, intake, shards)
+
+
+def _report(
+    index_dir: Path,
+    chosen: Chosen,
+    taken: _Taken,
+    manifest: Manifest,
+    scored: ScoreReport,
+    clock: _Clock,
+    note: str,
+) -> BuildReport:
+    intake, embedded = taken.intake, chosen.embedded + taken.batcher.embedded
+    return BuildReport(
+        index=index_dir,
+        images=intake.images,
+        boxes=intake.boxes,
+        classes=manifest.counts.classes,
+        background=intake.background,
+        problems=tuple(intake.problems),
+        embedded=embedded,
+        reused=intake.boxes + intake.background - embedded,
+        findings=scored.findings,
+        flagged=scored.flagged,
+        flags=scored.flags,
+        failures=scored.failures,
+        seconds={
+            **clock.seconds,
+            "encoder": chosen.seconds + taken.batcher.seconds,
+            "total": clock.total(),
+        },
+        note=note,
+        encoder=chosen.encoder.spec.name,
+        choice=chosen.choice,
+        unlabelled=intake.unlabelled,
+        untrained=intake.untrained,
+        task=intake.task,
+        ids_from=str(getattr(chosen.source, "ids_from", "")),  # of formats that know classes by name alone
+    )
 
 
 def _settings(

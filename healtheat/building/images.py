@@ -151,7 +151,8 @@ def _tiles(
 ) -> NDArray[np.float64]:
     # Seeded by the image, so that its tiles do not depend on what else is in the dataset. Only the set of
     # boxes matters, not their order or class.
-    boxes = np.unique(record.boxes.xywhn, axis=0)
+    more = np.empty((0, 4)) if record.more_xywhn is None else record.more_xywhn
+    boxes = np.unique(np.concatenate([record.boxes.xywhn, more]), axis=0)
     seed = int.from_bytes(hashlib.blake2b(sha256.encode(), digest_size=8).digest(), "big")
     return background_xywhn(boxes, size_px, plan.background_per_image, seed)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.building.images import CropPlan, ReadImage, Slice, read_ahead
+from healtheat.building.joining import Joining
 from healtheat.core.boxes import MAX_CLASS_ID, Problem, ProblemCode
 from healtheat.core.errors import Argument, InputError
 from healtheat.core.progress import Progress
@@ -72,8 +74,25 @@ class Batcher:
         self.embedded += len(keys)
 
 
+class CropCounter(Batcher):
+    """Counts the crops that would be embedded, for a dry run: nothing is, and no crop is kept."""
+
+    def add(self, part: Slice) -> None:
+        """Crops to count."""
+        for key, record in zip(part.keys, part.measures, strict=True):
+            if key not in self:
+                self._waiting[key] = (part.crops[:0], record.copy())
+
+    def finish(self) -> None:
+        """Count what was added."""
+        self.embedded = len(self._waiting)
+
+
 class Intake:
-    """Reads one source into a catalog and a pool. After `run`, the public fields say what came in."""
+    """Reads one source into a catalog and a pool. After `run`, the public fields say what came in.
+
+    `into` says what is in the catalog already, nothing unless given; ids follow those there.
+    """
 
     def __init__(
         self,
@@ -85,7 +104,12 @@ class Intake:
         group_rule: str,
         strict: bool,
         progress: Progress,
+        into: Joining | None = None,
     ) -> None:
+        self._into = into or Joining()
+        there = self._into.counts
+        self._first_image, self._first_box = (there.images, there.boxes) if there else (0, 0)
+        self._first_tile, self._first_problem = (there.background, there.problems) if there else (0, 0)
         self._source = source
         self._catalog = catalog
         self._pool = pool
@@ -104,32 +128,37 @@ class Intake:
         self.task = ""
         self.problems: list[Problem] = []
         self.label_files: dict[str, FileEntry] = {}
+        self.new_names: dict[int, str] = {}
+        self.class_ids: set[int] = set()  # of boxes
 
     def run(self, threads: int) -> None:
         """Take everything in. Raises InputError under `strict` if anything could not be read."""
         group_key("", self._group_rule)  # a senseless rule is told before the work
+        self._into.new_names(self._names())  # and so is a class with another name
+        named = self._into.named
         for item in read_ahead(checked(self._source), self._plan, self._pool, threads):
             if isinstance(item, LabelFile):
-                self.label_files[item.path] = FileEntry(sha256=item.sha256, size=item.size)
+                self.label_files[named(item.path)] = FileEntry(sha256=item.sha256, size=item.size)
             elif isinstance(item, Problem):
-                self._problem(item)
+                self._problem(replace(item, file=named(item.file), image=named(item.image)))
             else:
                 self._take(item)
         if self._strict and self.problems:
             raise self._fatal()
         self._batcher.finish()
         self._write_problems()
-        for class_id, name in sorted(self._names().items()):
-            self._catalog.add("classes", class_id=class_id, name=name, batch_id=0)
+        self.new_names = self._into.new_names(self._names())
+        for class_id, name in sorted(self.new_names.items()):
+            self._catalog.add("classes", class_id=class_id, name=name, batch_id=self._into.batch_id)
 
     def counts(self) -> Counts:
         """Rows of the catalog so far; nothing is scored yet."""
         return Counts(
-            images=self.images,
-            boxes=self.boxes,
-            classes=len(self._names()),
-            problems=len(self.problems),
-            background=self.background,
+            images=self._first_image + self.images,
+            boxes=self._first_box + self.boxes,
+            classes=len(self._into.names) + len(self.new_names),
+            problems=self._first_problem + len(self.problems),
+            background=self._first_tile + self.background,
             findings=0,
             flagged=0,
         )
@@ -150,16 +179,21 @@ class Intake:
         return InputError(f"{found}: {shown}; fix them or build without ", Argument("strict"))
 
     def _take(self, read: ReadImage) -> None:
-        record, image_id = read.record, self.images
+        record, image_id = read.record, self._first_image + self.images
+        path = self._into.named(record.path)
+        if self._into.held is not None and (why := self._into.held.why_not(read, path)) is not None:
+            if isinstance(why, Problem):
+                self._problem(why)
+            return
         self.images += 1
         if read.reason is not None:
             lost = len(record.boxes)
             are = counted(lost, "labelled box is", "labelled boxes are")
             reason = read.reason + (f" (its {are} not in the index)" if lost else "")
-            self._problem(Problem(read.code, record.path, None, reason, record.path))
+            self._problem(Problem(read.code, path, None, reason, path))
         elif read.untrained:
             code = ProblemCode.IGNORED_IMAGE
-            self._problem(Problem(code, record.path, None, read.untrained, record.path))
+            self._problem(Problem(code, path, None, read.untrained, path))
         self.task = self.task or record.task
         if record.label_path and not len(record.boxes):
             self.without_box += 1
@@ -172,12 +206,13 @@ class Intake:
         self._pool.add_image(image_key(read.sha256, self._plan.fingerprint), read.facts)
         for part in read.new:
             self._batcher.add(part)
-        boxes = record.boxes.numbered(self.boxes, image_id)
+        first_box = self._first_box + self.boxes
+        boxes = record.boxes.numbered(first_box, image_id)
         for row, key in enumerate(read.keys):
             confidence = float(boxes.confidence[row])
             self._catalog.add(
                 "boxes",
-                box_id=self.boxes + row,
+                box_id=first_box + row,
                 image_id=image_id,
                 line=int(boxes.line[row]),
                 class_id=int(boxes.class_id[row]),
@@ -190,36 +225,43 @@ class Intake:
         for tile, key in zip(read.tiles.tolist(), read.tile_keys, strict=True):
             self._catalog.add(
                 "background",
-                tile_id=self.background,
+                tile_id=self._first_tile + self.background,
                 image_id=image_id,
                 **dict(zip(_PLACE, tile, strict=True)),
                 crop_key=key.hex(),
             )
             self.background += 1
         self.boxes += len(boxes)
+        self.class_ids.update(boxes.class_id.tolist())
         self._progress("embed", self.boxes, None)
 
     def _image_row(self, read: ReadImage, image_id: int) -> None:
         record = read.record
-        readable = read.reason is None
+        readable, named = read.reason is None, self._into.named
+        group = group_key(record.path, self._group_rule)
         try:
-            file = record.file.relative_to(self._source.root).as_posix()
+            root = self._into.root
+            file = (
+                record.file.relative_to(self._source.root)
+                if root is None
+                else record.file.absolute().relative_to(root)
+            ).as_posix()
         except ValueError:
             file = record.file.absolute().as_posix()
         self._catalog.add(
             "images",
             image_id=image_id,
-            path=record.path,
+            path=named(record.path),
             file=file,
             split=record.split,
             status=record.status if readable else "unreadable",
-            label_path=record.label_path,
+            label_path=named(record.label_path),
             width_px=read.facts.width_px,
             height_px=read.facts.height_px,
             sha256=read.sha256,
             dhash=read.facts.dhash if readable else None,
-            group_key=group_key(record.path, self._group_rule),
-            batch_id=0,
+            group_key=named(record.path) if group == record.path else group,
+            batch_id=self._into.batch_id,
         )
 
     def _write_problems(self) -> None:
@@ -229,11 +271,11 @@ class Intake:
             image_id = image_ids.get(problem.image)
             self._catalog.add(
                 "problems",
-                problem_id=number,
+                problem_id=self._first_problem + number,
                 code=problem.code,
                 file=problem.file,
                 line=problem.line,
                 reason=problem.reason,
                 image_id=image_id,
-                batch_id=0,
+                batch_id=self._into.batch_id,
             )

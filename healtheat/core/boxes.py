@@ -48,6 +48,7 @@ class ProblemCode(StrEnum):
     UNFOUND_PATH = "unfound_path"
     ONE_CLASS = "one_class"
     SHAPE_LEFT_OUT = "shape_left_out"
+    HELD_IMAGE = "held_image"
     BAD_KEY = "bad_key"
 
     @property
@@ -86,6 +87,7 @@ _WORDS: dict[ProblemCode, str] = {
     ProblemCode.UNFOUND_PATH: "path that is not found as it is written",
     ProblemCode.ONE_CLASS: "labels of one class whose files name many",
     ProblemCode.SHAPE_LEFT_OUT: "outline that is not kept, only its box",
+    ProblemCode.HELD_IMAGE: "image of a batch that the index holds with other labels",
     ProblemCode.BAD_KEY: "value of a key of data.yaml that YOLO cannot use",
 }
 

@@ -50,15 +50,25 @@ def score_again(
     Raises InputError, BadIndex or IndexBusy.
     """
     with Index.open(index_dir) as index:
-        flagging = FindingSettings.model_validate(index.manifest.settings["findings"])
-        if contents_rule is None and classes is None:
-            contents = ChosenRule(*contents_of(index))
-        else:
-            contents = ChosenRule(contents_rule or "auto", classes)
-        folder = predictions_of(index) if predictions is None else _folder(predictions)
-        inputs = Inputs(contents, _predictions(folder, Path(index.manifest.source.data)))
+        inputs, flagging = as_before(index, contents_rule, classes, predictions)
         used = _used(inputs.predictions, index)
     return rescore(index_dir, inputs=inputs, findings=flagging, predictions=used, progress=progress)
+
+
+def as_before(
+    index: Index,
+    contents_rule: str | None = None,
+    classes: Path | None = None,
+    predictions: str | os.PathLike[str] | None = None,
+) -> tuple[Inputs, FindingSettings]:
+    """What the last scoring of `index` looked at and how it flagged, but for what is given. InputError."""
+    flagging = FindingSettings.model_validate(index.manifest.settings["findings"])
+    if contents_rule is None and classes is None:
+        contents = ChosenRule(*contents_of(index))
+    else:
+        contents = ChosenRule(contents_rule or "auto", classes)
+    folder = predictions_of(index) if predictions is None else _folder(predictions)
+    return Inputs(contents, _predictions(folder, Path(index.manifest.source.data))), flagging
 
 
 def finding_settings(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from healtheat.core.errors import EncoderError
 from healtheat.embedding import Encoder, EncoderSpec, load_encoder
 from healtheat.index.store import Index
@@ -17,3 +20,21 @@ def encoder_of(index: Index) -> Encoder:
             f"(expected {spec.fingerprint[:12]}, found {encoder.fingerprint[:12]}); build the index again"
         )
     return encoder
+
+
+class EncoderWhenNeeded(Encoder):
+    """The encoder of an index, loaded with the first crop; none is, where all vectors are known already."""
+
+    def __init__(self, index: Index) -> None:
+        self.spec = EncoderSpec.model_validate(index.manifest.encoder)
+        self._index = index
+        self._own: Encoder | None = None
+
+    def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See `Encoder`. Raises EncoderError as `encoder_of` does."""
+        if self._own is None:
+            self._own = encoder_of(self._index)
+        return self._own.encode(crops)
+
+    def _encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        raise NotImplementedError  # `encode` leaves all to the loaded one

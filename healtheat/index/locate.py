@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from healtheat.core.errors import Argument, BadIndex, InputError, UsageError
+from healtheat.index.batches import name_after
 from healtheat.index.manifest import MANIFEST_NAME, Manifest
 from healtheat.index.store import Index
 from healtheat.index.verify import VerifyReport
@@ -78,9 +78,7 @@ def default_folder(data: Path, source_data: Path) -> Path:
     `source_data` is what the source reads, as the manifest of an index notes it. Raises InputError if the
     index of another data set of that name is there.
     """
-    data = data.absolute()
-    own = data.name if data.is_dir() else data.parent.name if data.stem == "data" else data.stem
-    folder = INDEX_ROOT / (re.sub(r"[^\w.\-]+", "_", own).strip("._") or "data")
+    folder = INDEX_ROOT / name_after(data)
     if (folder / MANIFEST_NAME).is_file():
         there = Manifest.read(folder / MANIFEST_NAME, older=True).source.data
         if there != source_data.absolute().as_posix():

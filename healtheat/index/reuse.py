@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.core.errors import BadIndex
+from healtheat.core.errors import Argument, BadIndex, InputError
+from healtheat.core.text import counted
 from healtheat.crops import CROP_MEASURES
 from healtheat.index import older
 from healtheat.index.cache import Block, ImageFacts, VectorPool
@@ -53,9 +55,28 @@ class OldIndex:
     manifest: Manifest
     catalog: Catalog
 
+    @classmethod
+    def at(cls, path: Path, manifest: Manifest) -> Self:
+        """The index at `path`, which is undamaged and of a version that is read."""
+        return cls(path, manifest, Catalog(path / CATALOG_NAME, version=manifest.format_version))
+
     def close(self) -> None:
         """Let go of its catalog."""
         self.catalog.close()
+
+
+def check_no_batches(path: Path) -> None:
+    """Raises InputError where the index at `path` took in batches, which a build over it would leave out."""
+    try:
+        count = len(Manifest.read(path / MANIFEST_NAME, older=True).batch_files)
+    except BadIndex:
+        return  # none there, or nothing that could be kept
+    if count:
+        raise InputError(
+            f"{path} holds {counted(count, 'batch', 'batches')} that a build would leave out; take them out "
+            "first (`healtheat remove`), or add ",
+            Argument("drop_batches", True),
+        )
 
 
 def old_index(path: Path) -> tuple[OldIndex | None, str]:

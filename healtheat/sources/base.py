@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from healtheat.core.boxes import Boxes, Problem
 from healtheat.sources.detector.settings import DetectorSettings
 
@@ -40,6 +43,7 @@ class LabelledImage:
     task: str = ""  # what the set is labelled for: detect, segment, pose, obb; "" where that means nothing
     untrained: str = ""  # why the trainer ignores the image or reads other boxes; "" where it reads these
     min_side_px: int = 0  # the trainer ignores images with a shorter side
+    more_xywhn: NDArray[np.float64] | None = None  # (k, 4) places that are no background, beside the boxes
 
 
 Record = LabelledImage | LabelFile | Problem

@@ -26,9 +26,9 @@ class FakeEncoder(PixelEncoder):
         return super().encode(crops)
 
 
-def write_set(root: Path, *, images: int = 12, boxes: int = 3) -> Path:
+def write_set(root: Path, *, images: int = 12, boxes: int = 3, seed: int = 11) -> Path:
     """`images` small images with `boxes` coloured discs each, labelled; returns data.yaml."""
-    random = np.random.default_rng(11)
+    random = np.random.default_rng(seed)
     classes = (0, 3, 7)
     for number in range(images):
         folder = "train" if number % 4 else "valid"
@@ -64,7 +64,7 @@ def tables(index_path: Path, only: Sequence[str] = ()) -> dict[str, object]:
         assert index.verify() == []
         content: dict[str, object] = {}
         for table in only or TABLES:
-            columns = [c for c in TABLES[table] if c not in ("started_at", "seconds")]
+            columns = [c for c in TABLES[table] if c not in ("started_at", "added_at", "seconds")]
             rows = index.sql(f"SELECT {', '.join(columns)} FROM {table} ORDER BY ALL")
             content[table] = [tuple(row.values()) for row in rows.to_pylist()]
         content["vectors"] = index.vectors(index.boxes().box_id).tobytes()
