@@ -12,6 +12,8 @@ from typing import Any
 
 from healtheat.exporting.handoff import HandBox, HandOff
 
+_NAMES = {"score": "finding_score"}  # FiftyOne's COCO export fails at an attribute called `score`
+
 
 def write_fiftyone(given: HandOff, labels: Path, data: Path) -> None:
     """Write `labels` and `data`, the two files of such a folder.
@@ -35,7 +37,9 @@ def write_fiftyone(given: HandOff, labels: Path, data: Path) -> None:
 
 def _detection(box: HandBox, label: str) -> dict[str, Any]:
     cx, cy, w, h = box.xywhn
-    attributes = {name: value for name, value in box.attributes().items() if value is not None}
+    attributes = {
+        _NAMES.get(name, name): value for name, value in box.attributes().items() if value is not None
+    }
     found: dict[str, Any] = {
         "label": label,
         "bounding_box": [cx - w / 2, cy - h / 2, w, h],

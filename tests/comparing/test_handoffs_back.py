@@ -6,14 +6,18 @@ Of the formats that a source can read now; tests/exporting/test_export_handoffs.
 import json
 import shutil
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
 from healtheat.building.build import build
 from healtheat.cli import run
 from healtheat.comparing.run import diff
 from healtheat.core.boxes import Boxes
+from healtheat.core.errors import InputError
 from healtheat.core.text import shown
 from healtheat.exporting.run import export
 from healtheat.findings.filters import Filters
@@ -155,6 +159,90 @@ def test_a_hand_off_is_a_data_set(index: Index, tmp_path: Path, format: str, suf
     rows = order["box_id"].to_pylist()
     assert read.class_id.tolist() == ids[rows].tolist()
     assert abs(read.xywhn - places[rows]).max() < BIT
+
+
+def coco_of_fiftyone(samples: Sequence[tuple[str, list[Any]]], root: Path) -> dict[str, Any]:
+    """What FiftyOne's COCODetectionDataset exporter makes of samples (file, detections): classes are numbered
+    from 1 in the order of their names, files are named below `rel_dir`, places are pixels.
+    """
+    names = sorted({one["label"] for _, found in samples for one in found})
+    images, annotations = [], []
+    for number, (file, found) in enumerate(samples, 1):
+        with Image.open(file) as image:
+            width, height = image.size
+        name = Path(file).relative_to(root).as_posix()
+        images.append({"id": number, "file_name": name, "width": width, "height": height, "license": None})
+        for one in found:
+            x, y, w, h = one["bounding_box"]
+            bbox = [x * width, y * height, w * width, h * height]
+            annotations.append(
+                {
+                    **one["attributes"],
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": names.index(one["label"]) + 1,
+                    "bbox": bbox,
+                    "area": bbox[2] * bbox[3],
+                    "iscrowd": 0,
+                }
+            )
+    categories = [{"id": n, "name": name, "supercategory": None} for n, name in enumerate(names, 1)]
+    return {
+        "info": {},
+        "licenses": [],
+        "categories": categories,
+        "images": images,
+        "annotations": annotations,
+    }
+
+
+def same_by_names(index: Index, back: Path) -> None:
+    """Nothing changed but class ids, which FiftyOne does not know; lines and ids are in the attributes."""
+    found = diff(index, back, tolerance=1e-9)
+    assert found.changes.num_rows == 0 and found.same == len(index.boxes()) == 36
+    assert (found.matched_by, found.images, found.renamed) == ("name", 12, 0)
+    content = json.loads(back.read_text(encoding="utf-8"))
+    boxes = index.boxes()
+    assert {(one["box_id"], one["line"], one["class_id"]) for one in content["annotations"]} == {
+        *zip(boxes.box_id.tolist(), boxes.line.tolist(), boxes.class_id.tolist(), strict=True)
+    }
+
+
+def test_fiftyone_back_as_coco(index: Index, tmp_path: Path) -> None:
+    """Read as its importer reads labels.json and data.json, written as its exporter writes COCO."""
+    export(index, tmp_path / "out", "fiftyone", filters=EVERYTHING)
+    labels = json.loads((tmp_path / "out/labels.json").read_text(encoding="utf-8"))["labels"]
+    files = json.loads((tmp_path / "out/data.json").read_text(encoding="utf-8"))
+    samples = [(files[key], labels[key]) for key in sorted(labels)]
+    reserved = {"id", "image_id", "category_id", "bbox", "segmentation", "keypoints", "score", "area"}
+    assert not any(reserved & one["attributes"].keys() for _, found in samples for one in found)
+    content = coco_of_fiftyone(samples, Path(index.manifest.source.root))
+    (tmp_path / "labels.json").write_text(json.dumps(content), encoding="utf-8")
+    same_by_names(index, tmp_path / "labels.json")
+
+
+def test_fiftyone_itself_out_and_in_again(index: Index, tmp_path: Path) -> None:
+    reason = "fiftyone is not installed (large)"
+    importers = pytest.importorskip("fiftyone.utils.data.importers", reason=reason)
+    coco = pytest.importorskip("fiftyone.utils.coco", reason=reason)
+    metadata = pytest.importorskip("fiftyone.core.metadata", reason=reason)
+    export(index, tmp_path / "out", "fiftyone", filters=EVERYTHING)
+    reader = importers.FiftyOneImageDetectionDatasetImporter(
+        dataset_dir=str(tmp_path / "out"), data_path="data.json", labels_path="labels.json"
+    )
+    writer = coco.COCODetectionDatasetExporter(
+        labels_path=str(tmp_path / "labels.json"), export_media=False, rel_dir=index.manifest.source.root
+    )
+    with reader, writer:
+        for file, _, found in reader:
+            writer.export_sample(file, found, metadata=metadata.ImageMetadata.build_for(file))
+    same_by_names(index, tmp_path / "labels.json")
+
+
+def test_fiftyone_s_own_labels_are_named_for_what_they_are(index: Index, tmp_path: Path) -> None:
+    export(index, tmp_path / "out", "fiftyone", filters=EVERYTHING)
+    with pytest.raises(InputError, match="FiftyOne's own labels; export them from there as COCO"):
+        diff(index, tmp_path / "out/labels.json")
 
 
 def test_lists_to_train_on_hold_the_same_boxes(index: Index, tmp_path: Path) -> None:

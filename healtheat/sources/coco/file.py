@@ -98,6 +98,8 @@ def load_coco(path: Path, *, file: str | None = None) -> CocoFile:
         raise BadFile(path, error.line, reason) from None
     except OSError as error:
         raise BadFile(path, None, f"cannot be read ({error.strerror})") from None
+    if {"classes", "labels"} <= document.keys and "images" not in document.keys:
+        raise BadFile(path, 0, "FiftyOne's own labels; export them from there as COCO (COCODetectionDataset)")
     for key in ("images", "annotations", "categories"):
         if key not in document.keys:
             raise BadFile(
