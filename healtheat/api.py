@@ -460,9 +460,11 @@ def guard(
     against: PathLike | None = None,
     rule: str = "auto",
     classes: PathLike | None = None,
+    names: PathLike | None = None,
 ) -> Guarded:
     """Say whether the proposed labels collapse classes; `collapse` of the result is the answer.
 
+    `names` gives class ids where labels know classes by name, as in `build`.
     Raises InputError where something cannot be read or there is nothing to judge.
     """
     from healtheat.guarding import guard as run
@@ -473,23 +475,30 @@ def guard(
         path_or_none(against=against),
         rule=rule,
         classes=path_or_none(classes=classes),
+        names=path_or_none(names=names),
     )
 
 
 def diff(
-    old: Index | PathLike, new: Index | PathLike, *, classes: Classes = "auto", tolerance: float = 0.001
+    old: Index | PathLike,
+    new: Index | PathLike,
+    *,
+    classes: Classes = "auto",
+    tolerance: float = 0.001,
+    names: PathLike | None = None,
 ) -> DiffReport:
     """Compare two versions of labels: data sets, labels alone, or indexes. Nothing is written.
 
     Of an index as `old`, the report says which findings the new version settles and which are open.
     `classes` says whether the tool kept ids or names; "auto" takes what both agree on. `tolerance` is a share
-    of the image: a place that differs by less is the same, rounded. Raises InputError or BadIndex.
+    of the image: a place that differs by less is the same, rounded. `names` gives class ids where labels know
+    classes by name, as in `build`. Raises InputError or BadIndex.
     """
     from healtheat.comparing.run import diff as run
 
     arguments.text(classes=classes)
     arguments.number(tolerance=tolerance)
-    return run(old, new, classes=classes, tolerance=tolerance)
+    return run(old, new, classes=classes, tolerance=tolerance, names=path_or_none(names=names))
 
 
 def trust(index: IndexLike = None) -> TrustReport:

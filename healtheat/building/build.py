@@ -326,7 +326,7 @@ def _write_one(path: Path, found: list[tuple[int, str]], pool: VectorPool, dim: 
 def _nothing(source: Source, intake: Intake) -> InputError:
     """What was read as which format, since there is no box in it."""
     problems = intake.problems
-    told = next((problem for problem in problems if not problem.is_leak), None)
+    told = next((problem for problem in problems if not (problem.is_leak or problem.is_note)), None)
     first = f"; first of {counted(len(problems), 'problem')}: {told or problems[0]}" if problems else ""
     found = [f"{intake.unlabelled} without a label file"] if intake.unlabelled else []
     if n := intake.without_box:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,7 @@ from healtheat.cleanup.inplace import apply_in_place, finish, stale_caches
 from healtheat.cleanup.plan import plan_labels
 from healtheat.cleanup.rows import drop_for
 from healtheat.cleanup.run import pending
+from healtheat.cleanup.train import train_command, why_refused
 from healtheat.core.drop import Drop
 from healtheat.core.errors import Argument, InputError
 from healtheat.core.progress import Progress, silent
@@ -27,6 +28,7 @@ class Applied:
 
     `folder` is the copy, or in place the folder with originals and lists; None where nothing was written.
     `lists` is the folder of removed.csv and the other lists. `figures` are None for a run that was finished.
+    `command` trains on the copy of a YOLO data set, `refused` says why Ultralytics would take no such copy.
     `stale_caches` are label caches of Ultralytics that a cleanup in place moves aside, relative to the root.
     """
 
@@ -35,6 +37,8 @@ class Applied:
     folder: Path | None = None
     lists: Path | None = None
     stale_caches: tuple[str, ...] = ()
+    command: str = ""
+    refused: str = ""
 
 
 def apply(
@@ -75,8 +79,12 @@ def apply(
     if (why := figures.too_much(max_share)) and (to is not None or in_place):
         raise InputError(*why)
     if to is not None:
-        write_copy(plan, Path(to), progress=progress)
-        return Applied("copied", figures, Path(to), Path(to) / LISTS_FOLDER)
+        to = Path(to)
+        write_copy(plan, to, progress=progress)
+        done = Applied("copied", figures, to, to / LISTS_FOLDER)
+        if not (to / "data.yaml").is_file():  # COCO, or a folder without class names
+            return done
+        return replace(done, command=train_command(plan, to / "data.yaml"), refused=why_refused(plan))
     if not in_place:
         return Applied("planned", figures, stale_caches=caches)
     if not plan.edits:

@@ -21,7 +21,7 @@ EDITED = "edited"
 
 
 def write_training(plan: Plan, to: Path, *, overwrite: bool = False) -> list[str]:
-    """Write the lists into the new folder `to` and return their names; no source file is opened for writing.
+    """Write the lists into the new folder `to` and return what lies in it; source files are only read.
 
     `to` may be there if it is empty, or with `overwrite` if it holds an earlier cleanup, which is replaced.
     Raises InputError if `to` holds anything else, lies among the data set's images or labels or in an index,
@@ -48,7 +48,7 @@ def write_training(plan: Plan, to: Path, *, overwrite: bool = False) -> list[str
         write_rows(staged / "held_back.csv", HeldBack, plan.held_back)
         write_table_csv(staged / "findings.csv", plan.findings)
         write_figures(staged / SUMMARY, plan)
-        names = sorted(path.name for path in staged.iterdir() if path.is_file())
+        names = sorted(path.name for path in staged.iterdir())
         check_target(plan, to, overwrite=overwrite)  # somebody may have put something there meanwhile
     return names
 

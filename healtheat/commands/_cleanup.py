@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from healtheat.commands._terminal import note
+import typer
+
+from healtheat.commands._terminal import note, one_line
 from healtheat.core.errors import with_options
 from healtheat.core.text import counted
 
@@ -54,6 +56,14 @@ def note_left_alone(figures: Figures) -> None:
             f"whole images go for {counted(missing, 'missing box')}: nobody knows where, so "
             "there is nothing to grey out"
         )
+
+
+def show_training(command: str, refused: str) -> None:
+    """How to train on what was written, or why Ultralytics takes it not; nothing for other formats."""
+    if refused:
+        note(f"warning: it cannot be trained on as it is: {refused}")
+    elif command:
+        typer.echo(f"train with: {one_line(command)}")
 
 
 def note_too_much(figures: Figures, max_share: float | None) -> None:

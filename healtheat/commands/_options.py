@@ -52,6 +52,15 @@ ImageOption = Annotated[
 MinScoreOption = Annotated[
     float | None, typer.Option("--min-score", metavar="X", help="Only scores of at least X, from 0 to 1.")
 ]
+NamesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--names",
+        metavar="FILE",
+        help="Where labels know classes by name: the names in order of their ids, one a line, or a "
+        "data.yaml.",
+    ),
+]
 ContentsRuleOption = Annotated[
     str | None,
     typer.Option(

@@ -16,6 +16,7 @@ from healtheat.commands._cleanup import (
     note_called_wrong,
     note_left_alone,
     note_too_much,
+    show_training,
     what_goes,
 )
 from healtheat.commands._terminal import note, one_line, progress_bar
@@ -136,6 +137,7 @@ def _show_end(done: Applied) -> None:
         typer.echo("nothing to take out")
     elif done.done == "copied":
         typer.echo(f"written to {folder}; its lists are in {one_line(str(done.lists))}")
+        show_training(done.command, done.refused)
     else:
         what = (
             "done; originals and lists are in"

@@ -67,15 +67,7 @@ def build(
             help="YOLO: what the set is labelled for. Default: told by data.yaml and the label files.",
         ),
     ] = None,
-    names: Annotated[
-        Path | None,
-        typer.Option(
-            "--names",
-            metavar="FILE",
-            help="Where labels know classes by name: the names in order of their ids, one a line, or a "
-            "data.yaml.",
-        ),
-    ] = None,
+    names: options.NamesOption = None,
     views: Annotated[
         str | None,
         typer.Option(

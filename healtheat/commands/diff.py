@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from healtheat import api
+from healtheat.commands import _options as options
 from healtheat.commands._terminal import console, note, one_line, print_json
 from healtheat.core.errors import UsageError
 from healtheat.core.text import counted
@@ -38,6 +39,7 @@ def diff(
             help="A place that differs by less than this share of the image is the same, rounded.",
         ),
     ] = 0.001,
+    names: options.NamesOption = None,
     format: Annotated[
         Literal["table", "csv", "json"], typer.Option("--format", "-f", help="What goes to stdout.")
     ] = "table",
@@ -72,7 +74,7 @@ def diff(
 
     if list_ == "findings" and format != "csv":
         raise UsageError("--list findings is for --format csv; the table and the JSON hold the counts")
-    found = api.diff(old, new, classes=classes, tolerance=tolerance)
+    found = api.diff(old, new, classes=classes, tolerance=tolerance, names=names)
     if list_ == "findings" and found.findings is None:
         raise UsageError(f"--list findings: {old} is no index, so it has none")
     failed = check_gates(found, fail_on or ())

@@ -11,7 +11,14 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._cleanup import left_out, note_called_wrong, note_left_alone, note_too_much, what_goes
+from healtheat.commands._cleanup import (
+    left_out,
+    note_called_wrong,
+    note_left_alone,
+    note_too_much,
+    show_training,
+    what_goes,
+)
 from healtheat.commands._terminal import note, one_line, progress_bar
 from healtheat.core.errors import with_options
 from healtheat.core.text import counted
@@ -195,12 +202,9 @@ def _show_cleanup(done: Exported, figures: Figures, max_share: float | None) -> 
         listed = ", ".join(f"{i} {figures.names.get(i, '')} ({k} of {n})" for i, k, n in poor[:10])
         note(f"warning: {counted(len(poor), *lose)}: {listed}")
     if done.written:
-        names = ", ".join(one_line(file.name) for file in done.files)
+        names = ", ".join(one_line(f"{file.name}/" if file.is_dir() else file.name) for file in done.files)
         typer.echo(f"written to {one_line(str(done.to))}: {names}")
-        if done.refused:
-            note(f"warning: it cannot be trained on as it is: {done.refused}")
-        else:
-            typer.echo(f"train with: {one_line(done.command)}")
+        show_training(done.command, done.refused)
     else:
         note_too_much(figures, max_share)
         typer.echo(f"dry run: nothing was written; add --write to write {one_line(str(done.to))}")

@@ -41,6 +41,7 @@ def guard(
         ),
     ] = "auto",
     classes: options.ClassesOption = None,
+    names: options.NamesOption = None,
     format: Annotated[
         Literal["table", "json"], typer.Option("--format", "-f", help="What goes to stdout.")
     ] = "table",
@@ -57,7 +58,7 @@ def guard(
       healtheat guard runs/predict/labels --against data.yaml
       healtheat guard proposed.json --against labels.json --format json
     """
-    guarded = api.guard(proposed, against=against, rule=rule, classes=classes)
+    guarded = api.guard(proposed, against=against, rule=rule, classes=classes, names=names)
     if guarded.codes_unused:
         note("the names look like AI Hub's, but their codes lead to no class: --classes CSV would use them")
     for path, problems in guarded.problems.items():

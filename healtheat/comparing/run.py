@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -16,7 +17,7 @@ from healtheat.comparing.changes import KINDS, compare
 from healtheat.comparing.classes import Matching, match_classes
 from healtheat.comparing.match import ImagePairs, pair_paths
 from healtheat.comparing.settled import STATES, settle
-from healtheat.comparing.sides import Side, read_side
+from healtheat.comparing.sides import Side, read_side, takes_names
 from healtheat.core.boxes import Problem
 from healtheat.core.errors import Argument, InputError
 from healtheat.core.text import counted
@@ -140,8 +141,11 @@ def diff(
     *,
     classes: Matching = "auto",
     tolerance: float = TOLERANCE,
+    names: Path | None = None,
 ) -> DiffReport:
     """Compare two versions of labels; either may be an index. Nothing is written.
+
+    `names` is a file with the class names in order of their ids, for labels that know classes by name.
 
     Raises InputError where one cannot be read, where they share no image, or where nobody can tell which
     class is which; BadIndex.
@@ -150,8 +154,10 @@ def diff(
         raise InputError(Argument("classes", classes), f": choose from {', '.join(get_args(Matching))}")
     if not 0 <= tolerance < 1:
         raise InputError(Argument("tolerance"), f" {tolerance}: a share of the image, from 0 to 1")
+    if names is not None and not (takes_names(old) or takes_names(new)):
+        raise InputError(Argument("names"), ": both versions know their class ids; leave it out")
     with ExitStack() as stack:
-        before, after = read_side(old, stack), read_side(new, stack)
+        before, after = read_side(old, stack, names), read_side(new, stack, names)
         return _compared(before, after, classes, tolerance)
 
 

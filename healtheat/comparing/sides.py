@@ -14,7 +14,8 @@ from healtheat.core.errors import InputError, UsageError
 from healtheat.index import Index
 from healtheat.index.locate import opened
 from healtheat.index.manifest import CATALOG_NAME, MANIFEST_NAME
-from healtheat.sources.label_set import LabelSet, read_label_set
+from healtheat.sources import label_set
+from healtheat.sources.label_set import LabelSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +32,32 @@ class Side:
         return any(name.strip() not in ("", str(ident)) for ident, name in self.labels.names.items())
 
 
-def read_side(given: Index | str | os.PathLike[str], stack: ExitStack) -> Side:
+def takes_names(given: Index | str | os.PathLike[str]) -> bool:
+    """Whether a file of class names says anything about `given`: not of an index, which has its own."""
+    if not isinstance(given, str | os.PathLike) or _is_index(Path(given)):
+        return False
+    return label_set.takes_names(Path(given))
+
+
+def read_side(
+    given: Index | str | os.PathLike[str], stack: ExitStack, names_file: Path | None = None
+) -> Side:
     """`given` read; an index stays open while `stack` does. Raises InputError or BadIndex."""
     if isinstance(given, Index):
         return Side(given.path.as_posix(), _of_index(given), given)
     if not isinstance(given, str | os.PathLike):
         raise UsageError(f"expected a path or an opened Index to compare, found {type(given).__name__}")
     path = Path(given)
-    if (path / MANIFEST_NAME).is_file() and (path / CATALOG_NAME).is_file():
+    if _is_index(path):
         index = stack.enter_context(opened(path))
         return Side(path.as_posix(), _of_index(index), index)
     if not path.exists():
         raise InputError(f"{path}: not found; give a data set, labels, or the folder of an index")
-    return Side(path.as_posix(), read_label_set(path), None)
+    return Side(path.as_posix(), label_set.read_label_set(path, names_file=names_file), None)
+
+
+def _is_index(path: Path) -> bool:
+    return (path / MANIFEST_NAME).is_file() and (path / CATALOG_NAME).is_file()
 
 
 def _of_index(index: Index) -> LabelSet:

@@ -34,6 +34,7 @@ class ProblemCode(StrEnum):
     AMBIGUOUS_IMAGE = "ambiguous_image"
     REPEATED_IMAGE = "repeated_image"
     LEAK = "leak"
+    SAME_SPLIT = "same_split"
     SIZE_CONFLICT = "size_conflict"
     UNTRAINED_FORMAT = "untrained_format"
     BAD_PATH = "bad_path"
@@ -73,6 +74,7 @@ _WORDS: dict[ProblemCode, str] = {
     ProblemCode.AMBIGUOUS_IMAGE: "image name that several files have",
     ProblemCode.REPEATED_IMAGE: "image given twice",
     ProblemCode.LEAK: "image in two splits",
+    ProblemCode.SAME_SPLIT: "split that has no image of its own",
     ProblemCode.SIZE_CONFLICT: "image of another size than the labels say",
     ProblemCode.UNTRAINED_FORMAT: "image format that YOLO does not train on",
     ProblemCode.BAD_PATH: "file or folder that cannot be used",
@@ -132,8 +134,8 @@ class Problem:
 
     @property
     def is_note(self) -> bool:
-        """The line is a box all the same, and no label of it is wrong for that."""
-        return self.code in (ProblemCode.BEYOND_IMAGE, ProblemCode.SHAPE_LEFT_OUT)
+        """It is read all the same and no label is wrong for that, so no finding says it again."""
+        return self.code in (ProblemCode.BEYOND_IMAGE, ProblemCode.SHAPE_LEFT_OUT, ProblemCode.SAME_SPLIT)
 
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line + 1}"

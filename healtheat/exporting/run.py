@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 class Exported:
     """What `export` wrote, or planned to: `written` is false for the dry run of a YOLO cleanup.
 
+    `files` are what lies in `to`, with the folder `edited` of a YOLO cleanup, or `to` and what belongs to it.
     `findings` counts rows of a table, or boxes with a finding of a hand-off; `images` and `boxes` are what
     was handed over, None elsewhere. `changes` is what a patch holds, and what it leaves alone and why.
     `cleanup` are the figures of a YOLO cleanup, and `blocked` says why it could not be written; `command`

@@ -19,6 +19,8 @@ from healtheat.sources.base import LabelledImage
 from healtheat.sources.coco import results
 from healtheat.sources.coco.file import load_coco
 from healtheat.sources.find_image import loose_parts
+from healtheat.sources.named.ids import read_names
+from healtheat.sources.open import format_of
 from healtheat.sources.peek import kind_of_json
 from healtheat.sources.yolo.labels import MAX_LABEL_BYTES, read_labels
 from healtheat.sources.yolo.line import BadLine, LabelRules, class_id
@@ -76,13 +78,17 @@ def read_label_set(
     names: Mapping[int, str] | None = None,
     image_suffix: str = "",
     against: Path | None = None,
+    names_file: Path | None = None,
 ) -> LabelSet:
     """The labels of `data`: a folder of YOLO label files and nothing else, a COCO file, or a data set.
 
     A detector's results (COCO results JSON) name images by the ids of the COCO labels `against`.
     `names` are the classes where a bare folder cannot tell them; boxes of other classes stay boxes there.
+    `names_file` has the class names in order of their ids, where `takes_names`; elsewhere it is passed over.
     InputError where there is nothing to read.
     """
+    if names_file is not None and data.is_dir():
+        names = read_names(names_file)
     if data.is_dir() and (files := _label_files(data)):
         return _read_folder(data, files, names or {}, image_suffix)
     kind = kind_of_json(data) if data.suffix.lower() == ".json" and data.is_file() else None
@@ -95,7 +101,14 @@ def read_label_set(
         return _read_results(data, against)
     if kind in ("", "coco"):
         return _read_coco(data)
-    return _read_source(data)
+    return _read_source(data, names_file)
+
+
+def takes_names(data: Path) -> bool:
+    """Whether `data` knows classes by name, or is label files alone, which have no names. InputError."""
+    if data.is_dir() and _label_files(data):
+        return True
+    return not data.exists() or "names" in format_of(data).takes
 
 
 def _label_files(folder: Path) -> list[Path]:
@@ -241,13 +254,14 @@ def _read_results(data: Path, against: Path) -> LabelSet:
     )
 
 
-def _read_source(data: Path) -> LabelSet:
+def _read_source(data: Path, names_file: Path | None = None) -> LabelSet:
     pairs: list[tuple[str, Boxes]] = []
     label_paths: list[str] = []
     statuses: list[str] = []
     problems: list[Problem] = []
     of_image: defaultdict[str, list[Problem]] = defaultdict(list)
-    source = open_source(data, labels_only=True)
+    names = names_file if names_file is not None and takes_names(data) else None
+    source = open_source(data, labels_only=True, names=names)
     for item in source.read():
         if isinstance(item, Problem):
             problems.append(item)

@@ -7,7 +7,7 @@ import re
 from itertools import islice
 from pathlib import Path
 
-from healtheat.core.errors import InputError
+from healtheat.core.errors import Argument, InputError
 from healtheat.core.paths import is_any_image, is_file, is_folder, relative
 from healtheat.core.text import shown
 from healtheat.sources.base import LabelFormat, Source, SourceOptions
@@ -88,6 +88,11 @@ def open_source(
     return chosen.open(data, options)
 
 
+def format_of(data: Path) -> LabelFormat:
+    """The format of labels in `data`, by what it holds. Raises InputError for none."""
+    return _recognised(data, frozenset())
+
+
 def _recognised(data: Path, told: frozenset[str]) -> LabelFormat:
     """The format of `data`; one that cannot do without an option that was given comes first."""
     wanted = [known for known in FORMATS if known.needs and known.needs <= told]
@@ -117,12 +122,11 @@ def _start_of(path: Path) -> bytes:
 
 def _check_options(chosen: LabelFormat, data: Path, told: frozenset[str]) -> None:
     for name in sorted(chosen.needs - told):
-        raise InputError(f"{data}: the kind {chosen.kind} needs {name}: give {chosen.given}")
+        raise InputError(f"{data}: the kind {chosen.kind} needs ", Argument(name), f": give {chosen.given}")
     for name in sorted(told - chosen.takes):
         kinds = " or ".join(known.kind for known in FORMATS if name in known.takes)
-        verb, it = ("are", "them") if name.endswith("s") else ("is", "it")
         raise InputError(
-            f"{data}: {name} {verb} only for the kind {kinds}, not for {chosen.kind}; leave {it} out"
+            f"{data}: ", Argument(name), f" is only for the kind {kinds}, not for {chosen.kind}; leave it out"
         )
 
 

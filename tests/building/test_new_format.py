@@ -91,5 +91,5 @@ def test_it_is_among_what_can_be_given(data: Path, tmp_path: Path) -> None:
         open_source(tmp_path / "none.txt")
     with pytest.raises(InputError, match=r"choose one of auto, yolo, .*coco, .*boxes"):
         open_source(data, kind="boxen")
-    with pytest.raises(InputError, match=r"images are only for the kind .*coco.*, not for boxes"):
+    with pytest.raises(InputError, match=r"images is only for the kind .*coco.*, not for boxes"):
         open_source(data, images=tmp_path)

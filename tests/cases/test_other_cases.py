@@ -47,7 +47,7 @@ def boxes(found: Read) -> int:
         ("roboflow_no_test", "yolo", 8, 24, {Code.UNFOUND_PATH: 1}),
         ("voc_folder", "voc", 6, 0, {}),
         ("labelme_folder", "labelme", 6, 6, {}),
-        ("cvat_yolo11", "darknet", 6, 18, {Code.UNFOUND_PATH: 1}),
+        ("cvat_yolo11", "darknet", 6, 18, {}),
     ],
 )
 def test_a_case(

@@ -22,7 +22,7 @@ from tests.index.small_set import FakeEncoder
 from tests.sources.reading import Read, Tree
 
 BOX = "0 .5 .5 .1 .1\n"
-VAL_IS_TRAIN = {Code.LEAK: 1}  # most of these sets name one folder as train and val
+VAL_IS_TRAIN = {Code.SAME_SPLIT: 1}  # most of these sets name one folder as train and val
 
 
 def read(data: Path) -> Read:

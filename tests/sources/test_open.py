@@ -73,7 +73,7 @@ def test_wrong_arguments(tree):
     tree.put("images/a.jpg")
     with pytest.raises(InputError, match="kind 'vott' is unknown; choose one of auto, yolo, "):
         open_source(path, kind="vott")
-    with pytest.raises(InputError, match=r"images are only for the kind .*coco.*, not for yolo"):
+    with pytest.raises(InputError, match=r"images is only for the kind .*coco.*, not for yolo"):
         open_source(path, images=tree.root)
     with pytest.raises(InputError, match=r"has no data.yaml"):
         open_source(tree.root / "images", kind="yolo")

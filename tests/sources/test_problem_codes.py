@@ -69,7 +69,7 @@ def test_boxes_for_which_a_split_is_refused(tree: Tree, task: str) -> None:
         tree.put(path, content)
     tree.put("labels/b.txt", "0 .1 .1 .3 .1 .3 .3\n")
     data = tree.put("data.yaml", "names: [a]\ntrain: images\nval: images\n")
-    (problem,) = (p for p in Read(open_source(data, task=task)).problems if not p.is_leak)
+    (problem,) = (p for p in Read(open_source(data, task=task)).problems if not p.is_note)
     assert (problem.code, problem.file, problem.line) == (ProblemCode.REFUSED_LABELS, "labels/a.txt", 1)
     assert problem.is_untrained and f"the task {task}" in problem.reason
     assert not [p for p in Read(open_source(data)).problems if p.code == ProblemCode.REFUSED_LABELS]

@@ -36,12 +36,13 @@ class ImageList:
     content: Content
 
 
-def listed_images(path: Path, root: Path, file: str) -> ImageList:
+def listed_images(path: Path, root: Path, file: str, *, darknet: bool = False) -> ImageList:
     """The images that the list at `path` names, one a line; `file` is what problems call the list.
 
     A line `./x` counts from the list's folder, as Ultralytics reads it. Another relative line does so too,
     else it counts from the data set's `root`, else its first folder is passed over (CVAT); YOLO would look in
-    the working folder, so this is a problem, one for each such mistake of a list. Absolute paths and `..` are
+    the working folder, so this is a problem, one for each such mistake of a list; with `darknet` it is none,
+    for Darknet counts from the folder in which it is started, and CVAT writes so. Absolute paths and `..` are
     allowed: data.yaml, which names the list, may name any folder too. A byte-order mark is no part of the
     first path (as Ultralytics reads lists). Raises InputError if the list cannot be read as a whole.
     """
@@ -62,6 +63,8 @@ def listed_images(path: Path, root: Path, file: str) -> ImageList:
         if isinstance(found, _Found):
             images.append((found.path, number))
             for mistake in found.mistakes:
+                if darknet and mistake in (_RELATIVE, _CUT):
+                    continue
                 odd.setdefault(mistake, []).append(number)
         elif len(problems) < MAX_PROBLEMS:
             problems.append(Problem(found.code, file, number, found.reason))

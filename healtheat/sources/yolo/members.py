@@ -54,12 +54,13 @@ class Roots:
         return relative(path, self.root) if Path(name).is_absolute() else name
 
 
-def gather(splits: tuple[Split, ...], roots: Roots, data: str) -> Members:
+def gather(splits: tuple[Split, ...], roots: Roots, data: str, *, darknet: bool = False) -> Members:
     """What the splits name, in their order, images sorted by path. `data` is what problems call data.yaml.
 
-    Raises InputError for a list that cannot be read.
+    `darknet`: lists are those of Darknet (see `listed_images`). Raises InputError for a list that cannot be
+    read.
     """
-    return _Gathering(roots, data).all(splits)
+    return _Gathering(roots, data, darknet).all(splits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,8 @@ class _Named:
 
 
 class _Gathering:
-    def __init__(self, roots: Roots, data: str) -> None:
-        self._roots, self._data = roots, data
+    def __init__(self, roots: Roots, data: str, darknet: bool) -> None:
+        self._roots, self._data, self._darknet = roots, data, darknet
         self._found = Members()
         self._first: dict[str, str] = {}  # path → split
 
@@ -135,8 +136,8 @@ class _Gathering:
         earlier = " and ".join(sorted(others))
         count = len(set(images))
         all_ = f"all {count} images of split {name} are" if count > 1 else f"the one image of split {name} is"
-        reason = f"{all_} in {earlier} too (a leak); read once, in {earlier}; both splits stay as they are"
-        self._found.records.append(Problem(ProblemCode.LEAK, self._data, line, reason))
+        reason = f"{all_} in {earlier} too; read once, in {earlier}; both splits stay as they are"
+        self._found.records.append(Problem(ProblemCode.SAME_SPLIT, self._data, line, reason))
 
     def _entries(self, split: Split) -> Iterator[_Named]:
         real = Path(os.path.realpath(split.path))
@@ -160,7 +161,7 @@ class _Gathering:
 
     def _listed(self, split: Split, real: Path) -> Iterator[_Named]:
         file = relative(split.path, self._roots.root)
-        listed = listed_images(real, self._roots.real, file)
+        listed = listed_images(real, self._roots.real, file, darknet=self._darknet)
         if str(real) not in self._found.lists:  # train and val may name one list
             self._found.records.append(LabelFile(file, listed.content.sha256, listed.content.size))
             self._found.records += listed.problems

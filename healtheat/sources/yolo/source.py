@@ -87,7 +87,7 @@ class YoloSource:
     def members(self) -> Members:
         """The images of all splits and how often each is named, without their labels. Raises InputError."""
         data = self._roots.relative(self._yaml[0]) if self._yaml else self.data.name
-        return gather(self._splits, self._roots, data)
+        return gather(self._splits, self._roots, data, darknet=self.kind == "darknet")
 
     def rules(self, members: Members) -> LabelRules:
         """How the label files of `members` are to be read; looks into each of them."""
@@ -100,7 +100,7 @@ class YoloSource:
         return rules_of(shapes, self._task)
 
     def _no_image(self, members: Members) -> InputError:
-        folders = ", ".join(str(split.path) for split in self._splits)
+        folders = ", ".join(dict.fromkeys(str(split.path) for split in self._splits))
         known = " ".join(sorted(IMAGE_SUFFIXES))
         problems = [*self._problems, *(r for r in members.records if isinstance(r, Problem))]
         first = f"; first of {len(problems)} problems: {problems[0]}" if problems else ""

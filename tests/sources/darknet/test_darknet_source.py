@@ -32,8 +32,15 @@ def test_what_cvat_writes(tree: Tree) -> None:
     assert source.ids_from == "the order of obj.names"
     image = found.images["obj_train_data/a.jpg"]
     assert (image.split, image.label_path) == ("train", "obj_train_data/a.txt")
-    assert (image.boxes.class_id.tolist(), found.codes) == ([1], [Code.UNFOUND_PATH])
+    assert (image.boxes.class_id.tolist(), found.codes) == ([1], [])
     assert set(found.files) == {"obj.names", "obj.data", "train.txt", "obj_train_data/a.txt"}
+
+
+def test_what_is_wrong_in_a_list_for_darknet_too(tree: Tree) -> None:
+    darknet(tree)
+    tree.put("train.txt", "data\\\\obj_train_data\\\\a.jpg\n obj_train_data/a.jpg\n".replace("\\\\", "\\"))
+    codes = Read(open_source(tree.root)).codes
+    assert codes == [Code.MISSING_IMAGE, Code.UNFOUND_PATH]
 
 
 def test_names_may_be_given(tree: Tree) -> None:

@@ -261,7 +261,7 @@ def test_nothing_is_fetched_and_wrong_input_is_told_at_once(made, tmp_path, monk
         Read(open_source(tmp_path, weights=made / "tiny.pt"))
     with pytest.raises(InputError, match="kind detector needs weights"):
         open_source(made / "photos", kind="detector")
-    with pytest.raises(InputError, match="weights are only for"):
+    with pytest.raises(InputError, match="weights is only for"):
         open_source(made / "photos", kind="yolo", weights=made / "tiny.pt")
     assert not list(tmp_path.iterdir())
 

@@ -276,7 +276,8 @@ class _Told:
     problems: list[Problem]
 
     def leaks(self, image: LabelledImage) -> bool:
-        return any(p.is_leak and p.image in ("", image.path) for p in self.problems)
+        same = any(p.code == Code.SAME_SPLIT for p in self.problems)
+        return same or any(p.is_leak and p.image == image.path for p in self.problems)
 
     def untrained(self, image: LabelledImage, split: str, home: Path) -> bool:
         """Whether a problem with file and line says that the trainer ignores the image."""

@@ -103,7 +103,7 @@ def test_labels_beside_the_images(tree):
     read = Read(open_source(tree.put("data.yaml", "names: [a]\ntrain: photos\nval: photos/list.txt\n")))
     assert read.images["photos/a.jpg"].label_path == "photos/a.txt"
     assert read.reasons == [
-        "data.yaml:3: the one image of split val is in train too (a leak); read once, in train; both splits "
+        "data.yaml:3: the one image of split val is in train too; read once, in train; both splits "
         "stay as they are",
         "photos/b.txt: label file without an image",
     ]
@@ -116,7 +116,7 @@ def test_leaks_and_repeats(tree):
     assert read.reasons == [
         "data.yaml:2: 1 of 1 images are given twice or more often, first images/train/deep/2.PNG; each is "
         "read once, and lists to train on name it as often as this",
-        "data.yaml:3: the one image of split val is in train too (a leak); read once, in train; both splits "
+        "data.yaml:3: the one image of split val is in train too; read once, in train; both splits "
         "stay as they are",
     ]
 
@@ -221,6 +221,22 @@ def test_folder_without_yaml_takes_ids_as_they_are(tree):
         "images/val/3.webp": "val",
     }
     assert not read.problems
+
+
+def test_a_split_without_an_image_of_its_own_is_told_once(tree):
+    tree.put("images/a.jpg")
+    tree.put("labels/a.txt", "0 .5 .5 .1 .1\n")
+    read = Read(open_source(tree.put("data.yaml", "names: [a]\ntrain: images\nval: images\n")))
+    (problem,) = read.problems
+    assert (problem.code, problem.file, problem.line) == ("same_split", "data.yaml", 2)
+    assert problem.is_note and not problem.is_leak and "leak" not in problem.reason
+
+
+def test_a_folder_is_told_once(tree):
+    tree.put("list.txt", "./a\n")
+    with pytest.raises(InputError) as error:
+        Read(open_source(tree.put("data.yaml", "names: [a]\ntrain: list.txt\nval: list.txt\n")))
+    assert str(error.value).count(str(tree.root / "list.txt")) == 1
 
 
 def test_no_image_at_all(tree):

@@ -1,0 +1,67 @@
+"""What `export --format yolo` and `apply --to` say about what they wrote, and how to train on it."""
+
+from pathlib import Path
+
+import pytest
+
+from healtheat.cli import run
+from healtheat.index import NewVerdict
+from tests.made_index import MadeIndex
+
+LINES = ["0 0.5 0.5 0.1 0.1", "1 0.2 0.2 0.1 0.1"]
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    made = MadeIndex(
+        tmp_path / "index",
+        names={0: "a", 1: "b"},
+        root=tmp_path / "data",
+        labels={"images/train/a.jpg": LINES, "images/val/b.jpg": LINES},
+        findings=[{"image": "images/train/a.jpg", "line": 1, "issue": "mislabel", "score": 0.9}],
+    )
+    data = "train: images/train\nval: images/val\nnames: [a, b]\n"
+    (made.root / "data.yaml").write_text(data, encoding="utf-8")
+    made.judging.append(NewVerdict(box_id=1, issue="mislabel", verdict="drop", who="김"))
+    monkeypatch.setattr("healtheat.commands._options.which_index", lambda given: made)
+    return str(made.path)
+
+
+def test_every_file_that_was_written_is_named(
+    index: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to = tmp_path / "lists"
+    write = ["--to", str(to), "--format", "yolo", "--write", "--max-share", "1", "--drop", "boxes"]
+    assert run(["export", "--index", index, *write]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("written to"))
+    named = {name.removesuffix("/") for name in line.rpartition(": ")[2].split(", ")}
+    assert named == {path.name for path in to.iterdir()} and "edited/" in line
+
+
+def test_apply_says_how_to_train_on_the_copy(
+    index: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to = tmp_path / "copy"
+    assert run(["apply", "--index", index, "--to", str(to), "--max-share", "1"]) == 0
+    command = f"train with: yolo detect train data={(to / 'data.yaml').as_posix()} model=yolo11n.pt"
+    assert command in capsys.readouterr().out.splitlines()
+
+
+def test_a_copy_that_cannot_be_trained_on_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data/data.yaml"
+    data.parent.mkdir()
+    data.write_text("train: images/train\nval: images/val\nnames: {0: a, 7: b}\n", encoding="utf-8")
+    made = MadeIndex(
+        tmp_path / "sparse",
+        names={0: "a", 7: "b"},
+        root=tmp_path / "data",
+        labels={"images/train/a.jpg": [LINES[0], "7 0.2 0.2 0.1 0.1"], "images/val/b.jpg": LINES[:1]},
+        findings=[],
+    )
+    monkeypatch.setattr("healtheat.commands._options.which_index", lambda given: made)
+    to = tmp_path / "copy"
+    assert run(["apply", "--index", str(made.path), "--to", str(to)]) == 0
+    told = capsys.readouterr()
+    assert "train with" not in told.out and "it cannot be trained on as it is: Ultralytics takes" in told.err
