@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
+import re
+import shutil
 import unicodedata
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -21,6 +24,8 @@ from healtheat.sources import open_source
 from tests.cases.folders import case
 from tests.index.small_set import FakeEncoder
 from tests.sources.reading import Read, Tree
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def boxes(found: Read) -> int:
@@ -212,11 +217,11 @@ def test_why_sides_are_exchanged(tree: Tree, orientation: int, told: bool) -> No
     assert ("EXIF" in problem.reason) is told
 
 
-def drug(tree: Tree, code: str, ident: int) -> None:
-    image = {"id": 1, "file_name": "a.jpg", "width": 100, "height": 50, "drug_N": code}
+def drug(tree: Tree, code: str, ident: int, folder: str = "", **more: str) -> None:
+    image = {"id": 1, "file_name": "a.jpg", "width": 100, "height": 50, "drug_N": code, **more}
     one = {"image_id": 1, "category_id": ident, "bbox": [10, 10, 20, 20 + int(code[-3:]) % 20]}
     categories = [{"id": ident, "name": "Drug"}]
-    tree.put(f"{code}.json", coco(images=[image], annotations=[one], categories=categories))
+    tree.put(f"{folder}{code}.json", coco(images=[image], annotations=[one], categories=categories))
 
 
 def test_raw_drugs_are_told_once(tree: Tree) -> None:
@@ -227,6 +232,45 @@ def test_raw_drugs_are_told_once(tree: Tree) -> None:
     assert [(p.code, p.file) for p in found.problems] == [(Code.ONE_CLASS, "K-001900.json")]
     drug(tree, "K-016548", 16548)
     assert not Read(open_source(tree.root)).problems
+
+
+def with_drugs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
+    """The folder `raw` in `folder`, read by the copies that the script of docs/formats.md makes."""
+    text = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(folder)
+    exec(script, {})
+    source = open_source("labels", images="raw")
+    read = Read(source)
+    assert set(source.names) == {int(i) for im in read.images.values() for i in im.boxes.class_id}
+    return read
+
+
+def test_the_script_for_raw_drugs(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = Path(shutil.copytree(case(shared, "aihub_raw_drug"), tmp_path / "raw"))
+    before = {file: file.read_bytes() for file in raw.rglob("*") if file.is_file()}
+    for path in (raw, *raw.rglob("*")):
+        path.chmod(0o755)
+    found = with_drugs(tmp_path, monkeypatch)
+    assert not found.problems and (len(found.images), boxes(found)) == (6, 18)
+    for image in found.images.values():
+        files = {f"{path.parent.name}": path for path in raw.rglob(f"{Path(image.path).stem}.json")}
+        drugs = [
+            int(json.loads(files[name].read_text(encoding="utf-8"))["images"][0]["dl_idx"])
+            for name in sorted(files)
+        ]
+        assert image.boxes.class_id.tolist() == drugs
+    assert before == {file: file.read_bytes() for file in raw.rglob("*") if file.is_file()}
+
+
+def test_the_script_for_raw_drugs_in_small(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree.put("raw/a.jpg")
+    for code, name in (("K-001900", "가"), ("K-016548", "나")):
+        drug(tree, code, 1, dl_idx=str(int(code[2:]) - 1), dl_name=name, folder="raw/")
+    assert Read(open_source(tree.root / "raw")).codes == [Code.ONE_CLASS]
+    found = with_drugs(tree.root, monkeypatch)
+    assert not found.problems
+    assert found.images["raw/a.jpg"].boxes.class_id.tolist() == [1899, 16547]
 
 
 @pytest.mark.parametrize(
@@ -283,13 +327,15 @@ def test_pycocotools_holds_the_same(shared: Path, name: str) -> None:
     assert as_read(read, {f"m{n}.jpg": (320, 240) for n in range(6)}) == as_pycocotools(file)
 
 
-numbers = st.integers(0, 4)
+numbers = st.integers(0, 4) | st.just(9)  # 9: an image that is not listed
+edges = st.sampled_from([0, 0.0, 50, 100, 49.99, 99.5, -1, 1e-7, 12])
+sides = st.one_of(st.floats(0, 60).map(lambda x: round(x, 2)), st.integers(0, 60), edges)
 annotations = st.lists(
     st.fixed_dictionaries(
         {
             "image_id": numbers | numbers.map(float),
-            "category_id": st.sampled_from([1, 1899, 7.0]),
-            "bbox": st.tuples(*[st.floats(0, 60).map(lambda x: round(x, 2))] * 4).map(list),
+            "category_id": st.sampled_from([1, 1899, 7.0, 5]),
+            "bbox": st.tuples(*[sides] * 4).map(list),
         },
         optional={
             "iscrowd": st.sampled_from([0, 1, False, None, 0.0]),
@@ -300,6 +346,7 @@ annotations = st.lists(
 )
 
 
+@settings(max_examples=int(os.environ.get("HEALTHEAT_ORACLE_SETS", "200")))
 @given(annotations)
 def test_pycocotools_holds_the_same_or_a_problem_says_why(
     tmp_path_factory: pytest.TempPathFactory, items: list[dict[str, object]]
@@ -313,7 +360,7 @@ def test_pycocotools_holds_the_same_or_a_problem_says_why(
     file = tree.put("a.json", coco(*names, annotations=items, categories=categories))
     found = Read(open_source(file))
     lost = {p.line for p in found.problems if p.line is not None}
-    assert {p.code for p in found.problems} <= {Code.BAD_LINE, Code.REPEATED_LINE}
+    assert {p.code for p in found.problems} <= {Code.BAD_LINE, Code.REPEATED_LINE, Code.UNKNOWN_CLASS}
     kept = [item for line, item in enumerate(items) if line not in lost]
     rest = tree.put("kept.json", coco(*names, annotations=kept, categories=categories))
     assert as_read(found, dict.fromkeys(names, (100, 50))) == as_pycocotools(rest)

@@ -36,6 +36,7 @@ class Codes:
             self._file,
             None,
             f"every category_id is {ident} ({shown(name)}), while images[].drug_N names "
-            f"{counted(len(self._codes), 'drug')} ({first}, …): AI Hub's raw files; write the number of "
-            "drug_N as category_id of each file, and as id in its categories, then build again",
+            f"{counted(len(self._codes), 'drug')} ({first}, …): AI Hub's raw files; to have the drugs as "
+            "classes, make copies with dl_idx as category_id and dl_name as its name (docs/formats.md has a "
+            "script), and build those with the folder of the images",
         )

@@ -93,10 +93,10 @@ class CocoSource:
             bad.append(Problem(ProblemCode.BAD_PATH, where, None, reason))
 
         files = list(walk(self._path, on_bad))
+        labels = [path for path in files if path.suffix.lower() == ".json"]  # none among images elsewhere
         if self._images is not None and not self._images.is_relative_to(self._path):
             files += walk(self._images, on_bad)
         images = [path for path in files if is_image(path.name)]
-        labels = [path for path in files if path.suffix.lower() == ".json"]
         if not labels:
             raise InputError(f"{self.data}: no JSON file in it; give a COCO JSON file or a folder of them")
         if not images:
