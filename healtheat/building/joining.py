@@ -38,9 +38,14 @@ class Joining:
     held: Held | None = None
 
     def new_names(self, names: Mapping[int, str]) -> dict[int, str]:
-        """Those of `names` whose class the index has no name for. InputError where it has another one."""
+        """Those of `names` whose class the index has no name for. InputError where it has another one.
+
+        The id in digits is no name: a folder without a data.yaml knows no other.
+        """
         for class_id, name in sorted(names.items()):
             there = self.names.get(class_id, name)
+            if str(class_id) in (there, name):
+                continue
             if unicodedata.normalize("NFC", there) != unicodedata.normalize("NFC", name):
                 raise InputError(
                     f"class {class_id} is {there!r} in the index and {name!r} in what is to be added; "

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from healtheat.cleanup.batches import check_in_place
 from healtheat.cleanup.copy import LISTS_FOLDER, write_copy
 from healtheat.cleanup.figures import Figures
 from healtheat.cleanup.inplace import apply_in_place, finish, stale_caches
@@ -73,6 +74,8 @@ def apply(
         run = finish(root, progress=progress)
         if run is not None:
             return Applied("finished", None, run.folder, run.folder)
+    if in_place:
+        check_in_place(index)
     chosen = drop_for(drop, index.manifest.source.edits, in_place=in_place)
     plan = plan_labels(index, filters, flagged=flagged, drop=chosen, copied=to is not None)
     figures, caches = Figures.of(plan), () if to is not None else tuple(stale_caches(plan))

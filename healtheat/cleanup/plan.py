@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from healtheat.cleanup.batches import check_batches, with_batches
 from healtheat.cleanup.check import Box, check_yolo, locate_coco
 from healtheat.cleanup.decide import Decisions, Facts, asked_for, called_wrong, decide, deciding
 from healtheat.cleanup.edits import without_annotations, without_lines
@@ -141,6 +142,7 @@ def plan_labels(
             f"an index built from {source.kind} has no label files; there is nothing to clean up"
         )
     chosen = drop_for(drop, source.edits)
+    check_batches(index, source.edits)
     if changed := index.changed_label_files():
         raise InputError(f"{_first(changed)} changed since the build, so lines may have moved; build again")
     filters = filters or Filters()
@@ -180,6 +182,7 @@ def plan_training(
             Argument("status"),
             " takes these two here",
         )
+    check_batches(index, source.edits)
     changed = index.changed_label_files()
     if changed and not force:
         raise InputError(
@@ -216,6 +219,7 @@ def _plan(
     label_sha256 = {path: entry.sha256 for path, entry in index.manifest.every_label_file().items()}
     task = index.manifest.settings.get("task")
     yolo = read_set(data, task if isinstance(task, str) else None) if by == "lines" else YoloSet()
+    yolo = with_batches(index, yolo, decisions.images)
     boxes = index.sql(
         "select i.path, i.label_path, b.line, b.class_id, b.cx, b.cy, b.w, b.h from boxes b "
         "join images i using (image_id) order by i.path, b.line"

@@ -10,6 +10,7 @@ from typing import Self
 
 from healtheat.core.errors import Argument, InputError
 from healtheat.core.paths import is_folder, normal
+from healtheat.index.batches import batches_of
 from healtheat.index.manifest import CATALOG_NAME, MANIFEST_NAME, VECTORS_FOLDER
 from healtheat.index.staging import STAGING_FOLDER
 from healtheat.index.store import Index
@@ -32,22 +33,29 @@ class Places:
 
     @classmethod
     def of(cls, index: Index) -> Self:
-        """The places of the index and of the data set that it was built from."""
+        """The places of the index, of the data set that it was built from, and of what was added to it."""
         source = index.manifest.source
         root, data = Path(source.root), Path(source.data)
-        images = index.sql("select file, label_path from images")
-        in_folders = {*images["file"].to_pylist()}
-        if source.edits == "lines":  # elsewhere a label file is a JSON or weights, which may lie anywhere
-            in_folders |= {path for path in images["label_path"].to_pylist() if path}
-        folders = {_resolved(root / QUARANTINE)}
-        if source.edits == "annotations" and is_folder(data):
-            folders.add(_resolved(data))  # every JSON in it is read
-        for name in {os.path.dirname(path) for path in in_folders}:  # noqa: PTH120 (a call a file)
-            folder = normal(root / name)
-            folders.add(_resolved(folder))  # its own: folders above it may lead there by a link
-            if source.edits == "lines":
-                folders.add(_resolved(_outermost(folder, root)))
-        names = (*in_folders, *index.manifest.every_label_file(), str(data))
+        batches = batches_of(index)
+        edits = {0: source.edits, **{batch.batch_id: batch.edits for batch in batches}}
+        folders = {_resolved(root / QUARANTINE), *(_resolved(Path(b.root) / QUARANTINE) for b in batches)}
+        for kind, given in ((source.edits, data), *((b.edits, Path(b.data)) for b in batches)):
+            if kind == "annotations" and is_folder(given):
+                folders.add(_resolved(given))  # every JSON in it is read
+        images = index.sql("select file, label_path, batch_id from images").to_pydict()
+        names: set[str] = set()
+        for batch_id, kind in edits.items():
+            mine = [n for n, batch in enumerate(images["batch_id"]) if batch == batch_id]
+            in_folders = {images["file"][n] for n in mine}
+            if kind == "lines":  # elsewhere a label file is a JSON or weights, which may lie anywhere
+                in_folders |= {path for n in mine if (path := images["label_path"][n])}
+            for name in {os.path.dirname(path) for path in in_folders}:  # noqa: PTH120 (a call a file)
+                folder = normal(root / name)
+                folders.add(_resolved(folder))  # its own: folders above it may lead there by a link
+                if kind == "lines":
+                    folders.add(_resolved(_outermost(folder, root)))
+            names |= in_folders
+        names |= {*index.manifest.every_label_file(), str(data), *(batch.data for batch in batches)}
         files = {os.path.join(root, path) for path in names}  # noqa: PTH118
         return cls(_resolved(index.path), frozenset(files), frozenset(folders))
 

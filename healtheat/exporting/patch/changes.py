@@ -20,6 +20,7 @@ from healtheat.sources.yolo.labels import MAX_LABEL_BYTES
 
 if TYPE_CHECKING:
     from healtheat.index import Index
+from healtheat.index.batches import batches_of
 
 Finding = Mapping[str, Any]
 CONFIRMING = ("drop", "relabel")  # the verdicts that a patch holds
@@ -30,6 +31,7 @@ class Unwritten(StrEnum):
 
     CHANGED = "changed"
     OUTSIDE = "outside"
+    BATCH = "batch"
     LINKED = "linked"
     SHARED = "shared"
     CONTRADICTION = "contradiction"
@@ -46,6 +48,7 @@ class Unwritten(StrEnum):
 _WORDS = {
     Unwritten.CHANGED: "the line changed since the build; build the index again",
     Unwritten.OUTSIDE: "the label file lies outside the data set's folder, where no patch should reach",
+    Unwritten.BATCH: "it came with a batch of other label files; build an index of those for a patch",
     Unwritten.LINKED: "the label file is reached by a link, which a patch cannot follow",
     Unwritten.SHARED: "two images have this label file, so a verdict on one would change the other",
     Unwritten.CONTRADICTION: "the verdicts on this box contradict each other; take one of them back",
@@ -160,9 +163,12 @@ def _decided(index: Index, rows: Sequence[Finding]) -> tuple[list[Finding], list
         else:
             found[row["image"] or "", row["box_id"], row["line"]].append(row)
     kept: list[Finding] = []
-    users = _users(index)
+    users, foreign = _users(index), _foreign(index)
     for same in found.values():
         row = same[0]
+        if row["image"] in foreign:
+            left.append(_left(row, Unwritten.BATCH))
+            continue
         if len({other["relabel_to"] for other in same}) > 1:
             left.append(_left(row, Unwritten.CONTRADICTION))
         elif row["relabel_to"] is not None and row["relabel_to"] not in index.names:
@@ -174,6 +180,14 @@ def _decided(index: Index, rows: Sequence[Finding]) -> tuple[list[Finding], list
         else:
             kept.append(row)
     return kept, left
+
+
+def _foreign(index: Index) -> set[str]:
+    """Images of batches that cannot be patched with the rest: only YOLO label files on both sides can."""
+    edits = index.manifest.source.edits
+    others = [b.batch_id for b in batches_of(index) if not b.edits == edits == "lines"]
+    rows = index.sql("SELECT path, batch_id FROM images WHERE batch_id > 0").to_pydict()
+    return {path for path, batch in zip(rows["path"], rows["batch_id"], strict=True) if batch in others}
 
 
 def _users(index: Index) -> dict[str, int]:
