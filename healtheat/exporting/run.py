@@ -146,8 +146,8 @@ def _changes(index: Index, filters: Filters, to: Path, format: Format, overwrite
     given = gather_changes(index, filters)
     files = patch_files(given, to)
     _check_free(index, format, to, files, overwrite)
-    found = given.relabelled + given.dropped + len(given.left_alone)
-    if not given.files:  # git and patch refuse a patch without a change
+    found = given.relabelled + given.dropped + given.new + len(given.left_alone)
+    if not given.files and not given.added:  # git and patch refuse a patch without a change
         return Exported(format.name, to, (), written=False, findings=found, changes=given)
     _write(format, given, files, {})
     return Exported(format.name, to, files, findings=found, changes=given)

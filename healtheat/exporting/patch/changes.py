@@ -74,6 +74,28 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Added:
+    """A box that a person added, to go to the end of a label file of lines (of the task detect).
+
+    `xywhn`: centre and size as shares of the image.
+    """
+
+    class_id: int
+    xywhn: tuple[float, float, float, float]
+    issue: str
+    who: str
+
+    def __str__(self) -> str:
+        """The line: six digits, a thousandth of a pixel of the largest image.
+
+        >>> str(Added(3, (0.5, 1 / 3, 0.25, 1e-6), "missing_box", "a"))
+        '3 0.5 0.333333 0.25 0.000001'
+        """
+        places = (f"{value:.6f}".rstrip("0").rstrip(".") for value in self.xywhn)
+        return " ".join([str(self.class_id), *places])
+
+
+@dataclass(frozen=True, slots=True)
 class LeftAlone:
     """A verdict that is not in the patch."""
 
@@ -91,7 +113,8 @@ class LeftAlone:
 class Changes:
     """Label files (relative to `root`) and what changes in each, by line; and the verdicts that are left.
 
-    `by` says what a label file consists of; where `many`, each file has a patch of its own.
+    `by` says what a label file consists of; where `many`, each file has a patch of its own. `added` are boxes
+    for files of lines; one that is not among `contents` is made.
     """
 
     root: Path
@@ -101,6 +124,17 @@ class Changes:
     files: Mapping[str, tuple[Change, ...]]
     left_alone: tuple[LeftAlone, ...]
     contents: Mapping[str, bytes] = field(repr=False)  # of the files, where they consist of lines
+    added: Mapping[str, tuple[Added, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for added boxes where label files do not consist of lines."""
+        if self.added and self.by != "lines":
+            raise ValueError("boxes can be added to label files of lines only")
+
+    @property
+    def new(self) -> int:
+        """Boxes that are added."""
+        return sum(map(len, self.added.values()))
 
     @property
     def relabelled(self) -> int:

@@ -15,8 +15,10 @@ _ESCAPES = {7: b"\\a", 8: b"\\b", 9: b"\\t", 10: b"\\n", 11: b"\\v", 12: b"\\f",
 Row = tuple[bytes, bytes]  # some bytes of a file, before and after
 
 
-def unified(path: str, pieces: Sequence[Row]) -> bytes:
+def unified(path: str, pieces: Sequence[Row], *, made: bool = False) -> bytes:
     """The diff of the file `path` (relative, POSIX), whose content before and after is all `pieces` in a row.
+
+    `made`: the file is not there yet.
 
     b"" if nothing changes. There is no line `diff --git`: with it `git apply` would count the path from the
     top of a repository that the folder may lie in, and pass over it silently.
@@ -25,7 +27,8 @@ def unified(path: str, pieces: Sequence[Row]) -> bytes:
     hunks = [_hunk(rows, start, stop) for start, stop in _spans(rows)]
     if not hunks:
         return b""
-    return b"--- " + _name("a/" + path) + b"\n+++ " + _name("b/" + path) + b"\n" + b"".join(hunks)
+    old = b"/dev/null" if made else _name("a/" + path)
+    return b"--- " + old + b"\n+++ " + _name("b/" + path) + b"\n" + b"".join(hunks)
 
 
 def _rows(pieces: Sequence[Row]) -> list[Row]:

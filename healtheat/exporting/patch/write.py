@@ -15,7 +15,7 @@ from healtheat.core.text import counted, shown
 from healtheat.exporting.patch.unified import unified
 
 if TYPE_CHECKING:
-    from healtheat.exporting.patch.changes import Change, Changes
+    from healtheat.exporting.patch.changes import Added, Change, Changes
 
 _CLASS = re.compile(rb"([ \t]*)[0-9]+")
 _ENDING, _LONGEST = ".patch.json", 255  # bytes of a file name, on nearly every disk
@@ -76,20 +76,35 @@ def relabelled(line: bytes, class_id: int) -> bytes:
 
 
 def _diffs(given: Changes) -> Iterator[bytes]:
-    files = counted(len(given.files), "file")
+    paths = sorted({*given.files, *given.added})
+    more = f", {given.new} added" if given.new else ""
     yield (
-        f"# healtheat: {given.relabelled} relabelled, {given.dropped} dropped in {files}.\n"
+        f"# healtheat: {given.relabelled} relabelled, {given.dropped} dropped{more} in "
+        f"{counted(len(paths), 'file')}.\n"
         "# In the folder of the data set: git apply THIS_FILE, or patch -p1 -i THIS_FILE; -R takes it back.\n"
     ).encode()
-    for path, changes in given.files.items():
+    for path in paths:
+        changes, added = given.files.get(path, ()), given.added.get(path, ())
         of = {change.line: change for change in changes}
-        pieces = [
-            (line, _after(line, of.get(n)))
-            for n, line in enumerate(given.contents[path].splitlines(keepends=True))
-        ]
-        for change in changes:
-            yield f"# {_words(change, path, given)}\n".encode("utf-8", "replace")
-        yield unified(path, pieces)
+        content = given.contents.get(path)
+        lines = (content or b"").splitlines(keepends=True)
+        pieces = [(line, _after(line, of.get(n))) for n, line in enumerate(lines)]
+        for text in (*(_words(c, path, given) for c in changes), *(_added(a, path, given) for a in added)):
+            yield f"# {text}\n".encode("utf-8", "replace")
+        yield unified(path, _with(pieces, added), made=content is None)
+
+
+def _with(pieces: list[tuple[bytes, bytes]], added: Sequence[Added]) -> list[tuple[bytes, bytes]]:
+    """The pieces and the added boxes, with the line ends of the file; the last line has one if it had one."""
+    if not added:
+        return pieces
+    ends = [line[len(line.rstrip(b"\r\n")) :] for line, _ in pieces]
+    end = next((one for one in reversed(ends) if one), b"\n")
+    text = end.join(str(one).encode() for one in added)
+    if not ends or ends[-1]:
+        return [*pieces, (b"", text + end)]
+    *before, (line, after) = pieces
+    return [*before, (line, after + end if after else b""), (b"", text)]
 
 
 def _after(line: bytes, change: Change | None) -> bytes:
@@ -101,12 +116,17 @@ def _after(line: bytes, change: Change | None) -> bytes:
 def _words(change: Change, path: str, given: Changes) -> str:
     """One line for who reads the patch, who knows classes by their names."""
 
-    def name(class_id: int) -> str:
-        return f"{class_id} {shown(given.names.get(class_id, ''))}".strip()
-
-    what = "no box" if change.class_id is None else name(change.class_id)
-    to = "dropped" if change.to is None else f"-> {name(change.to)}"
+    what = "no box" if change.class_id is None else _name(change.class_id, given)
+    to = "dropped" if change.to is None else f"-> {_name(change.to, given)}"
     return f"{shown(path, 1000)}:{change.line + 1}: {what} {to} ({change.issue}, {shown(change.who)})"
+
+
+def _added(box: Added, path: str, given: Changes) -> str:
+    return f"{shown(path, 1000)}: {_name(box.class_id, given)} added ({box.issue}, {shown(box.who)})"
+
+
+def _name(class_id: int, given: Changes) -> str:
+    return f"{class_id} {shown(given.names.get(class_id, ''))}".strip()
 
 
 def _json_patch(given: Changes, path: str, changes: Sequence[Change]) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,8 @@ from PIL import Image
 
 from healtheat.building.build import build
 from healtheat.core.errors import InputError
-from healtheat.exporting.patch.changes import LeftAlone, Unwritten
+from healtheat.exporting.patch.changes import Added, Change, Changes, LeftAlone, Unwritten
+from healtheat.exporting.patch.write import write_patch
 from healtheat.exporting.run import Exported, export
 from healtheat.findings.filters import Filters
 from healtheat.index import Index, NewVerdict
@@ -284,6 +285,58 @@ def test_of_many_coco_files_a_patch_each(pictures: Path, tmp_path: Path) -> None
         was = content["annotations"][0]
         expected = [{**was, "category_id": 3}] if was["category_id"] == 0 else []
         assert json_patched(content, tmp_path / "fixes" / f"{name}.patch.json")["annotations"] == expected
+
+
+ENDINGS = {
+    "plain": (b"3 .5 .5 .1 .1\n7 .2 .2 .1 .1\n", b"3 .5 .5 .1 .1\n7 .2 .2 .1 .1\n%s\n%s\n"),
+    "crlf": (b"3 .5 .5 .1 .1\r\n", b"3 .5 .5 .1 .1\r\n%s\r\n%s\r\n"),
+    "no end": (b"3 .5 .5 .1 .1\r\n7 .2 .2 .1 .1", b"3 .5 .5 .1 .1\r\n7 .2 .2 .1 .1\r\n%s\r\n%s"),
+    "one line": (b"3 .5 .5 .1 .1", b"3 .5 .5 .1 .1\n%s\n%s"),
+    "blank": (b"\n", b"\n%s\n%s\n"),
+    "empty": (b"", b"%s\n%s\n"),
+    "none": (None, b"%s\n%s\n"),
+}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+@pytest.mark.parametrize("drop", [False, True])
+def test_boxes_that_a_person_added(tmp_path: Path, name: str, drop: bool) -> None:
+    """Lines at the end, others byte by byte as they were; taken back, so is the file."""
+    before, after = ENDINGS[name]
+    lines = [b"7 0.5 0.333333 0.25 0.1", b"3 0.1 0.2 0.05 0.06"]
+    expected = after % (*lines,)
+    path, files = "labels/가 나.txt", {}
+    if drop and before and before.strip():  # and the last line goes
+        last = len(before.splitlines()) - 1
+        files[path] = (Change(last, 7, None, "background", "a"),)
+        rest = b"".join(before.splitlines(keepends=True)[:-1])
+        end = b"" if name in ("no end", "one line") else expected[-2:] if name == "crlf" else b"\n"
+        between = b"\r\n" if name in ("crlf", "no end") else b"\n"
+        expected = rest + between.join(lines) + end
+    boxes = (Added(7, (0.5, 1 / 3, 0.25, 0.1), "missing_box", "a"), Added(3, (0.1, 0.2, 0.05, 0.06), "", "a"))
+    root = tmp_path / "data"
+    given = Changes(
+        root, "lines", False, NAMES, files, (), {} if before is None else {path: before}, {path: boxes}
+    )
+    write_patch(given, tmp_path / "more.patch")
+    patch = (tmp_path / "more.patch").read_bytes()
+    assert given.new == 2 and b", 2 added in 1 file." in patch and b" 3 \xed" in patch
+    for tool in tools():
+        (root / "labels").mkdir(parents=True)
+        if before is not None:
+            (root / path).write_bytes(before)
+        applied(tool, root, patch)
+        assert (root / path).read_bytes() == expected
+        applied(tool, root, patch, back=True)
+        there = (root / path).read_bytes() if (root / path).exists() else None
+        assert there == before or (name == "empty" and there is None and "patch" in tool[0])
+        shutil.rmtree(root)
+
+
+def test_boxes_are_added_to_lines_only(tmp_path: Path) -> None:
+    boxes = (Added(7, (0.5, 0.5, 0.25, 0.1), "missing_box", "a"),)
+    with pytest.raises(ValueError, match="lines only"):
+        Changes(tmp_path, "annotations", False, NAMES, {}, (), {}, {"a.json": boxes})
 
 
 def test_what_has_no_label_files_has_no_patch(index: MadeIndex, tmp_path: Path) -> None:
