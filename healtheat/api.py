@@ -57,6 +57,7 @@ def build(
     names: PathLike | None = None,
     views: str | Sequence[float] | None = None,
     padding: float | None = None,
+    cut: str = "box",
     group_by: str = "auto",
     contents_rule: str | None = "auto",
     classes: PathLike | None = None,
@@ -72,18 +73,20 @@ def build(
 
     The index goes to ./index/NAME, after the data set, unless `index` is given. `encoder` is a name (see
     `encoders`), a loaded encoder, or "auto": the embedded one that suits a sample of the boxes best. `views`
-    are rotations in degrees, `padding` a share of the box's side. `task` (detect, segment, pose, obb) is what
-    a YOLO data set is labelled for, where its files do not tell it. `names` is a file with the class names in
-    order of their ids (one a line, or a data.yaml), for formats that know classes by name alone.
+    are rotations in degrees, `padding` a share of the box's side. `cut` "object" turns oriented boxes upright
+    and cuts polygons along their outline, "box" takes the upright boxes around them. `task` (detect, segment,
+    pose, obb) is what a YOLO data set is labelled for, where its files do not tell it. `names` is a file with
+    the class names in order of their ids (one a line, or a data.yaml), for formats that know classes by name
+    alone.
     Raises InputError, EncoderError, IndexBusy or BadIndex.
     """
-    from healtheat.building.auto import encoder_of_word
+    from healtheat.building.auto import encoder_of_word, known_cut
     from healtheat.building.build import build as run
     from healtheat.building.open_data import open_data
     from healtheat.embedding import parse_views
     from healtheat.findings.choose import choose_inputs, finding_settings
 
-    arguments.text(group_by=group_by, device=device)
+    arguments.text(group_by=group_by, device=device, cut=cut)
     arguments.text(contents_rule=contents_rule, task=task, optional=True)
     arguments.path(predictions=predictions, optional=True)
     arguments.whole(threads=threads, least=1, optional=True)
@@ -107,6 +110,7 @@ def build(
         folder,
         encoder=encoder_of_word(encoder, views=parse_views(views), device=device),
         padding=padding,
+        cut=known_cut(cut),
         group_rule=group_by,
         inputs=inputs,
         findings=flagging,

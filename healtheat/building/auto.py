@@ -20,8 +20,10 @@ from healtheat.building.intake import Batcher
 from healtheat.building.nearest import neighbours_elsewhere, paired_interval, shared_class
 from healtheat.building.sampling import sample_images
 from healtheat.core.boxes import Problem
+from healtheat.core.errors import Argument, InputError
 from healtheat.core.progress import Progress
 from healtheat.crops import CropPolicy
+from healtheat.crops.cut import CUTS, Cut
 from healtheat.embedding import AUTO, Encoder, candidates, load_encoder
 from healtheat.index.cache import VectorPool
 from healtheat.index.choice import EncoderChoice, EncoderFigure
@@ -53,17 +55,27 @@ def encoder_of_word(
     return Auto(load=load) if word == AUTO else load(word)
 
 
+def known_cut(word: str) -> Cut:
+    """What a command's `--cut` means. Raises InputError for anything else."""
+    for known in CUTS:
+        if word == known:
+            return known
+    raise InputError(Argument("cut", word), f": choose from {', '.join(CUTS)}")
+
+
 @dataclass(frozen=True, slots=True)
 class Cutting:
-    """How crops are cut: by the encoder's own policy unless one is given; `padding` replaces its own."""
+    """How crops are cut: by the encoder's own policy unless one is given; the others replace what it says."""
 
     given: CropPolicy | None = None
     padding: float | None = None
+    cut: Cut | None = None
 
     def policy(self, encoder: Encoder) -> CropPolicy:
         """The policy for crops of this encoder."""
         own = self.given or encoder.spec.crop_policy()
-        return own if self.padding is None else own.model_copy(update={"padding": self.padding})
+        named = {"padding": self.padding, "cut": self.cut}
+        return own.model_copy(update={name: value for name, value in named.items() if value is not None})
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from healtheat.core.progress import Progress, silent
 from healtheat.core.text import counted
 from healtheat.core.version import __version__
 from healtheat.crops import CropPolicy
+from healtheat.crops.cut import Cut
 from healtheat.embedding import QUESTIONS, Encoder
 from healtheat.findings.flag import FindingSettings
 from healtheat.findings.inputs import Inputs
@@ -59,7 +60,8 @@ class BuildReport:
     and could not be used as it was. `encoder` is the name of the one used, `choice` how the data chose it.
     `ids_from` says where class ids come from where a format knows classes by name, else "".
     `unlabelled` images have no label file. `task` is what a YOLO data set is labelled for ("" for other
-    formats), `untrained` counts its images that YOLO's trainer ignores or misreads.
+    formats), `untrained` counts its images that YOLO's trainer ignores or misreads. `cut` is how crops were
+    cut, `outlined` the number of boxes with corners.
     """
 
     index: Path
@@ -82,6 +84,8 @@ class BuildReport:
     task: str = ""
     ids_from: str = ""
     choice: EncoderChoice | None = None
+    cut: Cut = "box"
+    outlined: int = 0
 
 
 def build(
@@ -91,6 +95,7 @@ def build(
     encoder: Encoder | Auto,
     crop_policy: CropPolicy | None = None,
     padding: float | None = None,
+    cut: Cut | None = None,
     group_rule: str = "auto",
     signals: Sequence[Signal] = SIGNALS,
     inputs: Inputs | None = None,
@@ -104,8 +109,8 @@ def build(
     """Build the index of `source` in `index_dir`, or bring the one there up to date.
 
     Only crops that the index (or an unfinished build) does not know are embedded. `Auto` lets the data choose
-    the encoder, once for an index. `crop_policy` is the encoder's own unless given, `padding` replaces the
-    one in it; `group_rule` says which images share a source (see groups.py); `threads` read
+    the encoder, once for an index. `crop_policy` is the encoder's own unless given, `padding` and `cut`
+    replace those in it; `group_rule` says which images share a source (see groups.py); `threads` read
     and decode images (default: half the cores). `signals` are joined by the agreement with predictions where
     `inputs` (see findings/inputs.py) give some. With `strict`, any problem is fatal and nothing is committed.
     An index of format version 1 is built over; its verdicts are kept. One that took in batches is built over
@@ -117,7 +122,7 @@ def build(
     signals = inputs.signals(signals)
     settings = _settings(group_rule, background_per_image, findings, signals)
     threads = threads or max(1, (os.cpu_count() or 2) // 2)
-    cutting = Cutting(crop_policy, padding)
+    cutting = Cutting(crop_policy, padding, cut)
     with building(index_dir) as staging:
         if not drop_batches:
             check_no_batches(index_dir)
@@ -214,6 +219,8 @@ def _report(
         note=note,
         encoder=chosen.encoder.spec.name,
         choice=chosen.choice,
+        cut=taken.plan.policy.cut,
+        outlined=intake.outlined,
         unlabelled=intake.unlabelled,
         untrained=intake.untrained,
         task=intake.task,

@@ -7,12 +7,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from healtheat.core.boxes import Problem, ProblemCode
+from healtheat.core.corners import Outline
 from healtheat.core.errors import ImageError
 from healtheat.core.text import Unreadable, read_small
 from healtheat.crops import (
@@ -20,8 +22,8 @@ from healtheat.crops import (
     CropPolicy,
     background_xywhn,
     cut,
+    cut_and_measure,
     image_dhash,
-    measure,
     open_image,
     stored_orientation,
 )
@@ -51,6 +53,15 @@ class Slice:
     keys: list[bytes]
     crops: NDArray[np.uint8]
     measures: NDArray[np.void]
+
+
+class _Wanted(NamedTuple):
+    """A crop to cut."""
+
+    key: bytes
+    xywhn: NDArray[np.float64]
+    outline: Outline | None
+    is_tile: bool = False
 
 
 @dataclass(slots=True)
@@ -95,12 +106,15 @@ def read_image(record: LabelledImage, plan: CropPlan, pool: VectorPool) -> ReadI
                 f"this one has {size_px[0]}×{size_px[1]}{_turned(content.data, record.size_px, size_px)}"
             )
             return ReadImage(record, reason=reason, code=ProblemCode.SIZE_CONFLICT)
-        read.keys = crop_keys(read.sha256, record.boxes.xywhn, plan.fingerprint)
+        corners = record.boxes.corners if plan.policy.cut == "object" else None
+        read.keys = crop_keys(read.sha256, record.boxes.xywhn, plan.fingerprint, corners=corners)
         read.tiles = _tiles(record, size_px, read.sha256, plan)
         read.tile_keys = crop_keys(read.sha256, read.tiles, plan.fingerprint, kind="tile")
-        wanted = dict(zip(read.keys, record.boxes.xywhn, strict=True))
-        tiles = dict(zip(read.tile_keys, read.tiles, strict=True))
-        new = [(key, xywhn, key in tiles) for key, xywhn in (wanted | tiles).items() if key not in pool]
+        boxes = zip(record.boxes.xywhn, record.boxes.corners, strict=True)
+        wanted = {key: _Wanted(key, *box) for key, box in zip(read.keys, boxes, strict=True)}
+        for key, tile in zip(read.tile_keys, read.tiles, strict=True):
+            wanted[key] = _Wanted(key, tile, None, is_tile=True)
+        new = [crop for key, crop in wanted.items() if key not in pool]
         if new:
             image = image or open_image(content.data, record.path)
             read.new = _ahead(_slices(image, new, plan))
@@ -157,16 +171,16 @@ def _tiles(
     return background_xywhn(boxes, size_px, plan.background_per_image, seed)
 
 
-def _slices(
-    image: Image.Image, new: list[tuple[bytes, NDArray[np.float64], bool]], plan: CropPlan
-) -> Iterator[Slice]:
+def _slices(image: Image.Image, new: list[_Wanted], plan: CropPlan) -> Iterator[Slice]:
     for start in range(0, len(new), _SLICE_CROPS):
         part = new[start : start + _SLICE_CROPS]
-        crops = cut(image, np.stack([xywhn for _, xywhn, _ in part]), plan.policy, plan.resolution_px)
-        boxes = np.array([not tile for _, _, tile in part])
+        boxes = sum(not crop.is_tile for crop in part)  # they come before the tiles
+        places, corners = np.stack([crop.xywhn for crop in part]), [crop.outline for crop in part[:boxes]]
+        crops, measured = cut_and_measure(image, places[:boxes], plan.policy, plan.resolution_px, corners)
+        tiles = cut(image, places[boxes:], plan.policy, plan.resolution_px)
         measures = np.zeros(len(part), CROP_MEASURES)  # nothing asks for the measures of a tile
-        measures[boxes] = measure(crops[boxes], plan.policy.fill)
-        yield Slice([key for key, _, _ in part], crops, measures)
+        measures[:boxes] = measured
+        yield Slice([crop.key for crop in part], np.concatenate([crops, tiles]), measures)
 
 
 def _ahead(slices: Iterator[Slice]) -> Iterator[Slice]:

@@ -121,6 +121,7 @@ class Intake:
         self.images = 0
         self.boxes = 0
         self.background = 0
+        self.outlined = 0  # boxes with corners
         self.unlabelled = 0  # images without a label file
         self.without_box = 0  # images whose label file gives none
         self.first_without_box = ""  # the label file of the first of them
@@ -233,6 +234,7 @@ class Intake:
             self.background += 1
         self.boxes += len(boxes)
         self.class_ids.update(boxes.class_id.tolist())
+        self.outlined += sum(outline is not None for outline in boxes.corners)
         self._progress("embed", self.boxes, None)
 
     def _image_row(self, read: ReadImage, image_id: int) -> None:

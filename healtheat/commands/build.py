@@ -86,6 +86,15 @@ def build(
             help="Margin kept around a box, as a share of its side.",
         ),
     ] = None,
+    cut: Annotated[
+        str,
+        typer.Option(
+            "--cut",
+            metavar="box|object",
+            help="How crops are cut: the upright box, or along the object: an oriented box turned upright, a "
+            "polygon on a plain ground.",
+        ),
+    ] = "box",
     group_by: Annotated[
         str,
         typer.Option(
@@ -134,6 +143,7 @@ def build(
             names=names,
             views=views,
             padding=padding,
+            cut=cut,
             group_by=group_by,
             contents_rule=contents_rule,
             classes=classes,
@@ -161,6 +171,8 @@ def _summary(report: BuildReport) -> dict[str, Any]:
         "boxes": report.boxes,
         "classes": report.classes,
         "task": report.task,
+        "cut": report.cut,
+        "outlined": report.outlined,
         "ids_from": report.ids_from,
         "unlabelled": report.unlabelled,
         "untrained": report.untrained,
@@ -185,6 +197,8 @@ def _print(report: BuildReport) -> None:
     typer.echo(one_line(str(report.choice)) if report.choice else f"encoder {one_line(report.encoder)}")
     if report.task:
         typer.echo(f"task {report.task} (--task changes it)")
+    if report.cut == "object":
+        typer.echo(f"{report.outlined} of {boxes} cut along their corners")
     if report.ids_from:
         typer.echo(f"class ids from {one_line(report.ids_from)}")
     if report.unlabelled:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from healtheat.crops.cut import CropPolicy
+from healtheat.crops.cut import Corners, CropPolicy, cut
 
 CROP_MEASURES = np.dtype(
     [
@@ -36,6 +37,24 @@ def measure(crops: NDArray[np.uint8], fill: tuple[int, int, int] = _FILL) -> NDA
         found["brightness"][row] = _middle(inside, 0.25).mean() / 255
         found["sharpness"][row] = _sharpness(inside)
     return found
+
+
+def cut_and_measure(
+    image: Image.Image,
+    xywhn: NDArray[Any] | Sequence[Sequence[float]],
+    policy: CropPolicy,
+    resolution_px: int,
+    corners: Corners | None = None,
+) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+    """The crops of `cut`, and (n,) CROP_MEASURES of what is in the boxes.
+
+    Measures are those of the box, however its crop is cut: the rim of a mask would pass for sharpness.
+    """
+    crops = cut(image, xywhn, policy, resolution_px, corners)
+    if corners is None or policy.cut == "box":
+        return crops, measure(crops, policy.fill)
+    boxes = policy.model_copy(update={"cut": "box"})
+    return crops, measure(cut(image, xywhn, boxes, resolution_px), policy.fill)
 
 
 def content(crop: NDArray[np.uint8], fill: tuple[int, int, int] = _FILL) -> tuple[int, int, int, int]:

@@ -40,7 +40,7 @@ def write_atlas(given: HandOff, to: Path, *, crops: bool = False) -> None:
             for at, (image, box) in enumerate(boxes[start : start + _ROWS], start):
                 row = _row(image, box, places[at], given)
                 if crops:
-                    row["image"] = {"bytes": opened.crop(image, box.xywhn), "path": None}
+                    row["image"] = {"bytes": opened.crop(image, box), "path": None}
                 rows.append(row)
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
             given.progress("atlas", min(start + _ROWS, len(boxes)), len(boxes))
@@ -99,10 +99,10 @@ class _OpenImage:
         self._image_id = -1
         self._pixels: Any = None
 
-    def crop(self, image: HandImage, xywhn: tuple[float, ...]) -> bytes | None:
+    def crop(self, image: HandImage, box: HandBox) -> bytes | None:
         """The box as JPEG; None where the image cannot be read any more."""
         from healtheat.crops import open_image
-        from healtheat.view.pictures import square_jpeg
+        from healtheat.view.pictures import cuts_along, square_jpeg
 
         if image.image_id != self._image_id:
             self._image_id, self._pixels = image.image_id, None
@@ -112,4 +112,5 @@ class _OpenImage:
                 return None
         if self._pixels is None:
             return None
-        return square_jpeg(self._pixels, THUMB_PX, xywhn=xywhn, quality=80)
+        outline = box.corners if cuts_along(self._index) else None
+        return square_jpeg(self._pixels, THUMB_PX, xywhn=box.xywhn, outline=outline, quality=80)

@@ -35,7 +35,7 @@ SUSPICIOUS = ("confirmed", "flagged")  # what is handed over as a finding
 class HandBox:
     """One box. `finding` is its row of `query` that leads, else the highest that is flagged or confirmed,
     None where none is; `issues` names the issues of all such rows, the leading one first. `judged` is what
-    else is known: score, status, verdict.
+    else is known: score, status, verdict. `corners` are those of an oriented box or polygon, else None.
     """
 
     box_id: int
@@ -46,6 +46,7 @@ class HandBox:
     finding: Mapping[str, Any] | None
     issues: tuple[str, ...]
     judged: Mapping[str, Any] = field(default_factory=dict)
+    corners: Any = None  # (k, 2) float64, shares of the image
 
     def attributes(self) -> dict[str, Any]:
         """`ATTRIBUTES` of the box: plain values, None where there is none; `issue` is "" then."""
@@ -74,6 +75,7 @@ class HandIndex(Findings, Protocol):
 
     @property
     def manifest(self) -> Any: ...
+    def boxes(self) -> Any: ...
     def vectors(self, box_ids: Any) -> Any: ...
     def image_bytes(self, image_id: int) -> bytes: ...
 
@@ -134,6 +136,8 @@ def _boxes(index: HandIndex, rows: Mapping[int, list[dict[str, Any]]]) -> Mappin
     """Image id → its boxes, with what `rows` (box id → findings that were asked for) say about them."""
     listed = {*query(index, Filters(statuses=LISTED))["box_id"].to_pylist()}  # for what was not asked
     boxes: defaultdict[int, list[HandBox]] = defaultdict(list)
+    whole = index.boxes()
+    corners = dict(zip(whole.box_id.tolist(), whole.corners, strict=True))
     columns = "box_id, image_id, line, class_id, cx, cy, w, h, confidence"
     for box in index.sql(f"select {columns} from boxes order by box_id").to_pylist():
         own = rows.get(box["box_id"], [])
@@ -153,6 +157,7 @@ def _boxes(index: HandIndex, rows: Mapping[int, list[dict[str, Any]]]) -> Mappin
                 finding=found[0] if found else None,
                 issues=tuple(dict.fromkeys(row["issue"] for row in found)),
                 judged=judged,
+                corners=corners[box["box_id"]],
             )
         )
     return boxes

@@ -21,17 +21,24 @@ def fingerprint(encoder_fingerprint: str, crop_policy: CropPolicy) -> str:
 
 
 def crop_keys(
-    image_sha256: str, xywhn: NDArray[np.float64], fingerprint: str, *, kind: str = "crop"
+    image_sha256: str,
+    xywhn: NDArray[np.float64],
+    fingerprint: str,
+    *,
+    kind: str = "crop",
+    corners: NDArray[np.object_] | None = None,
 ) -> list[bytes]:
     """One 16-byte key a box: image, coordinates, encoder and crop policy. The class is not in it.
 
-    `kind` keeps crops of boxes and background tiles apart.
+    `kind` keeps crops of boxes and background tiles apart. `corners` are given where crops follow them.
     """
     start = hashlib.blake2b(f"{kind} {image_sha256} {fingerprint} ".encode(), digest_size=KEY_BYTES)
     keys = []
-    for row in np.ascontiguousarray(xywhn, "<f8"):
+    for number, row in enumerate(np.ascontiguousarray(xywhn, "<f8")):
         digest = start.copy()
         digest.update(row.tobytes())
+        if corners is not None and corners[number] is not None:
+            digest.update(np.ascontiguousarray(corners[number], "<f8").tobytes())
         keys.append(digest.digest())
     return keys
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from healtheat.core.boxes import Boxes, Images, Problem, ProblemCode
-from healtheat.core.corners import what_is_wrong
+from healtheat.core.corners import Outline, what_is_wrong
 from healtheat.core.errors import BadIndex, IndexBusy, InputError
 from healtheat.core.issues import Silence
 from healtheat.core.text import Unreadable, read_small
@@ -112,8 +112,16 @@ class Index:
             **numbers,
             xywhn=xywhn,
             confidence=_numbers(rows, "confidence", np.float32),
-            corners=_outlines(rows["corners"]),
+            corners=_outlines(rows["corners"], numbers["box_id"]),
         )
+
+    def outline(self, box_id: int) -> Outline | None:
+        """The (k, 2) corners of one box, None of an upright one. Raises KeyError for an unknown box."""
+        rows = self.sql("SELECT corners FROM boxes WHERE box_id = ?", [box_id])
+        if not len(rows):
+            raise KeyError(f"no box {box_id}")
+        found: Outline | None = _outlines(rows["corners"], np.array([box_id]))[0]
+        return found
 
     def problems(self) -> list[Problem]:
         """All problems, in the order they were met."""
@@ -281,7 +289,7 @@ def _numbers(rows: pa.Table, name: str, dtype: type) -> NDArray[Any]:
     return np.array(rows[name].to_numpy(), dtype)
 
 
-def _outlines(column: pa.ChunkedArray) -> NDArray[np.object_]:
+def _outlines(column: pa.ChunkedArray, box_id: NDArray[np.int64]) -> NDArray[np.object_]:
     """The corners of every box as (k, 2), None where there are none. Raises BadIndex for what is none."""
     out = np.full(len(column), None, object)
     given = np.flatnonzero(column.is_valid().to_numpy())
@@ -294,7 +302,7 @@ def _outlines(column: pa.ChunkedArray) -> NDArray[np.object_]:
         wrong = "an odd number of coordinates" if (end - start) % 2 else ""
         out[row] = numbers[start : end - (end - start) % 2].reshape(-1, 2)
         if wrong := wrong or what_is_wrong(out[row]):
-            raise BadIndex(f"{CATALOG_NAME}: corners of box {row}: {wrong}; build the index again")
+            raise BadIndex(f"{CATALOG_NAME}: corners of box {box_id[row]}: {wrong}; build the index again")
     return out
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.core.errors import ImageError, InputError
-from healtheat.crops import CropPolicy, cut, measure, open_image
+from healtheat.crops import CropPolicy, cut_and_measure, open_image
 from healtheat.embedding import Encoder
 from healtheat.index import Index
 
@@ -24,7 +24,7 @@ class IndexCrops:
         self.unread = 0
 
     def __call__(
-        self, image_row: int, xywhn: NDArray[np.float64]
+        self, image_row: int, xywhn: NDArray[np.float64], corners: NDArray[np.object_]
     ) -> tuple[NDArray[np.float32], NDArray[Any]] | None:
         """See `CropMaker`. Images are read, never written."""
         try:
@@ -33,5 +33,6 @@ class IndexCrops:
         except (InputError, ImageError):
             self.unread += 1
             return None
-        crops = cut(image, xywhn, self._policy, self._encoder.spec.resolution_px)
-        return self._encoder.encode(crops), measure(crops)
+        resolution_px = self._encoder.spec.resolution_px
+        crops, measures = cut_and_measure(image, xywhn, self._policy, resolution_px, corners)
+        return self._encoder.encode(crops), measures

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.core.boxes import Boxes
+from healtheat.core.corners import outlines
 from healtheat.crops import background_xywhn
 from healtheat.signals.evidence.trust import trust
 from healtheat.signals.samples import Samples
@@ -23,9 +24,12 @@ class CropMaker(Protocol):
     """Vectors and measures of new boxes on the user's images."""
 
     def __call__(
-        self, image_row: int, xywhn: NDArray[np.float64]
+        self, image_row: int, xywhn: NDArray[np.float64], corners: NDArray[np.object_]
     ) -> tuple[NDArray[np.float32], NDArray[Any]] | None:
-        """(n, d) vectors and (n,) measures of boxes on the image; None where it cannot be read any more."""
+        """(n, d) vectors and (n,) measures of boxes on the image; None where it cannot be read any more.
+
+        `corners` (n,) are those of each box, None of an upright one.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,8 @@ def bad_boxes(samples: Samples, count: int, rng: np.random.Generator, crops: Cro
     """Half of `count` boxes grow to the whole image, half move off their object."""
     if crops is None:
         raise ValueError("bad_boxes: needs a crop maker")
-    xywhn, vectors, measures = samples.boxes.xywhn.copy(), samples.vectors.copy(), samples.measures.copy()
+    b, vectors, measures = samples.boxes, samples.vectors.copy(), samples.measures.copy()
+    xywhn, corners = b.xywhn.copy(), b.corners.copy()
     todo: dict[int, list[tuple[int, NDArray[np.float64]]]] = defaultdict(list)
     for number, row in enumerate(_rows(samples, count, rng).tolist()):
         place = int(samples.image_row[row])
@@ -81,17 +86,20 @@ def bad_boxes(samples: Samples, count: int, rng: np.random.Generator, crops: Cro
         todo[place].append((row, box))
     wrong = []
     for place, items in sorted(todo.items()):
-        made = crops(place, np.stack([box for _, box in items]))
+        places = np.stack([box for _, box in items])
+        moved = _moved(b[[row for row, _ in items]], places)
+        made = crops(place, places, moved)
         for i, (row, box) in enumerate(items if made is not None else []):
             assert made is not None
-            xywhn[row], vectors[row] = box, made[0][i]
+            xywhn[row], corners[row], vectors[row] = box, moved[i], made[0][i]
             measures[row] = fit(made[1], measures.dtype)[i]
             wrong.append(row)
-    b = samples.boxes
-    corners = b.corners.copy()
-    corners[wrong] = None  # what moves or grows is an upright box
-    moved = replace(b, xywhn=xywhn, corners=corners)
-    changed = replace(samples, boxes=moved, vectors=vectors, measures=measures)
+    changed = replace(
+        samples,
+        boxes=replace(b, xywhn=xywhn, corners=corners),
+        vectors=vectors,
+        measures=measures,
+    )
     return Planting(changed, b.box_id[wrong], b.box_id[:0])
 
 
@@ -134,6 +142,14 @@ def overlooked(
     return Planting(changed, samples.boxes.box_id[rows], samples.boxes.box_id[:0])
 
 
+def _moved(boxes: Boxes, xywhn: NDArray[np.float64]) -> NDArray[np.object_]:
+    """(n,) the corners of `boxes`, moved and stretched with them to the places `xywhn` (n, 4)."""
+    return outlines(
+        None if outline is None else (outline - old[:2]) / old[2:] * new[2:] + new[:2]
+        for outline, old, new in zip(boxes.corners, boxes.xywhn, xywhn, strict=True)
+    )
+
+
 def fit(measures: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """The same records with the fields of `dtype`; fields they lack are 0."""
     out = np.zeros(len(measures), dtype)
@@ -171,25 +187,28 @@ def _added(
     if crops is None:
         raise ValueError("adding boxes needs a crop maker")
     rows = _rows(samples, count, rng)
-    parts: list[tuple[int, NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], Any]] = []
+    parts: list[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], Any, Any]] = []
     for place in np.unique(samples.image_row[rows]).tolist():
         mine = rows[samples.image_row[rows] == place]
         boxes, classes = make(place, mine)
-        made = crops(place, boxes) if len(boxes) else None
+        mine = mine[: len(boxes)]
+        corners = _moved(samples.boxes[mine], boxes)
+        made = crops(place, boxes, corners) if len(boxes) else None
         if made is not None:
-            parts.append((place, mine[: len(boxes)], boxes, classes, made))
+            parts.append((mine, boxes, classes, corners, made))
     if not parts:
         return Planting(samples, samples.boxes.box_id[:0], samples.boxes.box_id[:0]), rows[:0]
-    of = np.concatenate([part[1] for part in parts])
+    of = np.concatenate([part[0] for part in parts])
     n = len(of)
     b = samples.boxes
     new = Boxes(
         box_id=np.arange(n, dtype=np.int64) + int(b.box_id.max()) + 1,
         image_id=b.image_id[of],
         line=np.arange(n, dtype=np.int64) + int(b.line.max()) + 1,
-        class_id=np.concatenate([part[3] for part in parts]).astype(np.int64),
-        xywhn=np.concatenate([part[2] for part in parts]),
+        class_id=np.concatenate([part[2] for part in parts]).astype(np.int64),
+        xywhn=np.concatenate([part[1] for part in parts]),
         confidence=np.full(n, np.nan, np.float32),
+        corners=np.concatenate([part[3] for part in parts]),
     )
     measures = fit(np.concatenate([part[4][1] for part in parts]), samples.measures.dtype)
     changed = replace(

@@ -14,18 +14,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from threading import BoundedSemaphore, Lock
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
 
+from healtheat.core.corners import Outline
 from healtheat.core.errors import ImageError, InputError
-from healtheat.crops import CropPolicy, cut, open_image, pixel_boxes
+from healtheat.crops import CropPolicy, cut, open_image, pixel_boxes, scaled_part
 from healtheat.index import Index
 
 PADDING = 0.12  # of the box's side, so that its border can be judged
+_SHOWN = CropPolicy(padding=PADDING, cut="object", resample="bicubic")
 _CACHE_BYTES = 96 << 20
 _CACHE_PIXELS = 48_000_000  # decoded images kept: neighbours on an image, and its crops, come together
 _AT_ONCE = 2
+
+
+class _HasManifest(Protocol):
+    @property
+    def manifest(self) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,7 @@ class Pictures:
     def __init__(self, index: Index, *, quality: int = 87) -> None:
         """`quality` of the JPEGs, 1 to 95."""
         self._index = index
+        self._along = cuts_along(index)
         self._quality = quality
         self._made: OrderedDict[tuple[str, int, int, tuple[int, int]], bytes] = OrderedDict()
         self._made_bytes = 0
@@ -56,7 +65,8 @@ class Pictures:
         self._decoding = BoundedSemaphore(_AT_ONCE)
 
     def crop(self, box_id: int, longest_px: int) -> Picture:
-        """The crop of a box with a little of what is around it, its longer side at most `longest_px`.
+        """The crop of a box with a little of what is around it, its longer side at most `longest_px`. Where
+        the index was built with crops along the object, so is this one.
 
         Raises KeyError for an unknown box.
         """
@@ -66,9 +76,9 @@ class Pictures:
         if not rows:
             raise KeyError(f"no box {box_id}")
         row = rows[0]
-        return self._picture(
-            "crop", box_id, row["image_id"], longest_px, (row["cx"], row["cy"], row["w"], row["h"])
-        )
+        place = (row["cx"], row["cy"], row["w"], row["h"])
+        outline = self._index.outline(box_id) if self._along else None
+        return self._picture("crop", box_id, row["image_id"], longest_px, place, outline)
 
     def image(self, image_id: int, longest_px: int) -> Picture:
         """The whole image, its longer side at most `longest_px`. Raises KeyError for an unknown one."""
@@ -81,6 +91,7 @@ class Pictures:
         image_id: int,
         longest_px: int,
         xywhn: tuple[float, float, float, float] | None,
+        outline: Outline | None = None,
     ) -> Picture:
         file = self._index.image_file(image_id)
         try:
@@ -99,7 +110,7 @@ class Pictures:
             return _placeholder("The image has changed since the index was built, or cannot be read.")
         except ImageError as error:
             return _placeholder(f"The image cannot be decoded: {error}")
-        data = small_jpeg(pixels, longest_px, xywhn=xywhn, quality=self._quality)
+        data = small_jpeg(pixels, longest_px, xywhn=xywhn, outline=outline, quality=self._quality)
         with self._lock:
             if key not in self._made:
                 self._made[key] = data
@@ -123,13 +134,27 @@ class Pictures:
         return image
 
 
+def cuts_along(index: _HasManifest) -> bool:
+    """Whether the index was built with crops cut along the object."""
+    return CropPolicy.model_validate(index.manifest.crop_policy).cut == "object"
+
+
 def small_jpeg(
-    image: Image.Image, longest_px: int, *, xywhn: Sequence[float] | None = None, quality: int
+    image: Image.Image,
+    longest_px: int,
+    *,
+    xywhn: Sequence[float] | None = None,
+    outline: Outline | None = None,
+    quality: int,
 ) -> bytes:
-    """The image as JPEG, or the part of it at `xywhn` (shares of the image) with a little of what is around.
+    """The image as JPEG, or the part of it at `xywhn` (shares of the image) with a little of what is around;
+    with an `outline` cut along it.
 
     The longer side gets `longest_px` pixels, or as many as there are if they are fewer.
     """
+    if xywhn is not None and outline is not None:
+        box = pixel_boxes([xywhn], image.size, PADDING)[0].tolist()
+        return _jpeg(scaled_part(image, box, _SHOWN, longest_px, outline, enlarge=False), quality)
     if xywhn is not None:
         left, top, right, bottom = (int(v) for v in pixel_boxes([xywhn], image.size, PADDING)[0])
         image = image.crop((left, top, right, bottom))
@@ -140,9 +165,18 @@ def small_jpeg(
     return _jpeg(image, quality)
 
 
-def square_jpeg(image: Image.Image, side_px: int, *, xywhn: Sequence[float], quality: int) -> bytes:
-    """The box alone as a square JPEG, centred on a plain ground: a sheet of thumbnails of one size."""
-    pixels = cut(image, np.array([xywhn], np.float64), CropPolicy(), side_px)[0]
+def square_jpeg(
+    image: Image.Image,
+    side_px: int,
+    *,
+    xywhn: Sequence[float],
+    outline: Outline | None = None,
+    quality: int,
+) -> bytes:
+    """The box alone as a square JPEG, centred on a plain ground: a sheet of thumbnails of one size. With an
+    `outline` it is cut along it.
+    """
+    pixels = cut(image, np.array([xywhn], np.float64), CropPolicy(cut="object"), side_px, [outline])[0]
     return _jpeg(Image.fromarray(pixels), quality)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from healtheat.core.corners import Outline, what_is_wrong
 from healtheat.core.errors import Argument, ImageError, InputError
 from healtheat.core.paths import is_file, yolo_label_path
 from healtheat.core.text import Content, Unreadable, read_small
@@ -95,7 +96,7 @@ def similar(
 def _asked(
     index: Index, store: IndexStore, image: Path, box: Xywhn | None, line: int | None, encoder: Encoder | None
 ) -> Asked:
-    place = None if box is None else _checked(box)
+    place, outline = None if box is None else _checked(box), None
     image = _found(index, image)
     content = _read(image)
     known = _known(index, image, content.sha256)
@@ -112,14 +113,15 @@ def _asked(
         box_id = int(rows["box_id"][0].as_py())
         return Asked(index.vectors(np.array([box_id]))[0], box_id, group)
     if line is not None:
-        place = _labelled(image, line)
+        place, outline = _labelled(image, line)
     policy = CropPolicy.model_validate(index.manifest.crop_policy)
     try:
         pixels = open_image(content.data, str(image))
     except ImageError as error:
         raise InputError(f"{image}: {error}") from None
     encoder = encoder or encoder_of(index)
-    crop = cut(pixels, [WHOLE_IMAGE if place is None else place], policy, encoder.spec.resolution_px)
+    places = [WHOLE_IMAGE if place is None else place]
+    crop = cut(pixels, places, policy, encoder.spec.resolution_px, [outline])
     return Asked(encoder.encode(crop)[0], group=group)
 
 
@@ -172,8 +174,8 @@ def _known(index: Index, image: Path, sha256: str) -> int | None:
     return next((i for i in ids if index.image_file(i) == here), ids[0] if ids else None)
 
 
-def _labelled(image: Path, line: int) -> tuple[float, ...]:
-    """The box on `line` of the label file of an image that the index does not know."""
+def _labelled(image: Path, line: int) -> tuple[tuple[float, ...], Outline | None]:
+    """The box on `line` of the label file of an image that the index does not know, and its corners."""
     label = yolo_label_path(image.absolute())
     if not is_file(label):
         raise InputError(
@@ -192,7 +194,9 @@ def _labelled(image: Path, line: int) -> tuple[float, ...]:
             Argument("box"),
             " cx,cy,w,h",
         )
-    return tuple(boxes.xywhn[found[0]].tolist())
+    outline = boxes.corners[found[0]]
+    usable = outline is not None and not what_is_wrong(outline)
+    return tuple(boxes.xywhn[found[0]].tolist()), outline if usable else None
 
 
 def _rows(index: Index, ids: NDArray[np.int64], similarity: NDArray[np.float32]) -> pa.Table:

@@ -40,7 +40,7 @@ def test_new_crops_are_made_as_the_build_made_them(made: Path) -> None:
         samples = samples_from(index)
         for place in (0, 5, 11):
             rows = np.flatnonzero(samples.image_row == place)
-            answer = crops(place, samples.boxes.xywhn[rows])
+            answer = crops(place, samples.boxes.xywhn[rows], samples.boxes.corners[rows])
             assert answer is not None
             assert (answer[0] == samples.vectors[rows]).all()
             assert (answer[1]["dhash"] == samples.measures["dhash"][rows]).all()

@@ -1,12 +1,14 @@
 """Planted errors: where they are planted, that nothing else changes, and that good signals find them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from healtheat.core.corners import outlines
 from healtheat.core.errors import InputError
 from healtheat.planting import KINDS, selftest
 from healtheat.planting.plant import WHOLE_SIDE, Planting
@@ -28,7 +30,7 @@ class FakeCrops:
         self.asked: list[tuple[int, NDArray[np.float64]]] = []
 
     def __call__(
-        self, image_row: int, xywhn: NDArray[np.float64]
+        self, image_row: int, xywhn: NDArray[np.float64], corners: NDArray[np.object_]
     ) -> tuple[NDArray[np.float32], NDArray[Any]] | None:
         self.asked.append((image_row, xywhn.copy()))
         if image_row in self.gone:
@@ -262,3 +264,14 @@ def test_what_cannot_be_tested_is_said() -> None:
         selftest(clusters(), rate=0)
     with pytest.raises(InputError, match="two boxes"):
         selftest(Samples.of([], np.zeros((0, 3))))
+
+
+def test_planted_boxes_take_their_outline_along() -> None:
+    samples = clusters()
+    b = samples.boxes
+    corners = [np.stack([box[:2] - box[2:] / 2, box[:2] + box[2:] / 2, box[:2]]) for box in b.xywhn]
+    outlined = replace(samples, boxes=replace(b, corners=outlines(corners)))
+    for name in ("boxes", "spurious", "duplicate"):
+        new = planted(name, outlined).samples.boxes
+        for box, outline in zip(new.xywhn, new.corners, strict=True):
+            assert np.allclose(outline[:2], [box[:2] - box[2:] / 2, box[:2] + box[2:] / 2])
