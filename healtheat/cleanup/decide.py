@@ -14,7 +14,9 @@ The rules, for cleaned labels and for lists to train on:
 | a line of a label file that two images share | stays | the image goes |
 | the last box of an image, in place | its line goes, with a warning | |
 | the last box of an image, in a copy | the image goes | the image goes |
-| a line that is no box, an image or label file that cannot be used | stays | goes, or its image |
+| a line that is no box and that the trainer would take for one, in a copy | goes | goes, or its image |
+| labels that the trainer takes for others, or refuses the split for, in a copy | the image goes | the same |
+| else a line that is no box, an image or label file that cannot be used | stays | goes, or its image |
 
 With `drop="images"` the whole image goes for a line. With `drop="mask"` the box is greyed out in a copy of
 the image as well, and so is the place of a missing box where one is proposed, instead of losing the image.
@@ -25,7 +27,7 @@ A box goes once, however many findings speak against it.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Row = Mapping[str, Any]
+Takes = Callable[[str, Collection[int]], bool]
+# Of labels that the trainer does not read as they are read here, those that do not cost their image alone.
+_TRAINED_WRONGLY = (ProblemCode.MISREAD_LABELS, ProblemCode.REFUSED_LABELS)
 
 
 @dataclass(slots=True)
@@ -141,9 +146,18 @@ class Facts:
 
 
 def decide(
-    facts: Facts, findings: Sequence[Row], *, goal: Goal, drop: Drop, copied: bool = False
+    facts: Facts,
+    findings: Sequence[Row],
+    *,
+    goal: Goal,
+    drop: Drop,
+    copied: bool = False,
+    takes: Takes = lambda label, lines: False,
 ) -> Decisions:
-    """Apply the rules above to `findings` (rows of `asked_for` or `deciding`); `copied`: for a copy."""
+    """Apply the rules above to `findings` (rows of `asked_for` or `deciding`); `copied`: for a copy.
+
+    `takes` says whether the trainer takes what is left of a label file without these lines.
+    """
     sorting = _Sorting(facts, goal, drop, copied)
     # People first; then what is wrong with one box alone: of two boxes on one object the right one stays.
     for row in sorted(findings, key=lambda row: (row["status"] != "confirmed", _of_two(row))):
@@ -155,8 +169,11 @@ def decide(
         lines = sorting.lines[path]
         late = [row for row, _ in sorting.held[path] if row["box_id"] in sorting.gone]  # gone for more
         rows = sorting.taken[path] + late
-        why = _why_whole(facts, image, sorting, goal, drop, copied=copied)
-        bad = facts.bad_lines(image["label_path"]) if goal == "training" and not why else {}
+        bad = facts.bad_lines(image["label_path"])
+        if goal == "labels" and not (copied and bad and takes(image["label_path"], lines)):
+            bad = {}
+        why = _why_whole(facts, image, sorting, bad, goal, drop, copied=copied)
+        bad = {} if why else bad
         grey, visible = _pixels(facts, image, sorting, bad) if drop == "mask" and not why else ((), ())
         out.images.append(
             PlannedImage(
@@ -256,14 +273,26 @@ def _no_box_left(own: Collection[int], gone: Collection[int]) -> str:
 
 
 def _why_whole(
-    facts: Facts, image: Row, sorting: _Sorting, goal: Goal, drop: Drop, *, copied: bool = False
+    facts: Facts,
+    image: Row,
+    sorting: _Sorting,
+    bad: Mapping[int, str],
+    goal: Goal,
+    drop: Drop,
+    *,
+    copied: bool = False,
 ) -> str:
-    """Why an image goes as a whole; "" where it stays."""
+    """Why an image goes as a whole; "" where it stays. `bad` are the lines that are no box and go."""
     path, label = image["path"], image["label_path"]
     lines, issues = sorting.lines[path], ", ".join(dict.fromkeys(sorting.whole[path]))
-    own, bad = facts.boxes[image["image_id"]].keys(), facts.bad_lines(label)
+    own = facts.boxes[image["image_id"]].keys()
     if goal == "labels":
-        return issues or (_no_box_left(own, lines) if copied and facts.whole_images else "")
+        if issues or not (copied and facts.whole_images):
+            return issues
+        untrained = facts.untrained.get(image["image_id"])
+        if untrained and untrained.code in _TRAINED_WRONGLY:
+            return untrained.reason
+        return _no_box_left(own, lines | bad.keys())
     if image["status"] == "unreadable":
         return "the image cannot be read"
     if untrained := facts.untrained.get(image["image_id"]):

@@ -26,7 +26,7 @@ from healtheat.findings.filters import Filters, words
 from healtheat.index import Index
 from healtheat.index.target import Places
 from healtheat.sources.yolo.image_list import listed_images
-from healtheat.sources.yolo.trainer import why_ignored
+from healtheat.sources.yolo.trainer import Ignored, why_ignored
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -215,10 +215,14 @@ def _plan(
     source = index.manifest.source
     root, data = Path(source.root), Path(source.data)
     facts = Facts(index, named=named, changed=changed, whole_images=by == "lines")
-    decisions = decide(facts, findings.to_pylist(), goal=goal, drop=drop, copied=copied)
     label_sha256 = {path: entry.sha256 for path, entry in index.manifest.every_label_file().items()}
     task = index.manifest.settings.get("task")
     yolo = read_set(data, task if isinstance(task, str) else None) if by == "lines" else YoloSet()
+
+    def takes(label: str, lines: Collection[int]) -> bool:
+        return by == "lines" and _why_ignored(root / label, lines, facts, yolo) is None
+
+    decisions = decide(facts, findings.to_pylist(), goal=goal, drop=drop, copied=copied, takes=takes)
     yolo = with_batches(index, yolo, decisions.images)
     boxes = index.sql(
         "select i.path, i.label_path, b.line, b.class_id, b.cx, b.cy, b.w, b.h from boxes b "
@@ -272,13 +276,13 @@ def _lines(
     for row in rows:
         if row["path"] in edited:
             boxes[row["path"]][row["line"]] = _box(row)
-    edits = []
+    edits: dict[str, Edit] = {}
     for image in edited.values():
         label = image.label_path
         content = _read(root / label, label, label_sha256[label])
         check_yolo(content, {n: boxes[image.path].get(n) for n in image.lines_out}, label)
-        edits.append(_edit(label, "lines", image.lines_out, content))
-    return edits
+        edits[label] = _edit(label, "lines", image.lines_out, content)  # of two images that share it, once
+    return list(edits.values())
 
 
 def _annotations(
@@ -353,7 +357,6 @@ def _box(row: Mapping[str, Any]) -> Box:
 def _untrained(decisions: Decisions, facts: Facts, root: Path, yolo: YoloSet) -> dict[str, str]:
     """Images that stay as they are, though the trainer ignores or misreads them → why."""
     found: dict[str, str] = {}
-    classes = max(facts.names, default=-1) + 1 if yolo.has_names else None
     for row, image in zip(facts.images, decisions.images, strict=True):
         told, label = facts.untrained.get(row["image_id"]), image.label_path
         if image.left_out:
@@ -364,11 +367,17 @@ def _untrained(decisions: Decisions, facts: Facts, root: Path, yolo: YoloSet) ->
             found[image.path] = told.reason
         elif problem := facts.unreadable_label(label):
             found[image.path] = problem
-        elif told is not None or facts.bad_lines(label):
-            left = without_lines((root / label).read_bytes(), image.lines_out)
-            if (why := why_ignored(left, yolo.rules, classes)) is not None:
-                found[image.path] = f"line {why.line + 1}: {why.reason}"
+        elif (told is not None or facts.bad_lines(label)) and (
+            why := _why_ignored(root / label, image.lines_out, facts, yolo)
+        ) is not None:
+            found[image.path] = f"line {why.line + 1}: {why.reason}"
     return found
+
+
+def _why_ignored(label: Path, gone: Collection[int], facts: Facts, yolo: YoloSet) -> Ignored | None:
+    """Why the trainer ignores the image of a label file once these lines are gone; None where it does not."""
+    classes = max(facts.names, default=-1) + 1 if yolo.has_names else None
+    return why_ignored(without_lines(label.read_bytes(), gone), yolo.rules, classes)
 
 
 def _left(
