@@ -52,7 +52,7 @@ def load_data_yaml(path: Path) -> DataYaml:
     """Read and check data.yaml.
 
     `path:` is relative to the file's own folder, else to the working folder; it is a problem where the
-    trainer, started here, would take another folder. Splits are relative to it, and a split `../x` that is
+    trainer, started here, would find other images. Splits are relative to it, and a split `../x` that is
     not there is looked for at `x` (Roboflow's files, as Ultralytics reads them); a `test` that is nowhere is
     a problem only. Names are the text as written, never YAML's idea of it (`no`, `1.50`). Raises InputError
     "FILE:LINE: what; fix".
@@ -245,7 +245,8 @@ class _Reading:
         places = [normal(home / text), normal(Path(text))]
         for place in places:
             if is_folder(place):
-                if not is_folder(started := Path(text)) or not place.samefile(started):
+                started = Path(text)
+                if is_folder(started) and not place.samefile(started) and _has_split(started, members):
                     problems.append(self._elsewhere(node, place, home))
                 return place
         tried = shown(" and ".join(dict.fromkeys(map(str, places))), 600)
@@ -256,12 +257,12 @@ class _Reading:
         )
 
     def _elsewhere(self, node: yaml.Node, root: Path, home: Path) -> Problem:
-        """The trainer, started where we are, would not take `root`."""
+        """The trainer, started where we are, would train on another folder than `root` without a word."""
         fix = "remove the line" if root == home else "write the whole path"
         reason = (
             f"'path: {shown(node.value)}' is read from the folder of this file; YOLO counts it from the "
-            "folder that training is started in (not this one now), else from its datasets_dir, and so finds "
-            f"other images or none; {fix}, or start training in the folder of this file"
+            f"folder that training is started in, and so finds other images now; {fix}, or start training in "
+            "the folder of this file"
         )
         return Problem(ProblemCode.UNFOUND_PATH, relative(self.path, root), node.start_mark.line, reason)
 
@@ -335,3 +336,11 @@ def _is_plain_int(node: yaml.Node) -> bool:
 
 def _is_null(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
+
+
+def _has_split(root: Path, members: dict[str, tuple[yaml.Node, yaml.Node]]) -> bool:
+    """Whether any folder or list of images that data.yaml names lies below `root`."""
+    values = [members[key][1] for key in ("validation", *SPLITS) if key in members]
+    entries = [e for v in values for e in (v.value if isinstance(v, yaml.SequenceNode) else [v])]
+    texts = [entry.value for entry in entries if isinstance(entry, yaml.ScalarNode)]
+    return any(text and (is_folder(root / text) or is_file(root / text)) for text in texts)

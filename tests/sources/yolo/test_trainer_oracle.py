@@ -220,7 +220,8 @@ def test_where_path_counts_from(tmp_path: Path, text: str | None, start: str) ->
             return
     ours = {str(record.file) for record in records if isinstance(record, LabelledImage)}
     told = [(r.code, r.line) for r in records if isinstance(r, Problem) and "'path:" in r.reason]
-    assert told == ([] if theirs == ours else [(Code.UNFOUND_PATH, 3)])
+    # Where the trainer finds nothing it says so itself; other images are what nobody would notice.
+    assert told == ([] if theirs in (ours, set()) else [(Code.UNFOUND_PATH, 3)])
 
 
 def compare(data: Path, task: str | None = None) -> list[str]:

@@ -276,9 +276,8 @@ def test_nothing_is_written(tree):
     assert sorted((p.as_posix(), p.stat().st_mtime_ns) for p in tree.root.rglob("*")) == before
 
 
-def test_real_data_line_by_line(shared, monkeypatch):
+def test_real_data_line_by_line(shared):
     root = shared / "data" / "pushin-pill"
-    monkeypatch.chdir(root)  # its path is `.`
     read = Read(YoloSource(root / "data.yaml"))
     assert len(read.images) == 267 and not read.problems
     assert sum(len(image.boxes) for image in read.images.values()) == 1383
