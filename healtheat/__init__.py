@@ -18,7 +18,9 @@ from healtheat.core.version import __version__ as __version__
 
 if _TYPE_CHECKING:
     from healtheat.api import (
+        add,
         apply,
+        batches,
         build,
         contents,
         demo,
@@ -29,6 +31,7 @@ if _TYPE_CHECKING:
         guard,
         problems,
         query,
+        remove,
         report,
         review,
         rollback,
@@ -46,7 +49,9 @@ __all__ = [
     "Filters",
     "HealtheatError",
     "Index",
+    "add",
     "apply",
+    "batches",
     "build",
     "contents",
     "demo",
@@ -57,6 +62,7 @@ __all__ = [
     "guard",
     "problems",
     "query",
+    "remove",
     "report",
     "review",
     "rollback",

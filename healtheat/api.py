@@ -22,7 +22,9 @@ from healtheat.core.progress import Progress, silent
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from healtheat.building.append import AddReport
     from healtheat.building.build import BuildReport
+    from healtheat.building.removal import RemoveReport
     from healtheat.cleanup import Applied
     from healtheat.cleanup.rollback import RolledBack
     from healtheat.comparing.run import DiffReport
@@ -67,6 +69,7 @@ def build(
     device: str = "auto",
     threads: int | None = None,
     strict: bool = False,
+    drop_batches: bool = False,
     progress: Progress = silent,
 ) -> BuildReport:
     """Read, crop, embed, index and score the data set `data`; what did not change is not embedded again.
@@ -77,7 +80,7 @@ def build(
     and cuts polygons along their outline, "box" takes the upright boxes around them. `task` (detect, segment,
     pose, obb) is what a YOLO data set is labelled for, where its files do not tell it. `names` is a file with
     the class names in order of their ids (one a line, or a data.yaml), for formats that know classes by name
-    alone.
+    alone. An index with batches (see `add`) is built over only with `drop_batches`, which loses them.
     Raises InputError, EncoderError, IndexBusy or BadIndex.
     """
     from healtheat.building.auto import encoder_of_word, known_cut
@@ -93,7 +96,7 @@ def build(
     arguments.whole(budget=budget, optional=True)
     arguments.number(conf=conf)
     arguments.number(padding=padding, fdr=fdr, optional=True)
-    arguments.switch(strict=strict)
+    arguments.switch(strict=strict, drop_batches=drop_batches)
     inputs = choose_inputs(contents_rule, path_or_none(classes=classes), predictions, needed_path(data=data))
     flagging = finding_settings(fdr=fdr, budget=budget)
     source, folder = open_data(
@@ -115,9 +118,81 @@ def build(
         inputs=inputs,
         findings=flagging,
         strict=strict,
+        drop_batches=drop_batches,
         threads=threads,
         progress=progress,
     )
+
+
+def add(
+    new: PathLike,
+    *,
+    to: IndexLike = None,
+    name: str | None = None,
+    accepted_only: bool = False,
+    dry_run: bool = False,
+    weights: PathLike | None = None,
+    conf: float = 0.25,
+    images: PathLike | None = None,
+    task: str | None = None,
+    names: PathLike | None = None,
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> AddReport:
+    """Take the data set `new` into the index `to` as a batch; only its crops are embedded.
+
+    `new` is anything that `build` reads (`weights`, `conf`, `images`, `task` and `names` as there), or an
+    index, whose vectors are taken over where the same encoder made them; of a vetted one `accepted_only`
+    takes the boxes that were accepted, on images that have one. `name` is that of the batch, by default after
+    `new`. An image that the index holds already is not added twice; one that it holds with other labels is
+    left out and told in `problems`. `dry_run` only counts. Raises InputError where a class has another name,
+    the batch's name is taken or there is nothing to add; EncoderError, IndexBusy or BadIndex.
+    """
+    from healtheat.building.take import take
+    from healtheat.index.locate import index_folder
+
+    arguments.text(name=name, task=task, optional=True)
+    arguments.whole(threads=threads, least=1, optional=True)
+    arguments.number(conf=conf)
+    arguments.switch(accepted_only=accepted_only, dry_run=dry_run)
+    return take(
+        needed_path(new=new),
+        index_folder(to),
+        name=name,
+        accepted_only=accepted_only,
+        weights=path_or_none(weights=weights),
+        conf=conf,
+        images=path_or_none(images=images),
+        task=task,
+        names=path_or_none(names=names),
+        dry_run=dry_run,
+        threads=threads,
+        progress=progress,
+    )
+
+
+def remove(name: str, *, from_: IndexLike = None, progress: Progress = silent) -> RemoveReport:
+    """Take the batch `name` out of the index `from_`, which is then as if it had never been added.
+
+    The images and label files of the batch are not touched, and verdicts stay in the log: they speak again if
+    it is added again. Raises InputError for no such batch, IndexBusy or BadIndex.
+    """
+    from healtheat.building.removal import remove as run
+    from healtheat.index.locate import index_folder
+
+    arguments.text(name=name)
+    return run(name, index_folder(from_), progress=progress)
+
+
+def batches(index: IndexLike = None) -> pa.Table:
+    """The batches that were added to an index, in that order: batch_id, name, added_at, kind, edits, root,
+    data, images, boxes, left_out (boxes of its label files that the index does not hold).
+    """
+    from healtheat.index.batches import batch_rows
+    from healtheat.index.locate import opened
+
+    with opened(index) as own:
+        return batch_rows(own)
 
 
 def query(

@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 OTHER_NAMES = {"Filters", "HealtheatError", "Index"}  # public beside the functions
 # Options that only say what goes to the terminal, or with which code the command ends.
 TERMINAL_ONLY = {
+    "add": {"json_"},
+    "batches": {"format"},
     "build": {"json_"},
     "contents": {"format", "limit", "fail_over"},
     "diff": {"format", "list_", "fail_on"},
@@ -34,6 +36,7 @@ TERMINAL_ONLY = {
     "guard": {"format"},
     "problems": {"format"},
     "query": {"format", "fail_over"},
+    "remove": {"json_"},
     "selftest": {"format"},
     "similar": {"format"},
     "trust": {"format"},

@@ -6,7 +6,9 @@ so that `healtheat --help` answers at once.
 
 from collections.abc import Callable
 
+from healtheat.commands.add import add
 from healtheat.commands.apply import apply
+from healtheat.commands.batches import batches
 from healtheat.commands.build import build
 from healtheat.commands.contents import contents
 from healtheat.commands.demo import demo
@@ -17,6 +19,7 @@ from healtheat.commands.flag import flag
 from healtheat.commands.guard import guard
 from healtheat.commands.problems import problems
 from healtheat.commands.query import query
+from healtheat.commands.remove import remove
 from healtheat.commands.report import report
 from healtheat.commands.review import review
 from healtheat.commands.rollback import rollback
@@ -28,6 +31,9 @@ from healtheat.commands.verify import verify
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     build,
+    add,
+    remove,
+    batches,
     query,
     review,
     report,

@@ -136,6 +136,37 @@ BudgetOption = Annotated[
 AllOption = Annotated[
     bool, typer.Option("--all", help="Every judged box, one row per issue, not only what is flagged.")
 ]
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="A YOLO detector (.pt, .onnx) whose boxes become the labels. Loading a .pt runs code in it.",
+    ),
+]
+ConfOption = Annotated[
+    float,
+    typer.Option("--conf", min=0, max=1, metavar="X", help="With --weights: the lowest confidence of a box."),
+]
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--images",
+        metavar="DIR",
+        help="The images, if they are elsewhere than a COCO file or another tool's labels.",
+    ),
+]
+TaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        metavar="detect|segment|pose|obb",
+        help="YOLO: what the set is labelled for. Default: told by data.yaml and the label files.",
+    ),
+]
+ThreadsOption = Annotated[
+    int | None, typer.Option("--threads", min=1, metavar="N", help="Threads that read and decode images.")
+]
 
 
 def which_index(path: Path | None) -> Path | None:

@@ -37,36 +37,10 @@ def build(
         ),
     ] = None,
     encoder: options.EncoderOption = "auto",
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            "--weights",
-            metavar="FILE",
-            help="A YOLO detector (.pt, .onnx) whose boxes become the labels. Loading a .pt runs code in it.",
-        ),
-    ] = None,
-    conf: Annotated[
-        float,
-        typer.Option(
-            "--conf", min=0, max=1, metavar="X", help="With --weights: the lowest confidence of a box."
-        ),
-    ] = 0.25,
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            "--images",
-            metavar="DIR",
-            help="The images, if they are elsewhere than a COCO file or another tool's labels.",
-        ),
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            "--task",
-            metavar="detect|segment|pose|obb",
-            help="YOLO: what the set is labelled for. Default: told by data.yaml and the label files.",
-        ),
-    ] = None,
+    weights: options.WeightsOption = None,
+    conf: options.ConfOption = 0.25,
+    images: options.ImagesOption = None,
+    task: options.TaskOption = None,
     names: options.NamesOption = None,
     views: Annotated[
         str | None,
@@ -111,9 +85,10 @@ def build(
     device: Annotated[
         str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where the encoder runs.")
     ] = "auto",
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=1, metavar="N", help="Threads that read and decode images.")
-    ] = None,
+    threads: options.ThreadsOption = None,
+    drop_batches: Annotated[
+        bool, typer.Option("--drop-batches", help="Build over an index that took in batches, and lose them.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Any problem is fatal: nothing is built.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -153,6 +128,7 @@ def build(
             device=device,
             threads=threads,
             strict=strict,
+            drop_batches=drop_batches,
             progress=progress,
         )
     if report.note:

@@ -12,6 +12,8 @@ from healtheat.core.errors import Argument, InputError
 from healtheat.core.paths import relative
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from healtheat.index.store import Index
 
 MAX_NAME = 100
@@ -39,7 +41,12 @@ class Batch:
 
 def batches_of(index: Index) -> list[Batch]:
     """The batches of `index` in the order in which they were added."""
-    return [Batch(**row) for row in index.sql("SELECT * FROM batches ORDER BY batch_id").to_pylist()]
+    return [Batch(**row) for row in batch_rows(index).to_pylist()]
+
+
+def batch_rows(index: Index) -> pa.Table:
+    """The same as a table, with the columns of `batches` in the catalog."""
+    return index.sql("SELECT * FROM batches ORDER BY batch_id")
 
 
 def batch_named(index: Index, name: str) -> Batch:

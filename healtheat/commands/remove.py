@@ -1,0 +1,62 @@
+"""`healtheat remove`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from healtheat import api
+from healtheat.commands import _options as options
+from healtheat.commands._summary import exit_if_failed, print_flags
+from healtheat.commands._terminal import one_line, progress_bar
+from healtheat.core.text import counted
+
+
+def remove(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The batch, one of `healtheat batches`.")],
+    from_: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="INDEX",
+            help="The index that it is taken out of. Default: the one built last under ./index.",
+            show_default=False,
+        ),
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Take a batch out of an index again, which is then as if it had never been added.
+
+    Its images and label files are not touched, and nothing is embedded. Verdicts on its boxes stay in the
+    log: they speak again if the batch is added again.
+
+    \b
+    Examples:
+      healtheat remove june
+      healtheat remove june --from index/pills
+    """
+    with progress_bar() as progress:
+        report = api.remove(name, from_=options.which_index(from_), progress=progress)
+    batch = report.batch
+    if json_:
+        summary = {
+            "index": report.index.as_posix(),
+            "name": batch.name,
+            "images": batch.images,
+            "boxes": batch.boxes,
+            "classes": list(report.classes),
+            "flagged": report.flagged,
+            "failures": [str(failure) for failure in report.failures],
+        }
+        typer.echo(json.dumps(summary, ensure_ascii=False))
+    else:
+        what = f"{counted(batch.boxes, 'box', 'boxes')} on {counted(batch.images, 'image')}"
+        typer.echo(f"batch {one_line(batch.name)}: {what} taken out")
+        if report.classes:
+            gone = ", ".join(map(str, report.classes))
+            typer.echo(f"{counted(len(report.classes), 'class', 'classes')} gone with it: {gone}")
+        print_flags(report.flags, report.index)
+    exit_if_failed(report.failures)
