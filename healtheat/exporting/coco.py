@@ -6,14 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from healtheat.exporting.handoff import HandBox, HandImage, HandOff, xyxy_px
+from healtheat.exporting.handoff import HandBox, HandImage, HandOff, points_px, xyxy_px
 
 
 def write_coco(given: HandOff, to: Path) -> None:
     """Write `to`. `category_id` is the class id as in the label file, sparse or 0; `attributes` hold more.
 
     `id` of an annotation is its box id plus one, since pycocotools takes 0 for "no match". `file_name` is the
-    path of the image in the data set. Class names may be given twice: categories are told apart by their id.
+    path of the image in the data set. Corners of oriented boxes and polygons are the `segmentation`. Class
+    names may be given twice: categories are told apart by their id.
     """
     categories = [
         {"id": class_id, "name": name or str(class_id), "supercategory": ""}
@@ -51,16 +52,23 @@ def _image(image: HandImage) -> dict[str, Any]:
 
 def _annotation(box: HandBox, image: HandImage) -> dict[str, Any]:
     left, top, right, bottom = xyxy_px(box, image)
+    points = points_px(box, image)
     found: dict[str, Any] = {
         "id": box.box_id + 1,
         "image_id": image.image_id,
         "category_id": box.class_id,
         "bbox": [left, top, right - left, bottom - top],
-        "area": (right - left) * (bottom - top),
+        "area": _area(points) if points else (right - left) * (bottom - top),
         "iscrowd": 0,
-        "segmentation": [],
+        "segmentation": [[value for point in points for value in point]] if points else [],
         "attributes": {**box.attributes(), "box_id": box.box_id, "xywhn": list(box.xywhn)},
     }
     if box.confidence is not None:
         found["score"] = box.confidence
     return found
+
+
+def _area(points: list[tuple[float, float]]) -> float:
+    """Square pixels inside a polygon, by the shoelace formula."""
+    turned = zip(points, points[1:] + points[:1], strict=True)
+    return abs(sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in turned)) / 2

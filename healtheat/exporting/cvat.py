@@ -9,7 +9,15 @@ from typing import Any
 from xml.sax.saxutils import XMLGenerator
 from xml.sax.xmlreader import AttributesImpl
 
-from healtheat.exporting.handoff import ATTRIBUTES, HandImage, HandOff, xyxy_px
+from healtheat.exporting.handoff import (
+    ATTRIBUTES,
+    HandBox,
+    HandImage,
+    HandOff,
+    bounds_its_box,
+    points_px,
+    xyxy_px,
+)
 
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")  # XML 1.0, section 2.2
 
@@ -17,9 +25,9 @@ _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]
 def write_cvat(given: HandOff, to: Path, labels: Path) -> None:
     """Write `to` (XML) and `labels` (JSON), which CVAT's raw label editor takes.
 
-    Names of images are their paths in the data set. A box keeps its label; everything found stands in
-    its attributes. A label's id is the default of its attribute `class_id`. Findings about no box become tags
-    of the class they are about.
+    Names of images are their paths in the data set. A box keeps its label, and is a polygon where corners say
+    all of it; everything found stands in its attributes. A label's id is the default of its attribute
+    `class_id`. Findings about no box become tags of the class they are about.
     """
     with to.open("w", encoding="utf-8", newline="\n") as file:
         out = _Xml(XMLGenerator(file, "utf-8", short_empty_elements=True))
@@ -70,12 +78,11 @@ class _Xml:
         size = {"width": image.width_px, "height": image.height_px}
         self._open("image", id=number, name=image.path, **size)
         for box in image.boxes:
-            left, top, right, bottom = xyxy_px(box, image)
-            corners = {"xtl": repr(left), "ytl": repr(top), "xbr": repr(right), "ybr": repr(bottom)}
+            shape, place = _shape(box, image)
             label = given.labels[box.class_id]
-            self._open("box", label=label, source="file", occluded=0, **corners, z_order=0)
+            self._open(shape, label=label, source="file", occluded=0, **place, z_order=0)
             self._attributes(box.attributes())
-            self._close("box")
+            self._close(shape)
         for note in image.notes:
             if note["class_id"] in given.labels:
                 self._open("tag", label=given.labels[note["class_id"]], source="file")
@@ -100,6 +107,15 @@ class _Xml:
         self._open(element, **attributes)
         self._out.characters(_text(value))
         self._close(element)
+
+
+def _shape(box: HandBox, image: HandImage) -> tuple[str, dict[str, str]]:
+    """The element of a box, and where it says that the box lies."""
+    points = points_px(box, image) if bounds_its_box(box) else []
+    if points:
+        return "polygon", {"points": ";".join(f"{x!r},{y!r}" for x, y in points)}
+    edges = zip(("xtl", "ytl", "xbr", "ybr"), xyxy_px(box, image), strict=True)
+    return "box", {name: repr(value) for name, value in edges}
 
 
 def _text(value: Any) -> str:

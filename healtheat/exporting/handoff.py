@@ -28,6 +28,7 @@ ATTRIBUTES = (
     "suspicion",
     "reason",
 )
+_ROUNDING = 1e-9  # of shares of the image
 SUSPICIOUS = ("confirmed", "flagged")  # what is handed over as a finding
 
 
@@ -171,4 +172,30 @@ def xyxy_px(box: HandBox, image: HandImage) -> tuple[float, float, float, float]
         (cy - h / 2) * image.height_px,
         (cx + w / 2) * image.width_px,
         (cy + h / 2) * image.height_px,
+    )
+
+
+def points_px(box: HandBox, image: HandImage) -> list[tuple[float, float]]:
+    """The corners of an oriented box or polygon in pixels of the upright image; [] of an upright box."""
+    if box.corners is None or _is_upright(box):
+        return []
+    return [(x * image.width_px, y * image.height_px) for x, y in box.corners.tolist()]
+
+
+def bounds_its_box(box: HandBox) -> bool:
+    """Whether the box is the smallest one around its corners, so that they say all. COCO's may differ."""
+    if box.corners is None:
+        return False
+    low, high = box.corners.min(axis=0), box.corners.max(axis=0)
+    found = (*((low + high) / 2).tolist(), *(high - low).tolist())
+    return all(abs(a - b) <= _ROUNDING for a, b in zip(found, box.xywhn, strict=True))
+
+
+def _is_upright(box: HandBox) -> bool:
+    """Whether the corners are just those of the box, in any order."""
+    cx, cy, w, h = box.xywhn
+    of_box = [(cx + x * w / 2, cy + y * h / 2) for x in (-1, 1) for y in (-1, 1)]
+    given = box.corners.tolist()
+    return len(given) == len(of_box) and all(
+        any(abs(x - a) <= _ROUNDING and abs(y - b) <= _ROUNDING for a, b in given) for x, y in of_box
     )

@@ -8,18 +8,19 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from healtheat.exporting.handoff import HandBox, HandImage, HandOff
+from healtheat.exporting.handoff import HandBox, HandImage, HandOff, bounds_its_box, points_px
 
 LOCAL_FILES = "/data/local-files/?d="  # what Label Studio serves from its document root
-FROM_NAME, TO_NAME = "label", "image"
+FROM_NAME, POLYGON_NAME, TO_NAME = "label", "polygon", "image"
 
 
 def write_labelstudio(given: HandOff, to: Path, config: Path) -> None:
     """Write `to` (tasks) and `config` (the labelling set-up, XML).
 
-    `annotations` hold every box with the label it has. `predictions` hold the boxes something was found
-    about, with the class a person or a finding points to, and the score. Each result's `meta` has class id,
-    line and what was found. Numbers are percent of the image, as the format wants it.
+    `annotations` hold every box with the label it has, as a polygon where corners say all of it.
+    `predictions` hold the boxes something was found about, with the class a person or a finding points to,
+    and the score. Each result's `meta` has class id, line and what was found. Numbers are percent of the
+    image, as the format wants it.
     """
     with to.open("w", encoding="utf-8", newline="\n") as file:
         start = "[\n"
@@ -27,14 +28,16 @@ def write_labelstudio(given: HandOff, to: Path, config: Path) -> None:
             file.write(start + json.dumps(_task(image, given), ensure_ascii=False, allow_nan=False))
             start = ",\n"
         file.write("\n]\n" if given.images else "[]\n")
-    labels = "\n".join(f"    <Label value={quoteattr(text)}/>" for text in given.labels.values())
-    config.write_text(
-        f'<View>\n  <Image name="{TO_NAME}" value="$image" zoom="true"/>\n'
-        f'  <RectangleLabels name="{FROM_NAME}" toName="{TO_NAME}">\n{labels}\n'
-        "  </RectangleLabels>\n</View>\n",
-        encoding="utf-8",
-        newline="\n",
-    )
+    polygons = any(_is_polygon(box, image) for image in given.images for box in image.boxes)
+    controls = [("RectangleLabels", FROM_NAME), ("PolygonLabels", POLYGON_NAME)][: 1 + polygons]
+    inside = "".join(_control(tag, name, given) for tag, name in controls)
+    head = f'<View>\n  <Image name="{TO_NAME}" value="$image" zoom="true"/>\n'
+    config.write_text(f"{head}{inside}</View>\n", encoding="utf-8", newline="\n")
+
+
+def _control(tag: str, name: str, given: HandOff) -> str:
+    labels = "".join(f"    <Label value={quoteattr(text)}/>\n" for text in given.labels.values())
+    return f'  <{tag} name="{name}" toName="{TO_NAME}">\n{labels}  </{tag}>\n'
 
 
 def _task(image: HandImage, given: HandOff) -> dict[str, Any]:
@@ -59,26 +62,34 @@ def _task(image: HandImage, given: HandOff) -> dict[str, Any]:
     return task
 
 
+def _is_polygon(box: HandBox, image: HandImage) -> bool:
+    return bounds_its_box(box) and bool(points_px(box, image))
+
+
 def _result(box: HandBox, image: HandImage, label: str) -> dict[str, Any]:
-    cx, cy, w, h = box.xywhn
+    is_polygon = _is_polygon(box, image)
     return {
         "id": f"box{box.box_id}",
-        "type": "rectanglelabels",
-        "from_name": FROM_NAME,
+        "type": "polygonlabels" if is_polygon else "rectanglelabels",
+        "from_name": POLYGON_NAME if is_polygon else FROM_NAME,
         "to_name": TO_NAME,
         "original_width": image.width_px,
         "original_height": image.height_px,
         "image_rotation": 0,
-        "value": {
-            "x": (cx - w / 2) * 100,
-            "y": (cy - h / 2) * 100,
-            "width": w * 100,
-            "height": h * 100,
-            "rotation": 0,
-            "rectanglelabels": [label],
-        },
+        "value": _polygon(box, label) if is_polygon else _rectangle(box, label),
         "meta": {**{k: v for k, v in box.attributes().items() if v is not None}, "text": _words(box)},
     }
+
+
+def _polygon(box: HandBox, label: str) -> dict[str, Any]:
+    points = [[x * 100, y * 100] for x, y in box.corners.tolist()]
+    return {"points": points, "closed": True, "polygonlabels": [label]}
+
+
+def _rectangle(box: HandBox, label: str) -> dict[str, Any]:
+    cx, cy, w, h = box.xywhn
+    place = {"x": (cx - w / 2) * 100, "y": (cy - h / 2) * 100, "width": w * 100, "height": h * 100}
+    return {**place, "rotation": 0, "rectanglelabels": [label]}
 
 
 def _words(box: HandBox) -> list[str]:

@@ -7,9 +7,11 @@ import json
 import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -19,6 +21,7 @@ from healtheat.comparing.run import diff
 from healtheat.core.boxes import Boxes
 from healtheat.core.errors import InputError
 from healtheat.core.text import shown
+from healtheat.exporting.handoff import HandBox, bounds_its_box
 from healtheat.exporting.run import export
 from healtheat.findings.filters import Filters
 from healtheat.index import Index
@@ -280,3 +283,52 @@ def test_the_command_says_that_nobody_knows_what_is_new(
     assert run(["diff", old, old, "--fail-on", "new"]) == 0
     said = capsys.readouterr()
     assert ", 0 new\n" in said.out and "need an index" not in said.err
+
+
+def outlined(tmp_path: Path) -> Index:
+    """An index of polygons, oriented boxes, and an upright box that is written as one."""
+    data = write_set(tmp_path / "shapes", images=4)
+    lines = ["0 .1 .1 .4 .2 .3 .5", "3 .5 .1 .9 .3 .7 .7 .3 .5", "7 .2 .6 .4 .6 .4 .9 .2 .9"]
+    for label in sorted(data.parent.rglob("labels/*.txt")):
+        label.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    build(open_source(data), tmp_path / "shapes index", encoder=FakeEncoder(), signals=(Geometry(),))
+    return Index.open(tmp_path / "shapes index")
+
+
+@pytest.mark.parametrize(("format", "suffix"), [("coco", "json"), ("cvat", "xml"), ("labelstudio", "json")])
+def test_shapes_go_out_and_come_back(tmp_path: Path, format: str, suffix: str) -> None:
+    index = outlined(tmp_path)
+    file = tmp_path / "shapes" / f"all.{suffix}"
+    export(index, tmp_path / f"all.{suffix}", format, filters=EVERYTHING)
+    shutil.copy(tmp_path / f"all.{suffix}", file)
+    found = diff(index, file, tolerance=BIT)
+    assert found.changes.num_rows == 0 and found.same == len(index.boxes()) == 12
+    folder = tmp_path / "alone"
+    shutil.copytree(tmp_path / "shapes", folder, ignore=shutil.ignore_patterns("*.txt", "*.yaml", "all.*"))
+    shutil.copy(file, folder)
+    read = [record for record in open_source(folder).read() if isinstance(record, LabelledImage)]
+    assert len(read) == 4
+    ours = index.boxes()
+    for image in read:
+        for row in range(3):
+            outline = image.boxes.corners[row]
+            if row == 2:
+                assert outline is None  # four corners of an upright box are no shape
+            else:
+                assert outline is not None and abs(outline - ours.corners[row]).max() < BIT
+
+
+def test_the_area_of_a_shape_is_that_inside_it(tmp_path: Path) -> None:
+    export(outlined(tmp_path), tmp_path / "all.json", "coco", filters=EVERYTHING)
+    content = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    areas = [round(one["area"], 6) for one in content["annotations"][:3]]
+    assert areas == [240, 960, 288]  # of images of 80 by 60 pixels; the box around the first has 576
+
+
+def test_a_box_that_differs_from_its_outline_is_handed_over_as_a_box(tmp_path: Path) -> None:
+    """As in COCO files: the box is what is judged, and only COCO has room for both."""
+    corners = np.array([[0.1, 0.1], [0.3, 0.1], [0.2, 0.4]])
+    box = HandBox(0, 0, 7, (0.2, 0.25, 0.25, 0.3), None, None, (), corners=corners)
+    assert not bounds_its_box(box)
+    assert bounds_its_box(replace(box, xywhn=(0.2, 0.25, 0.2, 0.3)))
+    assert not bounds_its_box(replace(box, corners=None))

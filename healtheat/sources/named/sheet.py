@@ -85,10 +85,13 @@ class SheetWriter:
             raise BadItem("the size of the image is not given, so a box in pixels has no place")
         place = in_image(xyxy, self.sheet.size_px)
         corners = np.array(points_px, np.float64) / self.sheet.size_px if points_px else None
-        if corners is not None and (reason := what_is_wrong(corners)):
-            corners = None
-            self.problem(ProblemCode.SHAPE_LEFT_OUT, line, f"{reason}; its box is kept")
         self.add_share(line, label, place, corners)
+
+    def add_polygon(self, line: int, label: str, points: Sequence[tuple[float, float]]) -> None:
+        """The box around the points of entry `line`, shares of the image, which are kept. Raises BadItem."""
+        self.add_share(
+            line, label, in_image(around(points), (1, 1), "its image"), np.array(points, np.float64)
+        )
 
     def add_share(
         self,
@@ -104,6 +107,9 @@ class SheetWriter:
         if first != line:
             self.problem(ProblemCode.REPEATED_LINE, line, f"exact duplicate of {self._what}[{first}]")
             return
+        if corners is not None and (reason := what_is_wrong(corners)):
+            corners = None
+            self.problem(ProblemCode.SHAPE_LEFT_OUT, line, f"{reason}; its box is kept")
         self.sheet.boxes.append(NamedBox(line, label, xywhn, corners=corners))
 
     def problem(self, code: ProblemCode, line: int | None, reason: str) -> None:
@@ -128,11 +134,12 @@ def around(points: Sequence[tuple[float, float]]) -> tuple[float, float, float, 
 
 
 def in_image(
-    xyxy: tuple[float, float, float, float], size_px: tuple[int, int]
+    xyxy: tuple[float, float, float, float], size_px: tuple[int, int], image: str = ""
 ) -> tuple[float, float, float, float]:
     """Corners in pixels as centre and size, shares of the image. Raises BadItem.
 
-    As for COCO, a box may stick out, but its centre lies in the image and it is no larger than that.
+    As for COCO, a box may stick out, but its centre lies in the image and it is no larger than that. `image`
+    is what messages call it.
     """
     left, top, right, bottom = xyxy
     if not all(abs(value) < 1e12 for value in xyxy):  # NaN too
@@ -147,7 +154,8 @@ def in_image(
         (bottom - top) / height,
     )
     if not all(0 <= value <= 1 for value in place):
-        raise BadItem(f"the box lies outside or is larger than its image of {width} x {height} px")
+        image = image or f"its image of {width} x {height} px"
+        raise BadItem(f"the box lies outside or is larger than {image}")
     if not place[2] or not place[3]:
         raise BadItem("the box has zero area")
     return place

@@ -18,6 +18,11 @@ def result(kind: str = "rectanglelabels", **changes: object) -> dict[str, object
     return {"id": "x", "type": kind, "from_name": "label", "to_name": "image", **size, "value": value}
 
 
+def polygon(*points: object, **changes: object) -> dict[str, object]:
+    value = {"points": points, "polygonlabels": ["나"], "closed": True, **changes}
+    return {**result("polygonlabels"), "value": value}
+
+
 def task(image: str, *results: object, **changes: object) -> dict[str, object]:
     annotations = [{"id": 1, "result": results, "was_cancelled": False, "ground_truth": False}]
     return {"id": 1, "data": {"image": image}, "annotations": annotations, "predictions": [], **changes}
@@ -57,12 +62,30 @@ def test_addresses_of_images(tree: Tree, address: str) -> None:
     assert [len(image.boxes) for image in found.images.values()] == [1]
 
 
+def test_polygons_keep_their_points(tree: Tree) -> None:
+    tree.put("a.jpg")
+    source = put(tree, task("a.jpg", polygon([10, 10], [30, 10], [20, 50]), result()))
+    found = Read(source)
+    boxes = found.images["a.jpg"].boxes
+    assert (found.problems, source.names) == ([], {0: "가", 1: "나"})
+    assert boxes.xywhn.round(9).tolist() == [[0.2, 0.3, 0.2, 0.4], [0.2, 0.4, 0.2, 0.4]]
+    assert boxes.corners[0].tolist() == [[0.1, 0.1], [0.3, 0.1], [0.2, 0.5]] and boxes.corners[1] is None
+    assert boxes.class_id.tolist() == [1, 0]
+
+
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
         (result(rotation=30), "a rotated rectangle"),
         ({**result(), "image_rotation": 90}, "a rotated rectangle or image"),
-        (result("polygonlabels"), "polygonlabels, not rectanglelabels"),
+        (result("brushlabels"), "brushlabels, not rectanglelabels or polygonlabels"),
+        (polygon(), "points are missing, or too few"),
+        (polygon([1, 1], [2, 2]), "points are missing, or too few"),
+        (polygon([1, 1], [2, 2], 3), "a point is not a list [x, y]"),
+        (polygon([1, 1], [2, 2], [3, "4"]), "not a number"),
+        (polygon([1, 1], [2, 2], [3, 1], polygonlabels=[]), "not a list of one class"),
+        (polygon([1, 1], [1, 2], [1, 3]), "zero or negative area"),
+        (polygon([0, 0], [300, 0], [300, 90]), "lies outside or is larger than its image"),
         (result(rectanglelabels=["a", "b"]), "not a list of one class"),
         (result(rectanglelabels="가"), "not a list of one class"),
         (result(x="1"), "not a number"),
@@ -98,7 +121,7 @@ def test_of_several_annotations_one_must_count(tree: Tree) -> None:
     ("tasks", "reason"),
     [
         ([task("a.jpg", result("keypointlabels"))], r"of another task: keypointlabels \(1\)"),
-        ([task("a.jpg", result("polygonlabels"), result("brushlabels"))], "brushlabels.*polygonlabels"),
+        ([task("a.jpg", result("keypointlabels"), result("brushlabels"))], "brushlabels.*keypointlabels"),
         ([{"image": "a.jpg", "annotation_id": 1, "label": []}], "JSON-MIN"),
         ([task("a.jpg", result()), 7], "its item 1 is no task"),
     ],
