@@ -87,7 +87,8 @@ def export(
         ),
     ] = False,
 ) -> None:
-    """Write cleanup lists. The data set itself is never touched, nor an index, whatever PATH is.
+    """Write cleanup lists. No file of the data set is changed, and nothing is written among its images and
+    labels or into an index, whatever PATH is.
 
     A table holds the findings, with the columns of `healtheat query`: `status` says what a person confirmed,
     what is only flagged and what a person cleared. Formats for other tools hand over the images with

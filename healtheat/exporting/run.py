@@ -69,7 +69,7 @@ def export(
     force: bool = False,
     progress: Progress = silent,
 ) -> Exported:
-    """Write findings to `to`. The data set itself is never touched, nor an index, wherever `to` is.
+    """Write findings to `to`, never over a file of the data set, among its images and labels or in an index.
 
     `format` is the name of one of `FORMATS`; None takes it from the suffix of `to`. `filters` choose findings
     as for `query`. Only for yolo: `drop` (what goes for a box), `write` (without it a dry run), `max_share`

@@ -24,7 +24,7 @@ class Places:
     """What no command may write to: `files` of the data set, its `folders` and the index, links followed.
 
     `folders` are those that hold images or label files: `images` and `labels` of YOLO, whatever lies below
-    them, a folder of COCO files, else the very folders of the images.
+    them, a folder that is read whole (COCO, VOC, LabelMe, …), else the very folders of the images.
     """
 
     index: Path
@@ -40,8 +40,8 @@ class Places:
         edits = {0: source.edits, **{batch.batch_id: batch.edits for batch in batches}}
         folders = {_resolved(root / QUARANTINE), *(_resolved(Path(b.root) / QUARANTINE) for b in batches)}
         for kind, given in ((source.edits, data), *((b.edits, Path(b.data)) for b in batches)):
-            if kind == "annotations" and is_folder(given):
-                folders.add(_resolved(given))  # every JSON in it is read
+            if kind != "lines" and is_folder(given):
+                folders.add(_resolved(given))  # it is read whole, and so would be what is written into it
         images = index.sql("select file, label_path, batch_id from images").to_pydict()
         names: set[str] = set()
         for batch_id, kind in edits.items():

@@ -192,6 +192,27 @@ def test_a_folder_of_coco_files_is_read_whole(tmp_path: Path) -> None:
         places.check_file(tmp_path / "own/found.json")
 
 
+def test_a_folder_of_another_tool_is_read_whole_too(tmp_path: Path) -> None:
+    """A CVAT export or list written into it would be read by the next build."""
+    corners = "<xmin>2</xmin><ymin>2</ymin><xmax>30</xmax><ymax>20</ymax>"
+    box = f"<object><name>a</name><bndbox>{corners}</bndbox></object>"
+    size = "<size><width>40</width><height>30</height></size>"
+    (tmp_path / "voc/images").mkdir(parents=True)
+    Image.new("RGB", (40, 30)).save(tmp_path / "voc/images/a.png")
+    text = f"<annotation><filename>a.png</filename>{size}{box}</annotation>"
+    (tmp_path / "voc/labels.xml").write_text(text, encoding="utf-8")
+    build(open_source(tmp_path / "voc"), tmp_path / "index", encoder=FakeEncoder(), signals=[])
+    before = contents(tmp_path / "voc")
+    for to in ("voc/new.csv", "voc/deep/new.xml", "voc"):
+        for kind in ("cvat", "csv", "fiftyone"):
+            assert (
+                run(["export", "--index", str(tmp_path / "index"), "--to", str(tmp_path / to), "-f", kind])
+                == 2
+            )
+    assert contents(tmp_path / "voc") == before
+    assert run(["export", "--index", str(tmp_path / "index"), "--to", str(tmp_path / "new.csv")]) == 0
+
+
 def test_what_links_of_a_data_set_lead_to(home: Path, tmp_path: Path) -> None:
     """Labels in a store of their own, reached by a link; and one image that is a link."""
     shutil.copytree(home / "자료", tmp_path / "own")
