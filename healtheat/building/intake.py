@@ -128,6 +128,7 @@ class Intake:
         self.untrained = 0  # images that the trainer ignores, or that cannot be read
         self.task = ""
         self.problems: list[Problem] = []
+        self.new_problems = 0  # of them, those the index did not have
         self.label_files: dict[str, FileEntry] = {}
         self.new_names: dict[int, str] = {}
         self.class_ids: set[int] = set()  # of boxes
@@ -158,7 +159,7 @@ class Intake:
             images=self._first_image + self.images,
             boxes=self._first_box + self.boxes,
             classes=len(self._into.names) + len(self.new_names),
-            problems=self._first_problem + len(self.problems),
+            problems=self._first_problem + self.new_problems,
             background=self._first_tile + self.background,
             findings=0,
             flagged=0,
@@ -267,9 +268,11 @@ class Intake:
         )
 
     def _write_problems(self) -> None:
-        rows = self._catalog.sql("SELECT path, image_id FROM images") if self.problems else []
-        image_ids = dict(rows)
-        for number, problem in enumerate(self.problems):
+        held = self._into.held
+        new = [problem for problem in self.problems if held is None or not held.knows(problem)]
+        self.new_problems = len(new)
+        image_ids = dict(self._catalog.sql("SELECT path, image_id FROM images") if new else [])
+        for number, problem in enumerate(new):
             image_id = image_ids.get(problem.image)
             self._catalog.add(
                 "problems",

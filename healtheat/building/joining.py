@@ -10,7 +10,7 @@ from pathlib import Path
 
 from healtheat.building.images import ReadImage
 from healtheat.core.boxes import Problem, ProblemCode
-from healtheat.core.errors import InputError
+from healtheat.core.errors import Argument, InputError
 from healtheat.core.text import counted
 from healtheat.index import Index
 from healtheat.index.batches import path_in
@@ -49,7 +49,9 @@ class Joining:
             if unicodedata.normalize("NFC", there) != unicodedata.normalize("NFC", name):
                 raise InputError(
                     f"class {class_id} is {there!r} in the index and {name!r} in what is to be added; "
-                    "ids and names must agree"
+                    "ids and names must agree (where labels know classes by name, ",
+                    Argument("names", "FILE"),
+                    " gives their ids)",
                 )
         return {class_id: name for class_id, name in names.items() if class_id not in self.names}
 
@@ -69,10 +71,16 @@ class Held:
         for image_id, sha256 in zip(rows["image_id"], rows["sha256"], strict=True):
             if sha256:
                 self._images[sha256].append(image_id)
+        told = index.sql("SELECT code, file, line, reason FROM problems").to_pylist()
+        self._problems = {tuple(row.values()) for row in told}
         self._index = index
         self._expected = expected or {}
         self.known = 0
         self.refused = 0
+
+    def knows(self, problem: Problem) -> bool:
+        """Whether the index has this very problem: its image was known, and is not told twice."""
+        return (problem.code.value, problem.file, problem.line, problem.reason) in self._problems
 
     def why_not(self, read: ReadImage, path: str) -> Problem | str | None:
         """None for an image to take in under `path`, "" for a known one, else what keeps it out."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from healtheat.core.errors import Argument, InputError
+from healtheat.core.errors import Argument, BadIndex, InputError
 from healtheat.core.paths import relative
 
 if TYPE_CHECKING:
@@ -40,8 +40,14 @@ class Batch:
 
 
 def batches_of(index: Index) -> list[Batch]:
-    """The batches of `index` in the order in which they were added."""
-    return [Batch(**row) for row in batch_rows(index).to_pylist()]
+    """The batches of `index` in the order in which they were added. Raises BadIndex."""
+    rows = batch_rows(index).to_pylist()
+    ids = [row["batch_id"] for row in rows]
+    if ids != list(range(1, len(rows) + 1)) or any(None in row.values() for row in rows):
+        raise BadIndex(f"{index.path}: table batches: expected whole rows numbered from 1; build it again")
+    if {str(batch_id) for batch_id in ids} != index.manifest.batch_files.keys():
+        raise BadIndex(f"{index.path}: manifest and table batches disagree; build it again")
+    return [Batch(**row) for row in rows]
 
 
 def batch_rows(index: Index) -> pa.Table:

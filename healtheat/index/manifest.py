@@ -32,6 +32,7 @@ BACKGROUND = "background"
 
 _MAX_MANIFEST_BYTES = 512 << 20  # about five million label files
 _FILE_NAME = re.compile(r"catalog\.duckdb|vectors/(?:0|[1-9]\d{0,18}|background)\.faiss")
+_BATCH = re.compile(r"[1-9]\d{0,8}")
 _START_AGAIN = "build the index again into a new folder, or use the version it was built with"
 
 
@@ -176,6 +177,8 @@ class Manifest(_Part):
             raise BadIndex(
                 f"{name}: expected class ids in `shards`, found {sorted(self.shards)[:3]}"
             ) from None
+        if odd_keys := [key for key in self.batch_files if not _BATCH.fullmatch(key)]:
+            raise BadIndex(f"{name}: expected numbers in `batch_files`, found {odd_keys[0][:80]!r}")
         if expected != set(self.files):
             odd = sorted(expected ^ set(self.files))[0]
             raise BadIndex(f"{name}: `files` and `shards` disagree about {odd}")

@@ -15,10 +15,11 @@ from healtheat.core.boxes import ProblemCode
 from healtheat.core.errors import BadIndex, InputError
 from healtheat.index import Index, NewVerdict
 from healtheat.index.batches import batches_of
+from healtheat.index.manifest import Manifest
 from healtheat.signals.geometry import Geometry
 from healtheat.sources.yolo.source import YoloSource
 from tests.building.conftest import Build
-from tests.index.killed_add import run_add, run_killed_add
+from tests.index.killed_add import run_add, run_killed_add, run_killed_remove
 from tests.index.small_set import FakeEncoder, tables, write_set
 
 SIGNALS = (Geometry(),)
@@ -229,6 +230,36 @@ def test_a_grown_batch_needs_another_name(small: Path, june: Path, tmp_path: Pat
     assert take(june, small, name="june-2").images == 1
 
 
+def test_a_problem_is_not_told_twice(small: Path, june: Path) -> None:
+    label = sorted((june.parent / "train" / "labels").iterdir())[0]
+    label.write_text(label.read_text(encoding="utf-8") + "7 nan 0.5 0.1 0.1\n", encoding="utf-8")
+    assert len(take(june, small).problems) == 1
+    more = june.parent / "train" / "images" / "more.png"
+    shutil.copy(next((write_set(june.parent.with_name("x"), seed=9).parent / "valid/images").iterdir()), more)
+    (june.parent / "train" / "labels" / "more.txt").write_text("7 0.5 0.5 0.2 0.2\n", encoding="utf-8")
+    report = take(june, small, name="june-2")
+    assert (report.images, report.known, len(report.problems)) == (1, 5, 1)
+    with Index.open(small) as index:
+        assert len(index.problems()) == 1 and index.verify() == []
+
+
+def test_rows_of_a_stranger_are_refused(small: Path, june: Path) -> None:
+    import duckdb
+
+    take(june, small)
+    connection = duckdb.connect(str(small / "catalog.duckdb"))
+    connection.execute("UPDATE batches SET root = NULL")
+    connection.close()
+    with Index.open(small, verify=False) as index, pytest.raises(BadIndex, match="table batches"):
+        batches_of(index)
+    manifest = Manifest.read(small / "manifest.json")
+    for key in ("x", "0", "-1", "9" * 30):
+        odd = manifest.model_copy(update={"batch_files": {key: {}}})
+        (small / "manifest.json").write_bytes(odd.to_bytes())
+        with pytest.raises(BadIndex, match="expected numbers in `batch_files`"):
+            Index.open(small, verify=False)
+
+
 def test_a_batch_without_a_box_or_an_index_that_is_none(small: Path, june: Path, tmp_path: Path) -> None:
     with pytest.raises(BadIndex):
         take(june, tmp_path / "nothing")
@@ -277,3 +308,28 @@ def test_a_killed_add_is_finished_by_the_same_command(
         run_add(june, folder)
         assert tables(folder) == new, f"killed at step {at} of {steps}"
     assert left["old"] and left["new"]
+
+
+def test_a_killed_remove_is_finished_by_the_same_command(
+    processes: BaseContext, data: Path, june: Path, index_path: Path, tmp_path: Path
+) -> None:
+    build(YoloSource(data), index_path, encoder=FakeEncoder(), signals=SIGNALS)
+    before = tables(index_path)
+    take(june, index_path)
+    added = tables(index_path)
+    counted = tmp_path / "steps.txt"
+
+    def killed(at: int) -> Path:
+        folder = tmp_path / f"killed at {at}"
+        shutil.copytree(index_path, folder)
+        process = processes.Process(target=run_killed_remove, args=("june", str(folder), at, str(counted)))
+        process.start()
+        process.join(120)
+        assert (process.exitcode == 0) == (at < 0)
+        return folder
+
+    assert tables(killed(-1)) == before
+    steps = int(counted.read_text(encoding="utf-8"))
+    for at in sorted({1 + round(n * (steps - 1) / 7) for n in range(8)}):
+        found = tables(killed(at))
+        assert found in (before, added), f"killed at step {at} of {steps}"

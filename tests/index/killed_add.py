@@ -1,10 +1,11 @@
-"""An `add` that is killed, for real, at its k-th step: see killed_build.py."""
+"""An `add` or `remove` that is killed, for real, at its k-th step: see killed_build.py."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from healtheat.building.append import add
+from healtheat.building.removal import remove
 from healtheat.index import cache
 from healtheat.index.catalog import CatalogWriter
 from healtheat.sources.yolo.source import YoloSource
@@ -24,3 +25,8 @@ def run_add(data: Path, index_path: Path) -> None:
 def run_killed_add(data: str, index_path: str, kill_at: int, counted: str) -> None:
     """Run it and die at step `kill_at`; with -1 live, and write the number of steps to `counted`."""
     run_to_step(lambda: run_add(Path(data), Path(index_path)), _MORE_CALLS, kill_at, counted)
+
+
+def run_killed_remove(name: str, index_path: str, kill_at: int, counted: str) -> None:
+    """The same for taking a batch out."""
+    run_to_step(lambda: remove(name, Path(index_path), signals=SIGNALS), _MORE_CALLS, kill_at, counted)
