@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from healtheat.building.append import add
 from healtheat.building.build import build
 from healtheat.cli import run
 from healtheat.index import Index
@@ -141,3 +142,20 @@ def test_the_command(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[st
     assert run([*given, "--json"]) == 0
     told = json.loads(capfd.readouterr().out)
     assert (told["cut"], told["outlined"], told["embedded"]) == ("object", 3, 0)
+
+
+def test_a_batch_is_cut_as_the_index_it_joins(tmp_path: Path, data: Path) -> None:
+    other = draw(tmp_path / "other")
+    for image in other.parent.glob("images/train/*.png"):
+        with Image.open(image) as opened:
+            pixels = np.array(opened)
+        pixels[0, 0] = 99  # other files; the crops do not show it
+        Image.fromarray(pixels).save(image)
+    built(data, tmp_path / "index", "object")
+    add(open_source(other), tmp_path / "index", name="more", encoder=FakeEncoder(), signals=())
+    with Index.open(tmp_path / "index") as index:
+        assert index.verify() == []
+        vectors, corners = index.vectors(np.arange(6)), index.boxes().corners
+        assert abs(vectors[:3] - vectors[3:]).max() < 1e-6
+        for ours, theirs in zip(corners[:3], corners[3:], strict=True):
+            assert (ours == theirs).all()
