@@ -116,10 +116,10 @@ def _summary(report: AddReport) -> dict[str, Any]:
 
 
 def _print(report: AddReport, *, dry_run: bool) -> None:
-    what = f"{counted(report.boxes, 'box', 'boxes')} on {counted(report.images, 'image')}"
-    typer.echo(f"batch {report.name}: {what} {'would be added' if dry_run else 'added'}")
-    crops = counted(report.embedded, "crop")
-    typer.echo(f"{crops} {'to embed' if dry_run else 'embedded'}, {report.reused} reused")
+    if report.images or dry_run:
+        _print_batch(report, dry_run=dry_run)
+    else:
+        typer.echo(f"batch {report.name}: nothing new, the index is as it was")
     if report.known:
         typer.echo(f"{counted(report.known, 'image is', 'images are')} in the index already")
     if report.refused:
@@ -135,8 +135,13 @@ def _print(report: AddReport, *, dry_run: bool) -> None:
         typer.echo(f"  … {counted(len(report.problems), 'problem')} in all")
     if dry_run:
         note("dry run: nothing was embedded or written")
-    elif not report.written:
-        typer.echo("nothing new: the index is as it was")
     elif report.flags is not None:
         typer.echo(f"{counted(report.flagged_here, 'place')} flagged in the batch, in the whole index:")
         print_flags(report.flags, report.index)
+
+
+def _print_batch(report: AddReport, *, dry_run: bool) -> None:
+    what = f"{counted(report.boxes, 'box', 'boxes')} on {counted(report.images, 'image')}"
+    typer.echo(f"batch {report.name}: {what} {'would be added' if dry_run else 'added'}")
+    crops = counted(report.embedded, "crop")
+    typer.echo(f"{crops} {'to embed' if dry_run else 'embedded'}, {report.reused} reused")

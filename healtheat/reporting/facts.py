@@ -11,6 +11,7 @@ from typing import Any
 from healtheat.core.issues import Silence
 from healtheat.core.progress import Progress, silent
 from healtheat.index import Index
+from healtheat.index.batches import batches_of, names_of
 from healtheat.reporting.map import Map, draw_map
 from healtheat.reporting.worst import Shown, worst
 from healtheat.signals import samples_from
@@ -74,10 +75,11 @@ def collect(
     progress("classes and map", 2, 2)
     classes = [] if found is None else sorted(found.classes, key=lambda c: (c.agreement, c.class_id))
     reasons = Counter(problem.code.words for problem in index.problems())
-    manifest = index.manifest
+    manifest, batches = index.manifest, batches_of(index)
+    source = "/".join(PurePosixPath(manifest.source.data).parts[-2:])
     return ReportFacts(
         title=title,
-        source="/".join(PurePosixPath(manifest.source.data).parts[-2:]),
+        source=f"{source} and {names_of(batches)}" if batches else source,
         built_at=manifest.created_at[:16].replace("T", " "),
         encoder=str(manifest.encoder.get("name", "")),
         counts={
