@@ -38,22 +38,34 @@ class Joining:
     held: Held | None = None
 
     def new_names(self, names: Mapping[int, str]) -> dict[int, str]:
-        """Those of `names` whose class the index has no name for. InputError where it has another one.
+        """Those of `names` whose class the index has no name for.
 
-        The id in digits is no name: a folder without a data.yaml knows no other.
+        The id in digits is no name: a folder without a data.yaml knows no other. Raises InputError where a
+        class has another name there, or a name another class.
         """
+        there = {i: _plain(name) for i, name in self.names.items() if name != str(i)}
+        ids = {name: class_id for class_id, name in there.items()}
         for class_id, name in sorted(names.items()):
-            there = self.names.get(class_id, name)
-            if str(class_id) in (there, name):
+            plain = _plain(name)
+            if name == str(class_id) or there.get(class_id) == plain:
                 continue
-            if unicodedata.normalize("NFC", there) != unicodedata.normalize("NFC", name):
-                raise InputError(
-                    f"class {class_id} is {there!r} in the index and {name!r} in what is to be added; "
-                    "ids and names must agree (where labels know classes by name, ",
-                    Argument("names", "FILE"),
-                    " gives their ids)",
-                )
+            if class_id in there:
+                raise _disagreement(f"class {class_id} is {self.names[class_id]!r} in the index and {name!r}")
+            if plain in ids:
+                raise _disagreement(f"{name!r} is class {ids[plain]} in the index and class {class_id}")
         return {class_id: name for class_id, name in names.items() if class_id not in self.names}
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _disagreement(what: str) -> InputError:
+    return InputError(
+        f"{what} in what is to be added; ids and names must agree (where labels know classes by name, ",
+        Argument("names", "FILE"),
+        " gives their ids)",
+    )
 
 
 class Held:

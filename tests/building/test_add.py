@@ -178,6 +178,23 @@ def test_class_names_must_agree_before_anything_is_embedded(small: Path, june: P
     assert encoder.crops_seen == 0 and tables(small) == before
 
 
+def test_a_name_of_another_class_is_no_new_class(small: Path, june: Path) -> None:
+    """As where ids are given to sorted names: `plain` would be class 1 there, and is 7 here."""
+    text = june.read_text(encoding="utf-8").replace("  7: 'plain'", "  1: 'plain'")
+    june.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="'plain' is class 7 in the index and class 1 in what"):
+        take(june, small)
+
+
+def test_ids_alone_are_no_names(small: Path, june: Path) -> None:
+    names = "names:\n  0: '0'\n  3: '3'\n  7: '7'\n"
+    text = june.read_text(encoding="utf-8").partition("names:")[0]
+    june.write_text(text + names, encoding="utf-8")
+    assert take(june, small).new_classes == {}
+    with Index.open(small) as index:
+        assert index.names[7] == "plain"
+
+
 def test_a_new_class_is_taken_and_told_and_goes_with_the_last_batch_that_has_it(
     small: Path, june: Path, tmp_path: Path
 ) -> None:
