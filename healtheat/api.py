@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from healtheat.reporting.page import Written
     from healtheat.reviewing.run import Reviewed
     from healtheat.signals.evidence.trust import TrustReport
+    from healtheat.vetting.report import VetReport
 
 Classes = Literal["auto", "by-id", "by-name"]
 Sort = Literal["suspicion", "score", "image", "class", "issue", "box"]
@@ -578,6 +579,63 @@ def diff(
     arguments.text(classes=classes)
     arguments.number(tolerance=tolerance)
     return run(old, new, classes=classes, tolerance=tolerance, names=path_or_none(names=names))
+
+
+def vet(
+    new: PathLike,
+    against: PathLike,
+    *,
+    to: PathLike | None = None,
+    max_wrong: float = 0.02,
+    weights: PathLike | None = None,
+    conf: float = 0.25,
+    predictions: PathLike | None = None,
+    images: PathLike | None = None,
+    task: str | None = None,
+    names: PathLike | None = None,
+    contents_rule: str | None = "auto",
+    classes: PathLike | None = None,
+    no_guard: bool = False,
+    strict: bool = False,
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> VetReport:
+    """Judge new labels box by box by the index `against`, whose labels are trusted: accept or hold.
+
+    `new` is anything `build` reads; with `weights` or `predictions` (YOLO text files) it is a folder of
+    images. Of the boxes accepted at most `max_wrong` are wrong, on average over batches. The batch becomes an
+    index of its own in the folder `to` (./vetted/NAME by default), whose flagged findings are the boxes held;
+    class ids go through as they came. A batch that looks collapsed is refused as a whole unless `no_guard`.
+    What is learned of `against` is kept in it. Raises InputError, EncoderError, IndexBusy or BadIndex.
+    """
+    from healtheat.listing import ChosenRule
+    from healtheat.vetting.open_batch import open_batch
+    from healtheat.vetting.run import VetSettings
+    from healtheat.vetting.run import vet as run
+
+    arguments.number(max_wrong=max_wrong, conf=conf)
+    arguments.text(contents_rule=contents_rule, task=task, optional=True)
+    arguments.switch(no_guard=no_guard, strict=strict)
+    arguments.whole(threads=threads, least=1, optional=True)
+    source, folder = open_batch(
+        needed_path(new=new),
+        needed_path(against=against),
+        to=path_or_none(to=to),
+        weights=path_or_none(weights=weights),
+        conf=conf,
+        predictions=path_or_none(predictions=predictions),
+        images=path_or_none(images=images),
+        task=task,
+        names=path_or_none(names=names),
+    )
+    settings = VetSettings(
+        max_wrong=max_wrong,
+        contents=ChosenRule(contents_rule or "auto", path_or_none(classes=classes)),
+        guard=not no_guard,
+        strict=strict,
+        threads=threads,
+    )
+    return run(source, needed_path(against=against), folder, settings, progress)
 
 
 def trust(index: IndexLike = None) -> TrustReport:

@@ -25,6 +25,7 @@ ORDER = (
     {"findings"},
     {"building"},
     {"planting", "guarding"},
+    {"vetting"},
     {"view"},
     {"cleanup"},
     {"exporting"},

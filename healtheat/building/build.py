@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -46,9 +46,11 @@ from healtheat.index.manifest import BACKGROUND, CATALOG_NAME, Manifest, SourceE
 from healtheat.index.reuse import check_no_batches, old_index
 from healtheat.index.shards import write_shard
 from healtheat.index.staging import building, commit, file_entry
+from healtheat.index.verdicts.log import VerdictLog
 from healtheat.signals import SIGNALS, Signal
 from healtheat.sources.base import Source
 
+Judge = Callable[[Index], dict[str, pa.Table]]
 _LIBRARIES = ("numpy", "pillow", "duckdb", "faiss-cpu", "onnxruntime", "scikit-learn", "pyarrow")
 _GATHER_ROWS = 4096
 
@@ -104,6 +106,7 @@ def build(
     strict: bool = False,
     drop_batches: bool = False,
     threads: int | None = None,
+    judge: Judge | None = None,
     progress: Progress = silent,
 ) -> BuildReport:
     """Build the index of `source` in `index_dir`, or bring the one there up to date.
@@ -114,7 +117,8 @@ def build(
     and decode images (default: half the cores). `signals` are joined by the agreement with predictions where
     `inputs` (see findings/inputs.py) give some. With `strict`, any problem is fatal and nothing is committed.
     An index of format version 1 is built over; its verdicts are kept. One that took in batches is built over
-    only with `drop_batches`, since a build reads its own source alone. Raises InputError, IndexBusy, BadIndex
+    only with `drop_batches`, since a build reads its own source alone. `judge` makes the tables of scores and
+    findings in place of the signals. Raises InputError, IndexBusy, BadIndex
     (an index of an unknown version is there) or EncoderError.
     """
     clock = _Clock()
@@ -138,8 +142,11 @@ def build(
         if taken.intake.task:
             settings["task"] = taken.intake.task
         manifest = _manifest(chosen, taken, settings, clock.started_at)
-        with Index(staging, manifest) as index:
-            tables = score(index, signals, findings, progress, inputs=inputs)
+        with Index(staging, manifest, VerdictLog(index_dir)) as index:
+            if judge is None:
+                tables = score(index, signals, findings, progress, inputs=inputs)
+            else:
+                tables = judge(index)
         clock.lap("score")
         _write_scores(staging, tables, clock, settings)
         scored = summary(tables, clock.seconds["score"], index_dir)

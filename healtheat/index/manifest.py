@@ -27,11 +27,12 @@ FORMAT_VERSION = 4
 READ_VERSIONS = (3, FORMAT_VERSION)  # those that are read as they are; what is written is always the last
 MANIFEST_NAME = "manifest.json"
 CATALOG_NAME = "catalog.duckdb"
+MODEL_NAME = "vetting.safetensors"  # what `vet` learned of the boxes; made at the first vet
 VECTORS_FOLDER = "vectors"
 BACKGROUND = "background"
 
 _MAX_MANIFEST_BYTES = 512 << 20  # about five million label files
-_FILE_NAME = re.compile(r"catalog\.duckdb|vectors/(?:0|[1-9]\d{0,18}|background)\.faiss")
+_FILE_NAME = re.compile(r"catalog\.duckdb|vetting\.safetensors|vectors/(?:0|[1-9]\d{0,18}|background)\.faiss")
 _BATCH = re.compile(r"[1-9]\d{0,8}")
 _START_AGAIN = "build the index again into a new folder, or use the version it was built with"
 
@@ -179,8 +180,9 @@ class Manifest(_Part):
             ) from None
         if odd_keys := [key for key in self.batch_files if not _BATCH.fullmatch(key)]:
             raise BadIndex(f"{name}: expected numbers in `batch_files`, found {odd_keys[0][:80]!r}")
-        if expected != set(self.files):
-            odd = sorted(expected ^ set(self.files))[0]
+        found = set(self.files) - {MODEL_NAME}
+        if expected != found:
+            odd = sorted(expected ^ found)[0]
             raise BadIndex(f"{name}: `files` and `shards` disagree about {odd}")
         if sum(self.shards.values()) != self.counts.boxes:
             raise BadIndex(

@@ -17,13 +17,22 @@ from healtheat.core.atomic import is_temporary, sha256_file, sweep, sync_file, s
 from healtheat.core.errors import Argument, BadIndex, IndexBusy, InputError
 from healtheat.index.cache import CACHE_FOLDER
 from healtheat.index.lock import LOCK_NAME, VERDICT_LOCK_NAME, builder_lock
-from healtheat.index.manifest import MANIFEST_NAME, VECTORS_FOLDER, FileEntry, Manifest
+from healtheat.index.manifest import MANIFEST_NAME, MODEL_NAME, VECTORS_FOLDER, FileEntry, Manifest
 from healtheat.index.verdicts.log import HEAD_NAME, LOG_NAME, TORN_NAME
 
 STAGING_FOLDER = ".staging"
 READY_NAME = "READY"
 
-_OWN_FILES = {MANIFEST_NAME, "catalog.duckdb", LOG_NAME, HEAD_NAME, TORN_NAME, LOCK_NAME, VERDICT_LOCK_NAME}
+_OWN_FILES = {
+    MANIFEST_NAME,
+    "catalog.duckdb",
+    MODEL_NAME,
+    LOG_NAME,
+    HEAD_NAME,
+    TORN_NAME,
+    LOCK_NAME,
+    VERDICT_LOCK_NAME,
+}
 _OWN_FOLDERS = {VECTORS_FOLDER, STAGING_FOLDER, CACHE_FOLDER}
 # What file managers and sync programs leave in any folder.
 _IGNORED = {".DS_Store", "Thumbs.db", "desktop.ini", ".gitignore", ".gitkeep"}
@@ -122,6 +131,8 @@ def roll_forward(index_path: Path) -> bool:
     for old in (index_path / VECTORS_FOLDER).glob("*.faiss"):
         if f"{VECTORS_FOLDER}/{old.name}" not in manifest.files:
             old.unlink()  # a class that has no box any more
+    if MODEL_NAME not in manifest.files:
+        (index_path / MODEL_NAME).unlink(missing_ok=True)  # learned of other boxes
     (staging / READY_NAME).unlink()
     shutil.rmtree(staging, ignore_errors=True)
     return True

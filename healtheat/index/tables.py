@@ -11,7 +11,8 @@ could not be read), image or file;
 run's `fault` is NULL, "input" (what the user gave cannot be used) or "crash". `silences` are the questions
 that signals did not ask of this set, and why. `batch_id` is 0 for what `build` read, else a row of `batches`;
 of a class it is the first that named it. `left_out` of a batch counts boxes of its label files that it does
-not hold.
+not hold. `decisions` are those of `healtheat vet` on the boxes of a batch (NULL scores where looks were not
+judged), `compared` the trusted boxes of the other index that each looked most like, by `place` from 0.
 """
 
 from __future__ import annotations
@@ -145,11 +146,28 @@ TABLES: dict[str, dict[str, str]] = {
         "settings": _TEXT,
     },
     "silences": {"run_id": _ID, "signal": _TEXT, "issue": _TEXT, "why": _TEXT},
+    "decisions": {
+        "box_id": _ID,
+        "decision": _TEXT,
+        "score": _NUMBER,
+        "p_value": _NUMBER,
+        "held_for": _TEXT,
+        "reason": _TEXT,
+        "suggestion": _ID,
+    },
+    "compared": {
+        "box_id": _ID,
+        "place": _ID,
+        "image": _TEXT,
+        "line": _ID,
+        "class_id": _ID,
+        "similarity": _NUMBER,
+    },
 }
 BASE_TABLES = ("images", "boxes", "classes", "problems", "background", "words", "batches")
 
 # What version 3 lacks: a table, or a column and the SQL of its value.
-_NEW_TABLES = ("batches",)
+_NEW_TABLES = ("batches", "decisions", "compared")
 _NEW_COLUMNS: dict[str, dict[str, str]] = {
     "images": {"batch_id": "0::BIGINT"},
     "classes": {"batch_id": "0::BIGINT"},

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from healtheat.core.issues import Silence
 from healtheat.signals.base import Scores, Signal
 from healtheat.signals.evidence.calibrate import error_probability
 from healtheat.signals.evidence.classmodel import FOLDS, folds
 from healtheat.signals.evidence.components import whiten
+from healtheat.signals.evidence.ground import Ground
 from healtheat.signals.samples import Pool, Samples
 
 Floats = NDArray[np.float64]
@@ -192,9 +190,5 @@ class Background(Signal):
         for f in range(FOLDS + 1):
             test, train = fold == f, (fold != f) & (fold < FOLDS)
             if test.any() and len(np.unique(is_tile[train])) == 2:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", ConvergenceWarning)
-                    model = LogisticRegression(C=0.05, max_iter=100, class_weight="balanced")
-                    model.fit(data[train], is_tile[train])
-                out[test] = model.decision_function(data[test])
+                out[test] = Ground.fit(data[train], is_tile[train]).log_odds(data[test])
         return out

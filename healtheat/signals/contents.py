@@ -29,12 +29,15 @@ class Contents(Signal):
     name = "contents"
     issues = (MISSING, UNEXPECTED)
 
+    def __init__(self, *, compare_crops: bool = True) -> None:
+        self.compare_crops = compare_crops  # or boxes are only counted on every image
+
     def measure(self, queries: Samples, store: Samples) -> Sequence[Scores]:
         """Scores of missing boxes (rows about images) and of unexpected classes (rows about boxes)."""
         if queries.listing is None:
             return ()
         found = _Found(queries, queries.listing)
-        if len(queries):
+        if len(queries) and self.compare_crops:
             pool, _, beliefs = judged_beliefs(queries, store)
             if beliefs.assigned is not None:
                 found.assigned(pool, beliefs.assigned)

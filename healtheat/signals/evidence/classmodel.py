@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,70 +49,125 @@ def folds(
     return fold[np.searchsorted(codes, group)]
 
 
-def logistic(data: Floats, code: NDArray[np.int64], fold: NDArray[np.int64], c: int) -> Floats:
-    """(n, c) out-of-sample log probabilities of a multinomial logistic regression."""
-    out = np.full((len(data), c), np.log(FLOOR))
-    for f in range(FOLDS + 1):
-        test, train = fold == f, (fold != f) & (fold < FOLDS)
-        if not test.any() or not train.any():
-            continue
-        present = np.unique(code[train])
+class Model(Protocol):
+    """A fitted model of the classes."""
+
+    def log_p(self, data: Floats) -> Floats:
+        """(n, c) log probabilities of the rows of `data` (n, k)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Logistic:
+    """A multinomial logistic regression: `coef` (m, k) and `intercept` (m,) of the classes `present` (m,)."""
+
+    coef: Floats
+    intercept: Floats
+    present: NDArray[np.int64]
+    c: int
+
+    @classmethod
+    def fit(cls, data: Floats, code: NDArray[np.int64], c: int) -> Logistic:
+        """From rows (n, k) and their classes `code` (n,) of 0 to c - 1; n >= 1."""
+        present = np.unique(code)
         if len(present) < 2:
-            out[np.ix_(test, present)] = 0.0
-            continue
+            return cls(np.zeros((1, data.shape[1])), np.zeros(1), present, c)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # an early stop is good enough here
-            model = LogisticRegression(C=10.0, max_iter=200).fit(data[train], code[train])
-        p = model.predict_proba(data[test])
-        out[np.ix_(test, model.classes_)] = np.log(np.maximum(p, FLOOR))
-    return out
+            model = LogisticRegression(C=10.0, max_iter=200).fit(data, code)
+        coef, intercept = np.asarray(model.coef_, np.float64), np.asarray(model.intercept_, np.float64)
+        if len(present) == 2:  # one row of logits of the second class against the first
+            coef, intercept = np.stack([np.zeros_like(coef[0]), coef[0]]), np.r_[0.0, intercept]
+        return cls(coef, intercept, present, c)
+
+    def log_p(self, data: Floats) -> Floats:
+        """See Model. Classes that were not there when it was fitted get the floor."""
+        out = np.full((len(data), self.c), np.log(FLOOR))
+        p = np.exp(log_softmax(data @ self.coef.T + self.intercept))
+        out[:, self.present] = np.log(np.maximum(p, FLOOR))
+        return out
 
 
-def discriminant(
-    data: Floats, code: NDArray[np.int64], fold: NDArray[np.int64], c: int, shrink: float = 0.3
-) -> Floats:
-    """(n, c) out-of-sample log probabilities of a shrunk linear discriminant analysis."""
-    n, d = data.shape
-    out = np.full((n, c), np.log(FLOOR))
-    for f in range(FOLDS + 1):
-        test, train = fold == f, (fold != f) & (fold < FOLDS)
-        if not test.any() or not train.any():
-            continue
-        count = np.bincount(code[train], minlength=c).astype(np.float64)
+@dataclass(frozen=True, slots=True)
+class Discriminant:
+    """A shrunk linear discriminant analysis: `means` (c, k), `half` (k, k) of the precision, `count` (c,)."""
+
+    means: Floats
+    half: Floats
+    count: Floats
+
+    @classmethod
+    def fit(cls, data: Floats, code: NDArray[np.int64], c: int, shrink: float = 0.3) -> Discriminant:
+        """From rows (n, k) and their classes `code` (n,) of 0 to c - 1; n >= 1."""
+        d = data.shape[1]
+        count = np.bincount(code, minlength=c).astype(np.float64)
         total = np.zeros((c, d))
-        np.add.at(total, code[train], data[train])
-        means = (total + data[train].mean(axis=0)) / (count + 1)[:, None]  # one box's weight of prior
-        rest = data[train] - means[code[train]]
+        np.add.at(total, code, data)
+        means = (total + data.mean(axis=0)) / (count + 1)[:, None]  # one box's weight of prior
+        rest = data - means[code]
         cov = rest.T @ rest / len(rest)
         level = max(float(np.trace(cov)) / d, 1e-6)
         cov = (1 - shrink) * cov + shrink * level * np.eye(d)
-        half = np.linalg.cholesky(np.linalg.inv(cov))
-        x, m = data[test] @ half, means @ half
-        distance = (x**2).sum(axis=1)[:, None] - 2 * x @ m.T + (m**2).sum(axis=1)[None, :]
-        logit = -0.5 * distance * (count / (count + 1)) + np.log(np.maximum(count, 0.5))
-        out[test] = np.log(np.maximum(np.exp(log_softmax(logit)), FLOOR))
+        return cls(means, np.linalg.cholesky(np.linalg.inv(cov)), count)
+
+    def distance(self, data: Floats) -> Floats:
+        """(n, c) squared Mahalanobis distances of the rows of `data` (n, k) to the means."""
+        x, m = data @ self.half, self.means @ self.half
+        return np.asarray((x**2).sum(axis=1)[:, None] - 2 * x @ m.T + (m**2).sum(axis=1)[None, :])
+
+    def log_p(self, data: Floats) -> Floats:
+        """See Model."""
+        count = self.count
+        logit = -0.5 * self.distance(data) * (count / (count + 1)) + np.log(np.maximum(count, 0.5))
+        return np.asarray(np.log(np.maximum(np.exp(log_softmax(logit)), FLOOR)))
+
+
+def out_of_sample(
+    kind: type[Logistic] | type[Discriminant],
+    data: Floats,
+    code: NDArray[np.int64],
+    fold: NDArray[np.int64],
+    c: int,
+) -> Floats:
+    """(n, c) log probabilities of rows (n, k) by models that saw no row of their `fold` (n,)."""
+    out = np.full((len(data), c), np.log(FLOOR))
+    for f in range(FOLDS + 1):
+        test, train = fold == f, (fold != f) & (fold < FOLDS)
+        if test.any() and train.any():
+            out[test] = kind.fit(data[train], code[train], c).log_p(data[test])
     return out
 
 
 def votes(
-    neighbours: Neighbours, belief: Floats, k: int = 20, teaches: NDArray[np.bool_] | None = None
+    neighbours: Neighbours,
+    belief: Floats,
+    k: int = 20,
+    teaches: NDArray[np.bool_] | None = None,
+    scale: float | None = None,
 ) -> Floats:
     """(n, c) log shares of the k nearest crops of other sources, nearer ones counting more.
 
     `belief` (n, c) says which classes each box may have: doubtful labels vote less. How fast a vote fades is
-    learned from the rows that `teaches` (n,) marks, all by default.
+    `scale`, or what `vote_scale` learns from the rows that `teaches` (n,) marks, all by default.
     """
     rows, similarity = neighbours.other[:, :k], neighbours.other_similarity[:, :k]
     known = rows >= 0
-    fall = similarity.max(axis=1) - np.where(known, similarity, 1).min(axis=1)
-    learned = fall[known.any(axis=1) if teaches is None else known.any(axis=1) & teaches]
-    scale = max(0.5 * float(np.median(learned)) if len(learned) else 0.0, 1e-4)
+    scale = vote_scale(neighbours, k, teaches) if scale is None else scale
     weight = np.exp((similarity - similarity[:, :1]) / scale) * known
-    total = np.zeros_like(belief)
+    total = np.zeros((len(rows), belief.shape[1]))
     for place in range(rows.shape[1]):
         total += weight[:, place, None] * belief[rows[:, place]]
     share = total / np.maximum(weight.sum(axis=1, keepdims=True), 1e-12)
     return np.asarray(np.log(share + 0.02))
+
+
+def vote_scale(neighbours: Neighbours, k: int = 20, teaches: NDArray[np.bool_] | None = None) -> float:
+    """Half the usual fall of the cosine over the k nearest: how fast a vote fades."""
+    rows, similarity = neighbours.other[:, :k], neighbours.other_similarity[:, :k]
+    known = rows >= 0
+    fall = similarity.max(axis=1) - np.where(known, similarity, 1).min(axis=1)
+    learned = fall[known.any(axis=1) if teaches is None else known.any(axis=1) & teaches]
+    return max(0.5 * float(np.median(learned)) if len(learned) else 0.0, 1e-4)
 
 
 def one_hot(code: NDArray[np.int64], c: int) -> Floats:
@@ -133,9 +190,9 @@ def visual_evidence(pool: Pool) -> list[Floats]:
     s, teaches = pool.samples, pool.teaches
     rotated, variances = principal(s.vectors, COMPONENTS, teaches)
     fold, c = folds(s.group, teaches=teaches), len(s.class_ids)
-    parts = [discriminant(whitened(rotated, variances), s.class_code, fold, c)]
+    parts = [out_of_sample(Discriminant, whitened(rotated, variances), s.class_code, fold, c)]
     if len(s) * c <= _LOGISTIC_VALUES:  # not whitened: the ridge holds back axes of little variance
-        parts.append(logistic(rotated, s.class_code, fold, c))
+        parts.append(out_of_sample(Logistic, rotated, s.class_code, fold, c))
     return parts
 
 

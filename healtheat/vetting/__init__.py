@@ -1,0 +1,1 @@
+"""`healtheat vet`: new labels against an index whose labels are trusted."""

@@ -1,0 +1,111 @@
+"""What a vetting starts from: the boxes of the batch, and the folder that its index goes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from healtheat.building.open_data import open_data
+from healtheat.core.boxes import Boxes, Problem, ProblemCode
+from healtheat.core.errors import Argument, InputError
+from healtheat.core.paths import is_any_image, relative
+from healtheat.core.text import Unreadable, read_small
+from healtheat.index import Index
+from healtheat.index.batches import name_after
+from healtheat.index.manifest import MANIFEST_NAME, Manifest
+from healtheat.signals.detector.predictions import PredictionFolder
+from healtheat.sources.base import Edits, LabelFile, LabelledImage, Record, Source
+from healtheat.sources.files import walk
+from healtheat.sources.yolo.labels import MAX_LABEL_BYTES, parse_labels
+
+VETTED_ROOT = Path("vetted")
+
+
+def open_batch(
+    new: Path,
+    against: Path,
+    *,
+    to: Path | None = None,
+    weights: Path | None = None,
+    conf: float = 0.25,
+    predictions: Path | None = None,
+    images: Path | None = None,
+    task: str | None = None,
+    names: Path | None = None,
+) -> tuple[Source, Path]:
+    """The source of the batch `new` and the folder of its index, ./vetted/NAME unless `to` is given.
+
+    Raises InputError, also where `to` is the index that it is judged by, or that of another data set.
+    """
+    folder = to or VETTED_ROOT / name_after(new)
+    if folder.absolute() == against.absolute():
+        raise InputError(f"{folder} is the index to judge by; give another folder with ", Argument("to"))
+    if predictions is not None and weights is not None:
+        raise InputError("give either ", Argument("weights"), " or ", Argument("predictions"))
+    source: Source
+    if predictions is not None:
+        if not new.is_dir():
+            raise InputError(
+                f"{new} is no folder of images, which is what ", Argument("predictions"), " needs"
+            )
+        with Index.open(against) as index:
+            source = PredictedSource(new.absolute(), PredictionFolder(predictions), dict(index.names))
+    else:
+        source, _ = open_data(
+            new, index=folder, images=images, weights=weights, conf=conf, task=task, names=names
+        )
+    there = folder / MANIFEST_NAME
+    if there.is_file() and to is None:
+        data = Manifest.read(there, older=True).source.data
+        if data != source.data.absolute().as_posix():
+            raise InputError(f"{folder} holds {data}; name another folder with ", Argument("to"))
+    return source, folder
+
+
+@dataclass(frozen=True)
+class PredictedSource:
+    """The images below the folder `root`, with the boxes that text files of a detector give them."""
+
+    root: Path
+    folder: PredictionFolder
+    names: Mapping[int, str]
+    kind: str = "predictions"
+    edits: Edits = "none"
+
+    @property
+    def data(self) -> Path:
+        """See Source."""
+        return self.folder.folder
+
+    def read(self) -> Iterator[Record]:
+        """See Source. Images without a prediction file are unlabelled."""
+        problems: list[Problem] = []
+
+        def unread(path: Path, reason: str) -> None:
+            problems.append(Problem(ProblemCode.UNREADABLE_IMAGE, relative(path, self.root), None, reason))
+
+        files = [path for path in walk(self.root, unread) if is_any_image(path.name)]
+        yield from problems
+        paths = [relative(path, self.root) for path in files]
+        for image, path, labels in zip(files, paths, self.folder.join(paths).file, strict=True):
+            if labels is None:
+                nothing = Boxes.of([], [], np.empty((0, 4)))
+                yield LabelledImage(path, image, "", "unlabelled", "", nothing)
+            else:
+                yield from self._one(image, path, labels)
+
+    def _one(self, image: Path, path: str, labels: Path) -> Iterator[Record]:
+        name = relative(labels, self.root)
+        try:
+            content = read_small(labels, MAX_LABEL_BYTES)
+        except Unreadable as error:
+            yield Problem(ProblemCode.BAD_LABEL_FILE, name, None, f"label file {error}", path)
+            return
+        yield LabelFile(name, content.sha256, len(content.data))
+        found = parse_labels(content, set(self.names), file=name, image=path, trained=False)
+        yield from found.problems
+        status = "labelled" if len(found.boxes) else "empty"
+        yield LabelledImage(path, image, "", status, name, found.boxes)
