@@ -94,11 +94,8 @@ class IndexSource:
 
 
 def _accepted(index: Index) -> NDArray[np.int64]:
-    try:
-        judged = index.sql("SELECT count(*) AS n FROM decisions")["n"][0].as_py()
-        rows = index.sql(_ACCEPTED)["box_id"].to_numpy()
-    except InputError:
-        judged = 0
+    judged = index.sql("SELECT count(*) AS n FROM decisions")["n"][0].as_py()
+    rows = index.sql(_ACCEPTED)["box_id"].to_numpy()
     if not judged:
         raise InputError(
             f"{index.path}: nobody judged its boxes, so none is accepted; vet it first, or leave out ",

@@ -39,10 +39,13 @@ def test_a_batch_comes_is_listed_and_goes(here: Path, capfd: pytest.CaptureFixtu
     assert tables(here / "index/pills") == before
     done = said(capfd, "add", "june/data.yaml", "--to", "index/pills")
     assert "batch june: 15 boxes on 5 images added" in done and "flagged in the batch" in done
-    assert "5 images are in the index already" in said(capfd, "add", "june/data.yaml")
+    again = said(capfd, "add", "june/data.yaml")
+    assert "batch june: nothing new" in again and "5 images are in the index already" in again
     listed = json.loads(said(capfd, "batches", "--format", "json"))
     assert [(row["name"], row["boxes"]) for row in listed] == [("june", 15)]
     assert "june: 15 boxes on 5 images; yolo, " in said(capfd, "batches")
+    said(capfd, "report", "--out", "r.html")
+    assert "pills/data.yaml and the batch june" in (here / "r.html").read_text(encoding="utf-8")
     assert "batch june: 15 boxes on 5 images taken out" in said(
         capfd, "remove", "june", "--from", "index/pills"
     )
