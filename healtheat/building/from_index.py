@@ -36,6 +36,8 @@ class IndexSource:
         self._accepted_only = accepted_only
         if accepted_only:
             self._taken = np.isin(self._boxes.box_id, _accepted(index))
+            if not self._taken.any():
+                raise InputError(f"{index.path}: none of its boxes was accepted, so there is nothing to add")
         self._source = index.manifest.source
 
     @property

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from healtheat.building.append import AddReport, add
@@ -131,6 +132,16 @@ def test_accepted_only_needs_decisions(small: Path, june: Path, tmp_path: Path) 
     for new in (june, tmp_path / "june" / "data.yaml"):
         with pytest.raises(InputError, match="nobody judged its boxes"):
             take(new, small, accepted_only=True)
+
+
+def test_nothing_accepted_is_told(june: Path) -> None:
+    with Index.open(june) as opened:
+        held = pa.table({"n": [15]}), pa.table({"box_id": pa.array([], pa.int64())})
+        answers = iter(held)
+        sql = opened.sql
+        opened.sql = lambda query, *more: next(answers) if "decisions" in query else sql(query, *more)  # type: ignore[method-assign]
+        with pytest.raises(InputError, match="none of its boxes was accepted"):
+            IndexSource(opened, accepted_only=True)
 
 
 def test_an_image_that_changed_since_it_was_judged_stays_out(small: Path, june: Path, tmp_path: Path) -> None:
