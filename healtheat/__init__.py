@@ -40,6 +40,7 @@ if _TYPE_CHECKING:
         similar,
         trust,
         verify,
+        vet,
     )
     from healtheat.core.errors import HealtheatError
     from healtheat.findings.filters import Filters
@@ -71,6 +72,7 @@ __all__ = [
     "similar",
     "trust",
     "verify",
+    "vet",
 ]
 
 _ELSEWHERE = {

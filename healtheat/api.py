@@ -610,10 +610,11 @@ def vet(
     """
     from healtheat.listing import ChosenRule
     from healtheat.vetting.open_batch import open_batch
-    from healtheat.vetting.run import VetSettings
+    from healtheat.vetting.run import VetSettings, check_max_wrong
     from healtheat.vetting.run import vet as run
 
     arguments.number(max_wrong=max_wrong, conf=conf)
+    check_max_wrong(max_wrong)
     arguments.text(contents_rule=contents_rule, task=task, optional=True)
     arguments.switch(no_guard=no_guard, strict=strict)
     arguments.whole(threads=threads, least=1, optional=True)

@@ -31,6 +31,7 @@ from healtheat.crops import CropPolicy
 from healtheat.embedding import Encoder
 from healtheat.findings.choose import as_before
 from healtheat.findings.outcome import Failure, Flags
+from healtheat.findings.score import check_unjudged
 from healtheat.index import Index
 from healtheat.index.batches import Batch, batch_name, batches_of
 from healtheat.index.cache import CACHE_FOLDER, VectorPool
@@ -98,6 +99,7 @@ def add(
         raise BadIndex(f"{index_dir}: holds no index; build it first")
     with building(index_dir) as staging:
         with Index.open(index_dir) as index, ExitStack() as stack:
+            check_unjudged(index)
             there = _batch_there(index, called, source)
             inputs, findings = as_before(index)
             work = _Work.on(index, source, called, encoder, dry_run, stack)

@@ -28,12 +28,14 @@ from healtheat.commands.selftest import selftest
 from healtheat.commands.similar import similar
 from healtheat.commands.trust import trust
 from healtheat.commands.verify import verify
+from healtheat.commands.vet import vet
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     build,
     add,
     remove,
     batches,
+    vet,
     query,
     review,
     report,

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
 from healtheat.findings.copies import copies_of, objects_of
 from healtheat.findings.flag import FindingSettings, find
@@ -93,6 +94,15 @@ def rescore(
     return replace(report, predictions=predictions)
 
 
+def check_unjudged(index: Index) -> None:
+    """Raises InputError for the index of a vetted batch: a scoring would replace its decisions."""
+    if index.sql("SELECT count(*) AS n FROM decisions")["n"][0].as_py():
+        raise InputError(
+            f"{index.path}: holds a vetted batch, whose findings are the boxes that were held; to judge it "
+            "anew, run healtheat vet again"
+        )
+
+
 def update_findings(index_dir: Path, findings: FindingSettings) -> ScoreReport:
     """Apply other thresholds to the scores that are there; no signal runs again."""
 
@@ -135,6 +145,7 @@ def _replace(
     started = time.perf_counter()
     with building(index_dir) as staging:
         with Index.open(index_dir) as index, CatalogWriter(staging / CATALOG_NAME) as catalog:
+            check_unjudged(index)
             old = index.manifest
             tables = make(index)
             for name in BASE_TABLES:

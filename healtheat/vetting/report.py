@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -13,6 +14,21 @@ from healtheat.guarding.report import Check
 from healtheat.vetting.drift import Drift
 
 REFUSED, JUDGED = "refused", "judged"
+
+# What holds a box (a key of `batch.HELD_AS`), in words for people.
+HELD_WORDS: Mapping[str, str] = {
+    "class": "looks like another class",
+    "alike": "of two look-alike classes, more like the other",
+    "unknown": "looks like no class that the index knows",
+    "moved": "box off its object, too large, or cutting it",
+    "background": "looks like background",
+    "few": "too few trusted boxes of its class to judge by",
+    "leak": "on an image that the index holds already",
+    "double": "second box on one object",
+    "unlisted": "class that the name of its image does not list",
+    "person": "a person called it wrong",
+    "batch": "the batch was refused as a whole",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +82,16 @@ class VetReport:
     kept: bool
     seconds: Mapping[str, float]
     decisions: pa.Table | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything but the decisions, as plain values; figures that are not known are NaN."""
+        out = asdict(replace(self, decisions=None))
+        del out["decisions"]
+        out["problems"] = [
+            {"code": p.code.value, "file": p.file, "line": p.line, "reason": p.reason} for p in self.problems
+        ]
+        paths = {"batch": self.batch.as_posix(), "against": self.against.as_posix()}
+        return {**out, **paths, "held": self.held}
 
     @property
     def held(self) -> int:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healtheat.building.build import BuildReport, build
-from healtheat.core.errors import IndexBusy
+from healtheat.core.errors import Argument, IndexBusy, InputError
 from healtheat.core.progress import Progress, silent
 from healtheat.crops import CropPolicy
 from healtheat.findings.inputs import Inputs, samples_of
@@ -49,6 +49,15 @@ from healtheat.vetting.whole import check_labels, check_names, check_shares
 
 MAX_WRONG = 0.02
 _MOST_WRONG = 0.5  # share of wrong boxes from which a batch is refused
+
+
+def check_max_wrong(share: float) -> None:
+    """Raises InputError unless `share` of wrong boxes can be asked for."""
+    if not 0 < share < 1:
+        raise InputError(
+            Argument("max_wrong"),
+            f" {share:g}: give a share between 0 and 1, such as 0.02 for one wrong box among 50 accepted",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +167,6 @@ class _Work:
         self.class_id: list[int] = []
         self.trusted = Trusted(index)
         self.missing = 0  # boxes that the names of images list and that are not there
-        self.whole = np.zeros(0, bool)  # images that can be trained on as they are
 
     def judge(self, batch: Index) -> dict[str, pa.Table]:
         """Tables of the batch: what was decided, and findings of what is held."""
@@ -182,7 +190,6 @@ class _Work:
         findings = findings_of(scores, decided, samples)
         lacking = findings.filter(pc.and_(findings["flagged"], pc.equal(findings["issue"], "missing_box")))
         self.missing = len(lacking)
-        self.whole = whole_images(samples, decided, lacking["image_id"].to_pylist())
         return {
             "scores": scores,
             "runs": found.runs,
@@ -284,7 +291,7 @@ def _report(
     if decided is None:
         raise RuntimeError("build did not ask for a judgement")
     with Index.open(to) as batch:
-        rows, names = listed(batch), batch.names
+        rows, names, whole = listed(batch), batch.names, len(whole_images(batch))
     nan, estimate = float("nan"), decided.estimate
     return VetReport(
         batch=to,
@@ -294,7 +301,7 @@ def _report(
         images=built.images,
         boxes=built.boxes,
         accepted=int(decided.accept.sum()),
-        whole=int(work.whole.sum()),
+        whole=whole,
         max_wrong=work.settings.max_wrong,
         wrong=estimate.wrong if estimate else nan,
         low=estimate.low if estimate else nan,

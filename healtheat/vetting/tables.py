@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from healtheat.core.boxes import NO_CLASS
 from healtheat.findings.flag import FindingSettings, find
@@ -119,6 +118,24 @@ _ORDERS: Mapping[str, str] = {
 }
 
 
+_PLAIN = (
+    *(
+        "image",
+        "line",
+        "class_id",
+        "decision",
+        "score",
+        "class_name",
+        "split",
+        "p_value",
+        "held_for",
+        "reason",
+    ),
+    *("suggestion", "suggestion_name", "cx", "cy", "w", "h", "confidence"),
+)
+_NEAREST = ("nearest_1", "nearest_2", "nearest_3")
+
+
 def listed(index: Index, order: str = "image") -> pa.Table:
     """The decisions of a batch: `image, line, class_id, decision, score`, then the usual columns.
 
@@ -127,10 +144,35 @@ def listed(index: Index, order: str = "image") -> pa.Table:
     return index.sql(_LISTED.format(none=NO_CLASS, order=_ORDERS[order]))
 
 
-def whole_images(batch: Samples, decided: Decided, lacking: Sequence[int]) -> NDArray[np.bool_]:
-    """(p,) images to train on as they are: every box accepted, no problem, none of `lacking` (ids)."""
-    images = batch.images
-    held = np.bincount(batch.image_row[~decided.accept], minlength=len(images)) > 0
-    broken = np.array([bool(batch.problems_of.get(str(path))) for path in images.path], bool)
-    unread = np.array([status in ("unreadable", "unlabelled") for status in images.status], bool)
-    return np.asarray(~(held | broken | unread | np.isin(images.image_id, list(lacking))))
+def flat(rows: pa.Table | None) -> pa.Table:
+    """Rows of `listed` without lists, for CSV: `nearest_1` to `nearest_3` are texts `image:line`.
+
+    None, for a batch that was refused unread, is a table without rows.
+    """
+    if rows is None:
+        return pa.table({name: pa.nulls(0) for name in (*_PLAIN, *_NEAREST, "box_id")})
+    near = rows["nearest"].to_pylist()
+    out = rows.select(_PLAIN)
+    for place, name in enumerate(_NEAREST):
+        texts = [f"{n[place]['image']}:{n[place]['line']}" if n and len(n) > place else None for n in near]
+        out = out.append_column(name, pa.array(texts, pa.string()))
+    return out.append_column("box_id", rows["box_id"])
+
+
+_WHOLE = """
+SELECT image_id, path FROM images WHERE status IN ('labelled', {empty})
+AND image_id NOT IN (SELECT image_id FROM boxes JOIN decisions USING (box_id) WHERE decision <> '{accept}')
+AND image_id NOT IN (SELECT image_id FROM findings WHERE flagged AND issue = 'missing_box')
+ORDER BY image_id
+"""
+
+
+def whole_images(index: Index) -> list[int]:
+    """Ids of the images of a batch to train on as they are: every box accepted, none missing, no problem.
+
+    An image without a box counts where a label file says so; that a detector found nothing says little.
+    """
+    empty = "'empty'" if index.manifest.source.edits != "none" else "'labelled'"
+    rows = index.sql(_WHOLE.format(empty=empty, accept=ACCEPT)).to_pylist()
+    broken = {problem.image for problem in index.problems()}
+    return [row["image_id"] for row in rows if row["path"] not in broken]

@@ -1,0 +1,233 @@
+"""`healtheat vet`."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from healtheat import api
+from healtheat.commands import _options as options
+from healtheat.commands._terminal import console, note, one_line, print_json, progress_bar
+from healtheat.core.text import counted
+
+if TYPE_CHECKING:
+    from healtheat.vetting.report import VetReport
+
+PROBLEMS_SHOWN = 5
+
+
+NewArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="NEW",
+        help="The new labels: anything that `healtheat build` reads; with --weights or --predictions a "
+        "folder of images.",
+    ),
+]
+AgainstOption = Annotated[
+    Path, typer.Option("--against", metavar="INDEX", help="The index whose labels are trusted; it judges.")
+]
+ToOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--to",
+        metavar="DIR",
+        help="Folder of the batch's own index. Default: ./vetted/NAME, after NEW.",
+        show_default=False,
+    ),
+]
+MaxWrongOption = Annotated[
+    float,
+    typer.Option(
+        "--max-wrong", metavar="X", help="Share of the accepted boxes that may be wrong, on average."
+    ),
+]
+PredictedOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--predictions",
+        metavar="DIR",
+        help="Text files that `yolo predict save_txt=True` wrote about the images of NEW: their boxes "
+        "are judged.",
+    ),
+]
+
+
+def vet(
+    new: NewArgument,
+    against: AgainstOption,
+    to: ToOption = None,
+    max_wrong: MaxWrongOption = 0.02,
+    weights: options.WeightsOption = None,
+    conf: options.ConfOption = 0.25,
+    predictions: PredictedOption = None,
+    images: options.ImagesOption = None,
+    task: options.TaskOption = None,
+    names: options.NamesOption = None,
+    contents_rule: options.ContentsRuleOption = "auto",
+    classes: options.ClassesOption = None,
+    no_guard: Annotated[
+        bool, typer.Option("--no-guard", help="Judge the boxes of a batch that looks collapsed as well.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Any problem of NEW is fatal.")] = False,
+    threads: options.ThreadsOption = None,
+    format: Annotated[
+        Literal["table", "json", "csv"], typer.Option("--format", "-f", help="What goes to stdout.")
+    ] = "table",
+) -> None:
+    """Judge new labels box by box by an index whose labels are trusted: accept or hold.
+
+    Trusted are the boxes of INDEX: their labels were checked, or nearly all of them are right. Boxes in doubt
+    there (flagged, and nobody called them ok) do not count. What the trusted boxes look like is learned on
+    the first vet and kept in INDEX; after that only the crops of NEW are embedded.
+
+    The promise: of the boxes that are accepted, at most --max-wrong are wrong, on average over batches. It
+    holds as long as NEW shows what INDEX shows; from another camera or under other light it may not, and a
+    warning says so. A held box need not be wrong: it is one that could not be vouched for. A batch that looks
+    collapsed (one product everywhere) is refused as a whole, with exit code 1.
+
+    The batch becomes an index of its own; its flagged findings are the held boxes, for `healtheat review` and
+    `healtheat query`. Class ids and label files stay as they are.
+
+    \b
+    Examples:
+      healtheat vet june/data.yaml --against index/pills
+      healtheat vet photos --weights best.pt --conf 0.1 --against index/pills
+      healtheat vet photos --predictions runs/detect/predict/labels --against index/pills
+      healtheat vet june/data.yaml --against index/pills --max-wrong 0.01 --format csv > june.csv
+    """
+    with progress_bar() as progress:
+        report = api.vet(
+            new,
+            against,
+            to=to,
+            max_wrong=max_wrong,
+            weights=weights,
+            conf=conf,
+            predictions=predictions,
+            images=images,
+            task=task,
+            names=names,
+            contents_rule=contents_rule,
+            classes=classes,
+            no_guard=no_guard,
+            strict=strict,
+            threads=threads,
+            progress=progress,
+        )
+    _print(report, format)
+    sys.stdout.flush()
+    _notes(report)
+    if report.verdict == "refused":
+        raise typer.Exit(1)
+
+
+def _print(report: VetReport, format: str) -> None:
+    if format == "json":
+        decisions = report.decisions.to_pylist() if report.decisions is not None else []
+        print_json({"report": report.as_dict(), "decisions": decisions})
+    elif format == "csv":
+        from healtheat.core.table import write_csv
+        from healtheat.vetting.tables import flat
+
+        write_csv(flat(report.decisions), sys.stdout)
+    else:
+        _show(report)
+
+
+def _show(report: VetReport) -> None:
+    """The batch for people, on stdout."""
+    for check in report.checks:
+        typer.echo(one_line(f"FAILED  {check.text}"))
+    if report.decisions is None:
+        return
+    typer.echo(_quality(report))
+    whole = counted(report.whole, "image has", "images have")
+    typer.echo(f"{whole} every box accepted, of {counted(report.images, 'image')}")
+    _show_classes(report)
+    _show_held(report)
+    if report.verdict == "judged":
+        _show_next(report)
+
+
+def _quality(report: VetReport) -> str:
+    line = f"{report.accepted} of {counted(report.boxes, 'box')} accepted, {report.held} held"
+    if math.isnan(report.wrong):
+        return f"{line}; none could be judged by its looks"
+    wrong = f"estimated wrong: {report.wrong:.1%} of the batch ({report.low:.1%} to {report.high:.1%})"
+    if not report.accepted:
+        return f"{line}; {wrong}"
+    return (
+        f"{line}; {wrong}, {report.expected:.1%} of the accepted (at most {100 * report.max_wrong:g}% asked)"
+    )
+
+
+def _show_classes(report: VetReport) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    if not report.classes:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("class")
+    for name in ("boxes", "accepted", "held", "wrong (estimated)"):
+        table.add_column(name, justify="right")
+    for one in report.classes:
+        figures = (one.boxes, one.accepted, one.boxes - one.accepted)
+        name = one.name if one.name != str(one.class_id) else ""
+        cells = (f"{one.class_id} {name}".strip(), *map(str, figures), f"{one.wrong:.1f}")
+        table.add_row(*(Text(one_line(cell)) for cell in cells))
+    console().print(table)
+
+
+def _show_held(report: VetReport) -> None:
+    from healtheat.vetting.report import HELD_WORDS
+
+    if report.held_for:
+        typer.echo("held for:")
+    for why, n in report.held_for.items():
+        typer.echo(f"  {n:>6} {HELD_WORDS.get(why, why)}")
+    if report.missing:
+        missing = counted(report.missing, "box", "boxes")
+        typer.echo(f"{missing} missing, by the names of the images")
+
+
+def _show_next(report: VetReport) -> None:
+    batch, index = report.batch.as_posix(), report.against.as_posix()
+    typer.echo("next:")
+    if report.held:
+        typer.echo(one_line(f"  healtheat review --index {batch}    look at what was held, then vet again"))
+    if report.accepted:
+        typer.echo(
+            one_line(f"  healtheat add {batch} --to {index} --accepted-only    trust what was accepted")
+        )
+
+
+def _notes(report: VetReport) -> None:
+    """What people should know beside it, on stderr."""
+    drift = report.drift
+    if drift is not None and drift.strong:
+        note(
+            f"warning: the crops look unlike the trusted ones (distance {drift.distance:.2f}, wrong boxes "
+            f"explain {drift.explained:.2f}): another camera, light or cut? The share of wrong boxes may be "
+            "higher than promised; review a sample of the accepted"
+        )
+    if report.doubted:
+        boxes = counted(report.doubted, "box", "boxes")
+        note(f"{boxes} of {report.against} are in doubt themselves and were not trusted: review them there")
+    if report.fitted and report.kept:
+        note(
+            f"learned {report.against} first ({counted(report.fitted_crops, 'crop')}); the next vet need not"
+        )
+    if not report.kept:
+        note(f"what was learned could not be kept in {report.against}; the next vet learns it again")
+    for problem in report.problems[:PROBLEMS_SHOWN]:
+        note(f"problem: {problem}")
+    if (more := len(report.problems) - PROBLEMS_SHOWN) > 0:
+        note(f"and {counted(more, 'more problem')}: healtheat problems --index {report.batch.as_posix()}")
+    if report.verdict == "refused":
+        note("the batch was refused as a whole; --no-guard judges its boxes all the same")

@@ -1,0 +1,150 @@
+"""`healtheat vet`, as it is typed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from healtheat.cli import run
+from healtheat.core.atomic import sha256_file
+from healtheat.vetting.batch import HELD_AS
+from healtheat.vetting.report import HELD_WORDS
+from tests.vetted_set import OTHER, WRONG, without_encoders, write_sets
+
+Capture = pytest.CaptureFixture[str]
+AGAINST = ("--against", "index/trusted", "--max-wrong", "0.05")
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trusted index that was learned already, the batch `new` and its index `vetted/new`."""
+    folder = tmp_path_factory.mktemp("vet")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        without_encoders(patch)
+        write_sets(folder)
+        assert run(["vet", "new/data.yaml", *AGAINST]) == 0
+    return folder
+
+
+@pytest.fixture
+def here(sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder; only read `index` and `vetted/new`."""
+    monkeypatch.chdir(sets)
+    without_encoders(monkeypatch)
+    return sets
+
+
+def said(capfd: Capture, *command: str, code: int = 0) -> tuple[str, str]:
+    assert run(command) == code
+    return capfd.readouterr()
+
+
+def test_the_table_says_what_became_of_the_batch(here: Path, tmp_path: Path, capfd: Capture) -> None:
+    out, err = said(capfd, "vet", "new/data.yaml", *AGAINST, "--to", str(tmp_path / "v"))
+    assert "33 of 36 boxes accepted, 3 held; estimated wrong: " in out
+    assert "of the accepted (at most 5% asked)" in out
+    assert "9 images have every box accepted, of 12 images" in out
+    assert "2 looks like another class" in out
+    rows = {tuple(line.split()[-4:-1]) for line in out.splitlines() if "타이레놀정500mg" in line}
+    assert rows == {("14", "12", "2")}
+    assert f"healtheat review --index {tmp_path.as_posix()}/v " in out
+    assert "--to index/trusted --accepted-only" in out
+    assert "learned" not in err, "it was learned already"
+
+
+def test_csv_begins_with_the_contract(here: Path, tmp_path: Path, capfd: Capture) -> None:
+    out, _ = said(capfd, "vet", "new/data.yaml", *AGAINST, "--format", "csv", "--to", str(tmp_path / "v"))
+    assert out.startswith("image,line,class_id,decision,score,class_name,split,")
+    rows = list(csv.DictReader(io.StringIO(out, newline=""), strict=True))
+    held = {(row["image"], int(row["line"])) for row in rows if row["decision"] == "hold"}
+    assert held == {(n.replace("labels/", "images/").replace(".txt", ".png"), k) for n, k in WRONG.items()}
+    for row in rows:
+        lines = (here / "new" / row["image"].replace("images/", "labels/")).with_suffix(".txt")
+        line = lines.read_text(encoding="utf-8").splitlines()[int(row["line"])]
+        assert line.split()[0] == row["class_id"], "as it came"
+        image, _, place = row["nearest_1"].rpartition(":")
+        assert (here / "trusted" / image).is_file() and place.isdigit()
+
+
+def test_json_is_typed(here: Path, tmp_path: Path, capfd: Capture) -> None:
+    out, _ = said(capfd, "vet", "new/data.yaml", *AGAINST, "--format", "json", "--to", str(tmp_path / "v"))
+    content = json.loads(out)
+    report, decisions = content["report"], content["decisions"]
+    assert (report["verdict"], report["boxes"], report["accepted"], report["held"]) == ("judged", 36, 33, 3)
+    assert report["batch"] == f"{tmp_path.as_posix()}/v" and report["drift"]["strong"] is False
+    assert [one["class_id"] for one in report["classes"]] == [0, 3, 7]
+    assert len(decisions) == 36 and decisions[0]["nearest"][0]["similarity"] > 0.5
+    assert {type(row["score"]) for row in decisions} == {float}
+
+
+@pytest.mark.parametrize("format", ["table", "csv", "json"])
+def test_a_batch_that_looks_wrong_is_refused(here: Path, tmp_path: Path, capfd: Capture, format: str) -> None:
+    shutil.copytree("new", tmp_path / "sunk")
+    for file in (tmp_path / "sunk").rglob("labels/*.txt"):
+        lines = [line.split(b" ", 1) for line in file.read_bytes().splitlines()]
+        turned = [OTHER[class_id] + b" " + rest for class_id, rest in lines]
+        file.write_bytes(b"\n".join(turned) + b"\n")
+    batch = str(tmp_path / "sunk/data.yaml")
+    options = ("--format", format, "--to", str(tmp_path / "v"))
+    out, err = said(capfd, "vet", batch, *AGAINST, *options, code=1)
+    assert "refused as a whole" in err
+    if format == "table":
+        assert "FAILED  " in out and "next:" not in out
+    elif format == "csv":
+        assert out.startswith("image,line,class_id,decision,score,") and ",accept," not in out
+    else:
+        report = json.loads(out)["report"]
+        assert report["verdict"] == "refused" and report["checks"][0]["failed"] is True
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (["--max-wrong", "0"], "--max-wrong 0: give a share between 0 and 1"),
+        (["--max-wrong", "1.5"], "--max-wrong 1.5: give a share"),
+        (["--max-wrong", "nan"], "--max-wrong nan: give a share"),
+        (["--against", "absent"], "absent"),
+        (["--to", "index/trusted"], "is the index to judge by; give another folder with --to"),
+    ],
+)
+def test_bad_input_is_told_in_a_line(here: Path, capfd: Capture, more: list[str], why: str) -> None:
+    _, err = said(capfd, "vet", "new/data.yaml", *AGAINST, *more, code=2)
+    assert why in err and len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["score", "--index", "vetted/new"],
+        ["flag", "--index", "vetted/new"],
+        ["add", "trusted/data.yaml", "--to", "vetted/new"],
+    ],
+)
+def test_decisions_are_not_replaced_by_a_scoring(here: Path, capfd: Capture, command: list[str]) -> None:
+    before = sha256_file(here / "vetted/new/catalog.duckdb")
+    _, err = said(capfd, *command, code=2)
+    assert "holds a vetted batch" in err and "run healtheat vet again" in err
+    assert sha256_file(here / "vetted/new/catalog.duckdb") == before
+
+
+def test_held_boxes_are_the_flagged_findings(here: Path, tmp_path: Path, capfd: Capture) -> None:
+    out, _ = said(capfd, "query", "--index", "vetted/new", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(out, newline="")))
+    assert {(row["label_file"], int(row["line"])) for row in rows} == {*WRONG.items()}
+    said(capfd, "report", "vetted/new", "--out", str(tmp_path / "report.html"))
+    assert (tmp_path / "report.html").stat().st_size > 1000
+    for format in ("cvat", "labelstudio", "coco", "fiftyone"):
+        out, _ = said(
+            capfd, "export", "--index", "vetted/new", "--to", str(tmp_path / format), "--format", format
+        )
+        assert "3 images, 9 boxes, 3 with findings" in out
+
+
+def test_every_reason_to_hold_has_words() -> None:
+    assert HELD_WORDS.keys() == HELD_AS.keys()
