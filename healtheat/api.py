@@ -598,6 +598,9 @@ def vet(
     no_guard: bool = False,
     strict: bool = False,
     threads: int | None = None,
+    format: Literal["yolo", "coco"] | None = None,
+    out: PathLike | None = None,
+    overwrite: bool = False,
     progress: Progress = silent,
 ) -> VetReport:
     """Judge new labels box by box by the index `against`, whose labels are trusted: accept or hold.
@@ -606,8 +609,11 @@ def vet(
     images. Of the boxes accepted at most `max_wrong` are wrong, on average over batches. The batch becomes an
     index of its own in the folder `to` (./vetted/NAME by default), whose flagged findings are the boxes held;
     class ids go through as they came. A batch that looks collapsed is refused as a whole unless `no_guard`.
-    What is learned of `against` is kept in it. Raises InputError, EncoderError, IndexBusy or BadIndex.
+    What is learned of `against` is kept in it. `format` writes the accepted and the held boxes to the folder
+    `out` as well (see docs/vet.md); `overwrite` replaces what an earlier vet wrote there. Raises InputError,
+    EncoderError, IndexBusy or BadIndex.
     """
+    from healtheat.exporting.vetted.hand_out import choose_hand_out
     from healtheat.listing import ChosenRule
     from healtheat.vetting.open_batch import open_batch
     from healtheat.vetting.run import VetSettings, check_max_wrong
@@ -615,12 +621,14 @@ def vet(
 
     arguments.number(max_wrong=max_wrong, conf=conf)
     check_max_wrong(max_wrong)
-    arguments.text(contents_rule=contents_rule, task=task, optional=True)
-    arguments.switch(no_guard=no_guard, strict=strict)
+    arguments.text(contents_rule=contents_rule, task=task, format=format, optional=True)
+    arguments.switch(no_guard=no_guard, strict=strict, overwrite=overwrite)
     arguments.whole(threads=threads, least=1, optional=True)
+    judge = needed_path(against=against)
+    hand_out = choose_hand_out(format, path_or_none(out=out), judge, overwrite=overwrite)
     source, folder = open_batch(
         needed_path(new=new),
-        needed_path(against=against),
+        judge,
         to=path_or_none(to=to),
         weights=path_or_none(weights=weights),
         conf=conf,
@@ -636,7 +644,8 @@ def vet(
         strict=strict,
         threads=threads,
     )
-    return run(source, needed_path(against=against), folder, settings, progress)
+    report = run(source, judge, folder, settings, progress)
+    return report if hand_out is None else hand_out.of(report)
 
 
 def trust(index: IndexLike = None) -> TrustReport:

@@ -1,7 +1,7 @@
 """An index made by hand: a real catalog with rows that a test wrote, over a real YOLO folder, no encoder."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class MadeIndex(Index):
         raw_labels: Mapping[str, bytes] | None = None,
         pixels: Mapping[str, bytes] | None = None,
         copies: Copies | None = None,
+        held: Collection[tuple[str, int]] | None = None,
     ) -> None:
         """`labels`: image path → its label lines; writes them below `root` beside images of a few bytes.
 
@@ -56,7 +57,8 @@ class MadeIndex(Index):
         of image files that must be images.
 
         A finding has image, line, issue and score; every other column has a plain default. `flagged` says
-        that it reached its threshold; of those of one box the strongest leads.
+        that it reached its threshold; of those of one box the strongest leads. With `held` (image path, line)
+        it is a vetted batch, whose other boxes were accepted.
         """
         self.root = root
         self.label_files: dict[str, FileEntry] = {}
@@ -154,6 +156,18 @@ class MadeIndex(Index):
                 rows.append(row)
             for row in with_places(rows, copies or Copies()):
                 catalog.add("findings", **row)
+            for (path, number), (box_id, _) in box_ids.items() if held is not None else ():
+                holds = (path, number) in (held or ())
+                catalog.add(
+                    "decisions",
+                    box_id=box_id,
+                    decision="hold" if holds else "accept",
+                    score=0.75 if holds else 0.01,
+                    p_value=0.001 if holds else 0.5,
+                    held_for="class" if holds else None,
+                    reason="made up",
+                    suggestion=-1,
+                )
             catalog.finish()
         source = SourceEntry(
             kind="yolo", edits="lines", root=root.as_posix(), data=(root / "data.yaml").as_posix()

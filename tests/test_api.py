@@ -40,7 +40,6 @@ TERMINAL_ONLY = {
     "selftest": {"format"},
     "similar": {"format"},
     "trust": {"format"},
-    "vet": {"format"},
 }
 # Parameters that a command line has no use for.
 LIBRARY_ONLY = {"progress", "filters", "ready"}

@@ -14,7 +14,7 @@ from healtheat.cleanup.plan import Edit, Plan
 from healtheat.cleanup.rows import HeldBack, LeftOut, PlannedImage
 from healtheat.cleanup.yolo_set import data_yaml
 from healtheat.core.atomic import replacing_folder
-from healtheat.core.errors import Argument, InputError
+from healtheat.core.errors import InputError
 
 SUMMARY = "cleanup.json"  # marks a folder as one of ours
 EDITED = "edited"
@@ -55,16 +55,7 @@ def write_training(plan: Plan, to: Path, *, overwrite: bool = False) -> list[str
 
 def check_target(plan: Plan, to: Path, *, overwrite: bool = False) -> None:
     """Raises InputError unless the lists may be written to the folder `to`."""
-    plan.places.check_folder(to, replaced=(to / SUMMARY).is_file())
-    if to.exists() and not to.is_dir():
-        raise InputError(f"{to}: is a file; give a folder")
-    if to.is_dir() and any(to.iterdir()):
-        if not (to / SUMMARY).is_file():
-            raise InputError(f"{to}: is not empty; give a new folder")
-        if not overwrite:
-            raise InputError(
-                f"{to}: holds an earlier cleanup; give a new folder or add ", Argument("overwrite", True)
-            )
+    plan.places.check_marked(to, SUMMARY, "an earlier cleanup", overwrite=overwrite)
 
 
 def _edited(image: PlannedImage, plan: Plan, edits: Mapping[str, Edit], staged: Path, to: Path) -> Path:

@@ -46,6 +46,7 @@ def export(
             metavar="FORMAT",
             help=f"Tables: {_named('rows')}. For other tools: {_named('images')}. Lists to train on: "
             f"{_named('plan')}. What people confirmed, to be applied to the labels: {_named('changes')}. "
+            f"What `healtheat vet` accepted and held: {_named('decisions')}. "
             "Default: from the suffix of PATH.",
             show_default=False,
         ),
@@ -148,6 +149,11 @@ def _show(done: Exported, max_share: float | None) -> None:
         note(f"left out, nobody can look at it: {done.unreadable[0]}{_more(done.unreadable)}")
     if done.cleanup is not None:
         _show_cleanup(done, done.cleanup, max_share)
+    elif done.parts:
+        names = ", ".join(one_line(file.name) for file in done.files)
+        whole, partly, held = (done.parts[name] for name in ("whole", "partly", "held"))
+        typer.echo(f"images: {whole} accepted whole, {partly} in part, {held} with a held box")
+        typer.echo(f"written to {one_line(str(done.to))}: {names}")
     elif done.changes is not None:
         _show_patch(done, done.changes)
     elif done.images is not None:

@@ -56,6 +56,26 @@ PredictedOption = Annotated[
     ),
 ]
 
+FormatOption = Annotated[
+    Literal["table", "json", "csv", "yolo", "coco"] | None,
+    typer.Option(
+        "--format",
+        "-f",
+        help="What goes to stdout. yolo and coco print the table and write files to --out. Default: table.",
+        show_default=False,
+    ),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="With --format yolo or coco: the folder for the images and labels to train on, and for those "
+        "held. `healtheat export --format vetted-yolo` writes it later.",
+        show_default=False,
+    ),
+]
+
 
 def vet(
     new: NewArgument,
@@ -75,9 +95,11 @@ def vet(
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Any problem of NEW is fatal.")] = False,
     threads: options.ThreadsOption = None,
-    format: Annotated[
-        Literal["table", "json", "csv"], typer.Option("--format", "-f", help="What goes to stdout.")
-    ] = "table",
+    format: FormatOption = None,
+    out: OutOption = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what an earlier vet wrote to the folder of --out.")
+    ] = False,
 ) -> None:
     """Judge new labels box by box by an index whose labels are trusted: accept or hold.
 
@@ -99,6 +121,7 @@ def vet(
       healtheat vet photos --weights best.pt --conf 0.1 --against index/pills
       healtheat vet photos --predictions runs/detect/predict/labels --against index/pills
       healtheat vet june/data.yaml --against index/pills --max-wrong 0.01 --format csv > june.csv
+      healtheat vet june/data.yaml --against index/pills --format yolo --out june-vetted
     """
     with progress_bar() as progress:
         report = api.vet(
@@ -117,6 +140,9 @@ def vet(
             no_guard=no_guard,
             strict=strict,
             threads=threads,
+            format=format if format in ("yolo", "coco") else None,
+            out=out,
+            overwrite=overwrite,
             progress=progress,
         )
     _print(report, format)
@@ -126,7 +152,7 @@ def vet(
         raise typer.Exit(1)
 
 
-def _print(report: VetReport, format: str) -> None:
+def _print(report: VetReport, format: str | None) -> None:
     if format == "json":
         decisions = report.decisions.to_pylist() if report.decisions is not None else []
         print_json({"report": report.as_dict(), "decisions": decisions})
@@ -150,6 +176,9 @@ def _show(report: VetReport) -> None:
     typer.echo(f"{whole} every box accepted, of {counted(report.images, 'image')}")
     _show_classes(report)
     _show_held(report)
+    if report.files:
+        names = ", ".join(one_line(file.name) for file in report.files)
+        typer.echo(f"written to {one_line(report.files[0].parent.as_posix())}: {names}")
     if report.verdict == "judged":
         _show_next(report)
 

@@ -18,9 +18,10 @@ from healtheat.exporting.fiftyone import write_fiftyone
 from healtheat.exporting.labelstudio import write_labelstudio
 from healtheat.exporting.patch.write import write_patch
 from healtheat.exporting.rows import write_csv_file, write_json_file, write_jsonl_file, write_parquet_file
+from healtheat.exporting.vetted.write import VETTED_COCO_FILES, write_vetted_coco, write_vetted_yolo
 from healtheat.exporting.yolo import write_yolo
 
-Needs = Literal["rows", "images", "plan", "changes"]
+Needs = Literal["rows", "images", "plan", "changes", "decisions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +29,14 @@ class Format:
     """One format: `write(content, *files)` writes it, and need not care about half-written files.
 
     `content` is what the format `needs`. rows: the findings, a pyarrow table with the columns of `query`;
-    images: a `HandOff`, images with all their boxes; plan: a `cleanup.Plan`;
-    changes: what people confirmed, a `patch.Changes`. `files` are temporary paths, one for each of
+    images: a `HandOff`, images with all their boxes; plan: a `cleanup.Plan`; changes: what people confirmed,
+    a `patch.Changes`; decisions: a vetted batch, a `Vetted`. `files` are temporary paths, one for each of
     `files(to)` (of changes: of `patch_files`), which take their places together when the writer is done.
 
     A name that ends with one of `suffixes` chooses the format. `beside` are the endings of files that go with
     the one that is named, `inside` the files of a format that is a folder. `takes` are the options of
-    `export` that it knows, given to `write` by name. A format that needs a plan writes a whole folder.
+    `export` that it knows, given to `write` by name. A format that needs a plan, or decisions with no
+    file `inside`, writes a whole folder.
     """
 
     name: str
@@ -48,7 +50,12 @@ class Format:
     @property
     def is_folder(self) -> bool:
         """Whether `to` names a folder."""
-        return bool(self.inside) or self.needs == "plan"
+        return bool(self.inside) or self.writes_folder
+
+    @property
+    def writes_folder(self) -> bool:
+        """Whether it writes the folder `to` itself, with whatever lies in it."""
+        return self.needs == "plan" or (self.needs == "decisions" and not self.inside)
 
     def files(self, to: Path) -> tuple[Path, ...]:
         """The files that it consists of, at `to`; of a plan the folder. Raises InputError for no name."""
@@ -71,6 +78,8 @@ FORMATS: tuple[Format, ...] = (
     Format("fiftyone", write_fiftyone, "images", inside=("labels.json", "data.json")),
     Format("patch", write_patch, "changes", suffixes=(".patch", ".diff")),
     Format("atlas", write_atlas, "images", takes=("crops",)),
+    Format("vetted-yolo", write_vetted_yolo, "decisions"),
+    Format("vetted-coco", write_vetted_coco, "decisions", inside=VETTED_COCO_FILES),
 )
 
 

@@ -31,7 +31,8 @@ class Exported:
     `findings` counts rows of a table, or boxes with a finding of a hand-off; `images` and `boxes` are what
     was handed over, None elsewhere. `changes` is what a patch holds, and what it leaves alone and why.
     `cleanup` are the figures of a YOLO cleanup, and `blocked` says why it could not be written; `command`
-    trains on it, `refused` says why Ultralytics would take no such data set. The rest is for warnings:
+    trains on it, `refused` says why Ultralytics would take no such data set. `parts` of a vetted batch are
+    its images that are `whole` accepted, `partly` so, and those with a `held` box. The rest is for warnings:
     `changed` label files, whose lines may have moved since the build, `unreadable` images that were left out,
     and `formula_cells` of a CSV that a spreadsheet runs.
     """
@@ -52,6 +53,7 @@ class Exported:
     blocked: InputError | None = None
     command: str = ""
     refused: str = ""
+    parts: Mapping[str, int] = field(default_factory=dict)
 
 
 def export(
@@ -87,6 +89,8 @@ def export(
 
         plan = plan_training(index, filters, drop=drop, force=force)
         return _plan(plan, to, chosen, max_share, write=write, overwrite=overwrite)
+    if chosen.needs == "decisions":
+        return _decisions(index, filters, to, chosen, overwrite)
     if chosen.needs == "changes":
         return _changes(index, filters, to, chosen, overwrite)
     _check_free(index, chosen, to, chosen.files(to), overwrite)
@@ -136,6 +140,28 @@ def _images(
         images=len(given.images),
         boxes=len(boxes),
         unreadable=tuple(given.unreadable),
+    )
+
+
+def _decisions(index: Index, filters: Filters, to: Path, format: Format, overwrite: bool) -> Exported:
+    from healtheat.exporting.vetted.gather import HELD, PARTLY, WHOLE, gather_vetted
+
+    if filters != Filters():
+        raise InputError(f"{format.name} holds every box of a batch; leave the filters out")
+    given = gather_vetted(index)
+    if format.writes_folder:
+        files = tuple(to / name for name in format.write(given, to, overwrite=overwrite))
+    else:
+        files = format.files(to)
+        _check_free(index, format, to, files, overwrite)
+        _write(format, given, files, {})
+    return Exported(
+        format.name,
+        to,
+        files,
+        images=len(given.images),
+        boxes=given.rows.num_rows,
+        parts={name: len(given.part(name)) for name in (WHOLE, PARTLY, HELD)},
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from healtheat.core.errors import Argument, InputError
-from healtheat.core.paths import is_folder, normal
+from healtheat.core.paths import is_file, is_folder, normal
 from healtheat.index.batches import batches_of
 from healtheat.index.manifest import CATALOG_NAME, MANIFEST_NAME, VECTORS_FOLDER
 from healtheat.index.staging import STAGING_FOLDER
@@ -85,6 +85,23 @@ class Places:
         below = (file.parent for name in names for file in target.rglob(name))
         if (found := self.index if self.index.is_relative_to(target) else _first_index(below)) is not None:
             raise InputError(f"{to}: holds the index {found}; give a folder elsewhere")
+
+    def check_marked(self, to: Path, mark: str, what: str, *, overwrite: bool = False) -> None:
+        """Raises InputError unless the folder `to` is new, empty, or with `overwrite` one of ours.
+
+        `mark` is a file that only such a folder has, `what` says what it holds.
+        """
+        ours = is_file(to / mark)
+        self.check_folder(to, replaced=ours)
+        if to.exists() and not to.is_dir():
+            raise InputError(f"{to}: is a file; give a folder")
+        if to.is_dir() and any(to.iterdir()):
+            if not ours:
+                raise InputError(f"{to}: is not empty; give a new folder")
+            if not overwrite:
+                raise InputError(
+                    f"{to}: holds {what}; give a new folder or add ", Argument("overwrite", True)
+                )
 
     def _check_outside(self, to: Path) -> None:
         target = _resolved(to)

@@ -52,7 +52,7 @@ class VetReport:
     have every box accepted, no missing box and no problem. `held_for`: why boxes were held → how many.
     `fitted` says that the index had to be learned first; `fitted_crops` were embedded for it. `kept` is
     False where what was learned could not be written into the index. `decisions` has a row for each box (see
-    `tables.listed`), None where none was read.
+    `tables.listed`), None where none was read. `files` were written for training and for other tools.
     """
 
     batch: Path
@@ -82,6 +82,7 @@ class VetReport:
     kept: bool
     seconds: Mapping[str, float]
     decisions: pa.Table | None
+    files: tuple[Path, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the decisions, as plain values; figures that are not known are NaN."""
@@ -90,6 +91,7 @@ class VetReport:
         out["problems"] = [
             {"code": p.code.value, "file": p.file, "line": p.line, "reason": p.reason} for p in self.problems
         ]
+        out["files"] = [file.as_posix() for file in self.files]
         paths = {"batch": self.batch.as_posix(), "against": self.against.as_posix()}
         return {**out, **paths, "held": self.held}
 

@@ -159,20 +159,26 @@ def flat(rows: pa.Table | None) -> pa.Table:
     return out.append_column("box_id", rows["box_id"])
 
 
-_WHOLE = """
+_SOUND = """
 SELECT image_id, path FROM images WHERE status IN ('labelled', {empty})
-AND image_id NOT IN (SELECT image_id FROM boxes JOIN decisions USING (box_id) WHERE decision <> '{accept}')
 AND image_id NOT IN (SELECT image_id FROM findings WHERE flagged AND issue = 'missing_box')
 ORDER BY image_id
 """
+_HOLDING = "SELECT DISTINCT image_id FROM boxes JOIN decisions USING (box_id) WHERE decision <> ?"
 
 
-def whole_images(index: Index) -> list[int]:
-    """Ids of the images of a batch to train on as they are: every box accepted, none missing, no problem.
+def sound_images(index: Index) -> list[int]:
+    """Ids of the images of a batch whose boxes are all that is to be seen: none missing, no problem.
 
     An image without a box counts where a label file says so; that a detector found nothing says little.
     """
     empty = "'empty'" if index.manifest.source.edits != "none" else "'labelled'"
-    rows = index.sql(_WHOLE.format(empty=empty, accept=ACCEPT)).to_pylist()
+    rows = index.sql(_SOUND.format(empty=empty)).to_pylist()
     broken = {problem.image for problem in index.problems()}
     return [row["image_id"] for row in rows if row["path"] not in broken]
+
+
+def whole_images(index: Index) -> list[int]:
+    """Ids of the images of a batch to train on as they are: sound ones with every box accepted."""
+    holding = set(index.sql(_HOLDING, [ACCEPT])["image_id"].to_pylist())
+    return [image for image in sound_images(index) if image not in holding]

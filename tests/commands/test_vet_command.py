@@ -106,6 +106,7 @@ def test_a_batch_that_looks_wrong_is_refused(here: Path, tmp_path: Path, capfd: 
 @pytest.mark.parametrize(
     ("more", "why"),
     [
+        (["--format", "xml"], "xml"),
         (["--max-wrong", "0"], "--max-wrong 0: give a share between 0 and 1"),
         (["--max-wrong", "1.5"], "--max-wrong 1.5: give a share"),
         (["--max-wrong", "nan"], "--max-wrong nan: give a share"),
@@ -144,6 +145,44 @@ def test_held_boxes_are_the_flagged_findings(here: Path, tmp_path: Path, capfd: 
             capfd, "export", "--index", "vetted/new", "--to", str(tmp_path / format), "--format", format
         )
         assert "3 images, 9 boxes, 3 with findings" in out
+
+
+def test_files_to_train_on(here: Path, tmp_path: Path, capfd: Capture) -> None:
+    command = ("vet", "new/data.yaml", *AGAINST, "--to", str(tmp_path / "v"), "--format", "yolo")
+    out, _ = said(capfd, *command, "--out", str(tmp_path / "out"))
+    assert "33 of 36 boxes accepted" in out
+    names = "data.yaml, decisions.csv, held, held.txt, partly, partly.txt, train.txt, val.txt, vetted.json"
+    assert f"written to {tmp_path.as_posix()}/out: {names}" in out
+    for name, line in WRONG.items():
+        lines = (here / "new" / name).read_bytes().splitlines(keepends=True)
+        assert (tmp_path / "out/held" / name).read_bytes() == lines[line]
+        assert (tmp_path / "out/partly" / name).read_bytes() == lines[0] + lines[2]
+    _, err = said(capfd, *command, "--out", str(tmp_path / "out"), code=2)
+    assert "holds what was vetted earlier; give a new folder or add --overwrite" in err
+    said(capfd, *command, "--out", str(tmp_path / "out"), "--overwrite")
+    later = ("export", "--index", "vetted/new", "--format", "vetted-coco", "--to", str(tmp_path / "coco"))
+    out, _ = said(capfd, *later)
+    assert "images: 9 accepted whole, 3 in part, 3 with a held box" in out
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (["--format", "yolo"], "--format yolo writes a folder; add --out DIR"),
+        (["--out", "x"], "--out: files are written with --format yolo or --format coco"),
+        (["--format", "csv", "--out", "x"], "--out: files are written with"),
+        (["--overwrite"], "--overwrite is for --out; leave it out"),
+        (["--format", "yolo", "--out", "index/trusted/x"], "lies in the index"),
+        (["--format", "coco", "--out", "trusted/train/images"], "which holds the data set"),
+        (["--format", "yolo", "--out", "new"], "is not empty; give a new folder"),
+    ],
+)
+def test_where_to_write_is_looked_at_first(
+    here: Path, tmp_path: Path, capfd: Capture, more: list[str], why: str
+) -> None:
+    _, err = said(capfd, "vet", "new/data.yaml", *AGAINST, "--to", str(tmp_path / "v"), *more, code=2)
+    assert why in err
+    assert not (tmp_path / "v").exists(), "nothing was judged"
 
 
 def test_every_reason_to_hold_has_words() -> None:

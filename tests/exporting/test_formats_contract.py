@@ -20,6 +20,7 @@ from healtheat.core.paths import yolo_label_path
 from healtheat.exporting import formats
 from healtheat.exporting.formats import FORMATS, Format, format_of
 from healtheat.exporting.run import Exported, export
+from healtheat.exporting.vetted import yolo as vetted
 from healtheat.findings.filters import Filters
 from healtheat.index import NewVerdict
 from tests.made_index import MadeIndex
@@ -44,7 +45,7 @@ by_name = pytest.mark.parametrize("format", FORMATS, ids=lambda format: format.n
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeIndex:
     made = MadeIndex(
-        tmp_path / "index", names=NAMES, root=tmp_path / "data", labels=LABELS, findings=FINDINGS
+        tmp_path / "index", names=NAMES, root=tmp_path / "data", labels=LABELS, findings=FINDINGS, held=FOUND
     )
     random = np.random.default_rng(3)
     monkeypatch.setattr(made, "vectors", lambda ids: random.normal(size=(len(ids), 8)).astype(np.float32))
@@ -53,7 +54,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeIndex:
 
 def written(index: MadeIndex, format: Format, to: Path, **options: Any) -> Exported:
     """Everything there is, in this format; of a plan what it keeps."""
-    everything = Filters(flagged_only=format.needs == "plan")
+    everything = Filters(flagged_only=format.needs in ("plan", "decisions"))
     if format.needs == "plan":
         options = {"write": True, "max_share": 1, **options}
     if format.needs == "changes" and not index.judging.lines:  # without a verdict there is nothing to patch
@@ -176,7 +177,7 @@ def test_class_ids_lines_and_names_are_exact(format: Format, index: MadeIndex, t
     assert labels == {NAMES[class_id] for class_id in found.values()} or labels == set(NAMES.values())
     assert done.written and done.format == format.name
     assert all(file.exists() for file in done.files)
-    assert not to.is_dir() or format.needs != "plan" or set(done.files) == set(to.iterdir())
+    assert not format.writes_folder or set(done.files) == set(to.iterdir())
 
 
 @by_name
@@ -197,14 +198,15 @@ def test_a_failed_write_leaves_what_was_there(
     format: Format, index: MadeIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full_disk(*content: Any, **options: Any) -> None:
-        if format.needs != "plan":
+        if not format.writes_folder:
             format.write(*content, **options)  # everything is written but not yet put into place
         raise OSError("disk full")
 
     def fails(**options: Any) -> None:
         with monkeypatch.context() as broken, pytest.raises(OSError, match="disk full"):
-            if format.needs == "plan":
+            if format.writes_folder:
                 broken.setattr(training, "write_figures", full_disk)
+                broken.setattr(vetted, "_write_mark", full_disk)
             else:
                 changed = tuple(replace(f, write=full_disk) if f is format else f for f in FORMATS)
                 broken.setattr(formats, "FORMATS", changed)

@@ -1,0 +1,1 @@
+"""What `healtheat vet` decided on a batch, as files to train on and files for the annotation tool."""
