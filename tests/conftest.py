@@ -46,6 +46,7 @@ MARKED_FILES = {
         "embedding/test_encoders_contract.py",
         "exporting/test_export_target.py",
         "index/test_older.py",
+        "vetting/test_vet.py",
         "reporting/test_report.py",
     ),
 }

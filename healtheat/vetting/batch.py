@@ -140,7 +140,7 @@ class _Judging:
         group = trusted.groups_of(batch.images)
         near = Near.of(batch.vectors, group[batch.image_row], trusted, model.class_ids)
         to_tiles = cosine_to_tiles(batch.vectors, model.tiles)
-        self.looks: Sight = model.eyes.see(batch.vectors, near, to_tiles)
+        self.looks: Sight = model.eyes.see(batch.vectors, group[batch.image_row], near, to_tiles)
         log_p = by_crop(self.looks, model.scales)
         belief = believe(log_p, self.code, _WRONG) * self.known[:, None]
         reference = np.flatnonzero(np.isin(trusted.images.image_id, model.reference))

@@ -43,7 +43,6 @@ class Mixture:
     wrong: float
     low: float
     high: float
-    error: float  # standard error of `wrong`
 
     @classmethod
     def of(cls, log_likelihood: Floats) -> Mixture:
@@ -59,7 +58,7 @@ class Mixture:
         wrong = 1 - float(share[RIGHT])
         error = _standard_error(log_likelihood, share, wrong)
         low, high = max(0.0, wrong - _Z * error), min(1.0, wrong + _Z * error)
-        return cls(share, wrong, low, high, error)
+        return cls(share, wrong, low, high)
 
     def against(self, log_likelihood: Floats) -> Floats:
         """(n,) log of how much likelier a wrong kind makes each box than a right one does."""
@@ -92,7 +91,7 @@ def _standard_error(log_likelihood: Floats, share: Floats, wrong: float) -> floa
 def accepted(log_likelihood: Floats, mixture: Mixture, known: Known, max_wrong: float) -> NDArray[np.bool_]:
     """(m,) the boxes to accept so that at most `max_wrong` of them are expected to be wrong.
 
-    The share of wrong boxes is taken one standard error higher than it was estimated.
+    The share of wrong boxes is taken at the upper end of its interval.
     """
     m = len(log_likelihood)
     score, of_known = mixture.against(log_likelihood), mixture.against(known.log_likelihood)
@@ -105,7 +104,7 @@ def accepted(log_likelihood: Floats, mixture: Mixture, known: Known, max_wrong: 
             )
         else:
             as_low += share / mixture.wrong
-    wrong = min(mixture.wrong + mixture.error, _MOST_WRONG)
+    wrong = min(mixture.high, _MOST_WRONG)
     order = np.argsort(score, kind="stable")
     expected = wrong * m * as_low[order] / np.arange(1, m + 1)
     out = np.zeros(m, bool)

@@ -18,6 +18,7 @@ from healtheat.building.build import BuildReport, build
 from healtheat.core.errors import Argument, IndexBusy, InputError
 from healtheat.core.progress import Progress, silent
 from healtheat.crops import CropPolicy
+from healtheat.embedding import Encoder
 from healtheat.findings.inputs import Inputs, samples_of
 from healtheat.findings.run import run_signals
 from healtheat.guarding.report import Check
@@ -79,9 +80,12 @@ def vet(
     to: Path,
     settings: VetSettings | None = None,
     progress: Progress = silent,
+    *,
+    encoder: Encoder | None = None,
 ) -> VetReport:
     """Judge the boxes of `source` by the index in the folder `against`; the batch goes to the folder `to`.
 
+    `encoder` is the index's own unless given.
     What was learned of the index is kept in it, unless it cannot be written. Raises InputError where classes
     do not fit, or the index has too few trusted boxes; BadIndex, IndexBusy, EncoderError.
     """
@@ -93,7 +97,7 @@ def vet(
         failed = check_labels(source.data, rule=contents.rule, classes=contents.classes)
         if settings.guard and failed:
             return _refused(against, to, failed, settings)
-        learned = _learn(index, progress)
+        learned = _learn(index, encoder, progress)
     fitted_s = time.perf_counter() - started
     with Index.open(against) as index:  # once more: it may have a file more
         work = _Work(index, learned.model, settings, progress)
@@ -101,7 +105,7 @@ def vet(
         built = build(
             source,
             to,
-            encoder=EncoderWhenNeeded(index),
+            encoder=encoder or EncoderWhenNeeded(index),
             crop_policy=CropPolicy.model_validate(manifest.crop_policy),
             group_rule=str(manifest.settings["group_rule"]),
             background_per_image=0,
@@ -123,13 +127,13 @@ class _Learned:
     kept: bool
 
 
-def _learn(index: Index, progress: Progress) -> _Learned:
+def _learn(index: Index, encoder: Encoder | None, progress: Progress) -> _Learned:
     """What is known of the index, learned if it is not there or not of what is trusted now."""
     state = _state(index)
     model = store.read(index.path, index.manifest.dim)
     if model is not None and model.fitted_on == state:
         return _Learned(model, new=False, kept=True)
-    crops = IndexCrops(index, EncoderWhenNeeded(index))
+    crops = IndexCrops(index, encoder or EncoderWhenNeeded(index))
     model = fit(Trusted(index), crops, fitted_on=state, progress=progress)
     return _Learned(model, new=True, kept=_keep(index, model))
 

@@ -18,9 +18,9 @@ from healtheat.signals.evidence.classmodel import Discriminant, Logistic
 from healtheat.signals.evidence.components import Axes
 from healtheat.signals.evidence.ground import Ground
 from healtheat.vetting.decide import Known
-from healtheat.vetting.features import FEATURES, Scales
+from healtheat.vetting.features import FEATURES, Norm, Scales
 from healtheat.vetting.kinds import KINDS, KindModel
-from healtheat.vetting.looks import Eyes
+from healtheat.vetting.looks import Crowd, Eyes
 from healtheat.vetting.model import VetModel
 
 MOST_BYTES = 256 << 20
@@ -39,7 +39,10 @@ def to_bytes(model: VetModel) -> bytes:
         **{name: getattr(model, name) for name in _PLAIN},
         **_flat("axes", eyes.axes),
         **_flat("discriminant", eyes.discriminant),
-        **_flat("scales", model.scales),
+        **_flat("crowd", eyes.crowd),
+        **_flat("apart", model.scales.apart),
+        **_flat("usual_nearest", model.scales.nearest),
+        **{f"scales.{name}": np.atleast_1d(getattr(model.scales, name)) for name in _SCALES},
         **_flat("kinds", model.kinds),
         **_flat("known", model.known),
     }
@@ -58,6 +61,9 @@ def from_bytes(data: bytes, dim: int) -> VetModel | None:
         raise ValueError(str(error)) from None
     if arrays.get("version", np.zeros(0)).tolist() != [_VERSION]:
         return None
+    for name, value in arrays.items():
+        if value.dtype.kind not in "iuf" or np.isnan(value.astype(np.float64)).any():
+            raise ValueError(f"{name}: not a number")
     try:
         model = _model(arrays)
     except KeyError as error:
@@ -77,6 +83,7 @@ def read(path: Path, dim: int) -> VetModel | None:
         raise BadIndex(f"{file}: {error}; remove it, `healtheat vet` makes it anew") from None
 
 
+_SCALES = ("vote", "crop", "whole", "similar", "distance", "far")
 _PLAIN = ("class_ids", "boxes", "sources", "nearest", "tiles", "reference")
 
 
@@ -96,6 +103,7 @@ def _model(a: Arrays) -> VetModel:
         )
         if has_logistic
         else None,
+        crowd=Crowd(a["crowd.points"], a["crowd.code"], a["crowd.group"]),
         ground_axes=Axes(a["ground_axes.mean"], a["ground_axes.axes"], a["ground_axes.variances"])
         if has_ground
         else None,
@@ -107,6 +115,9 @@ def _model(a: Arrays) -> VetModel:
         whole=a["scales.whole"],
         similar=a["scales.similar"],
         distance=_one(a["scales.distance"], float),
+        far=_one(a["scales.far"], float),
+        apart=Norm(a["apart.middle"], a["apart.spread"]),
+        nearest=Norm(a["usual_nearest.middle"], a["usual_nearest.spread"]),
     )
     kinds = KindModel(*(a[f"kinds.{f.name}"] for f in fields(KindModel)))
     return VetModel(
@@ -130,7 +141,7 @@ def _check(model: VetModel, dim: int) -> None:
     """Shapes that fit each other and the vectors, finite numbers: a file is input."""
     c, k = len(model.class_ids), model.eyes.axes.axes.shape[-1]
     f, parts = len(FEATURES), len(model.scales.crop)
-    d, kinds = model.eyes.discriminant, len(model.kinds.present)
+    d, crowd, kinds = model.eyes.discriminant, model.eyes.crowd, len(model.kinds.present)
     expected: list[tuple[NDArray[Any], tuple[int, ...]]] = [
         (model.eyes.axes.mean, (dim,)),
         (model.eyes.axes.axes, (dim, k)),
@@ -142,6 +153,12 @@ def _check(model: VetModel, dim: int) -> None:
         (model.sources, (c,)),
         (model.scales.similar, (c,)),
         (model.scales.whole, (parts + 2,)),
+        (model.scales.apart.middle, (c,)),
+        (model.scales.apart.spread, (c,)),
+        (model.scales.nearest.middle, (c,)),
+        (model.scales.nearest.spread, (c,)),
+        (crowd.points, (len(crowd.code), k)),
+        (crowd.group, (len(crowd.code),)),
         (model.kinds.mean, (f,)),
         (model.kinds.scale, (f,)),
         (model.kinds.coef, (kinds, f)),
@@ -162,8 +179,7 @@ def _check(model: VetModel, dim: int) -> None:
     for value, shape in expected:
         if value.shape != shape:
             raise ValueError(f"expected {shape}, found {value.shape}")
-        if value.dtype.kind not in "if" or np.isnan(value.astype(np.float64)).any():
-            raise ValueError("not a number")
+    _within(crowd.code, c, "crowd.code")
     _within(model.kinds.present, len(KINDS), "kinds.present")
     _within(model.known.kind, len(KINDS), "known.kind")
     if c < 1 or (np.diff(model.class_ids) <= 0).any():
