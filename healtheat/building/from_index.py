@@ -12,17 +12,16 @@ from numpy.typing import NDArray
 from healtheat.core.errors import Argument, InputError
 from healtheat.index import Index
 from healtheat.index.batches import batches_of, names_of
+from healtheat.index.decisions import accepted_boxes, is_vetted
 from healtheat.sources.base import Edits, LabelFile, LabelledImage, Record
-
-_ACCEPTED = "SELECT box_id FROM decisions WHERE decision = 'accept'"
 
 
 class IndexSource:
     """The images, boxes, label files and problems of an opened index, with the paths that they have there.
 
-    With `accepted_only`, boxes of its table `decisions` (box_id, decision) that are accepted, on images that
-    have one; background is cut around the others as well. Images that could not be read are problems alone.
-    Raises InputError for an index with batches, one whose label files changed, or one without decisions.
+    With `accepted_only`, boxes that are accepted (see `index.decisions`), on images that have one; background
+    is cut around the others as well. Images that could not be read are problems alone. Raises InputError for
+    an index with batches, one whose label files changed, or one without decisions.
     """
 
     def __init__(self, index: Index, *, accepted_only: bool = False) -> None:
@@ -96,11 +95,9 @@ class IndexSource:
 
 
 def _accepted(index: Index) -> NDArray[np.int64]:
-    judged = index.sql("SELECT count(*) AS n FROM decisions")["n"][0].as_py()
-    rows = index.sql(_ACCEPTED)["box_id"].to_numpy()
-    if not judged:
+    if not is_vetted(index):
         raise InputError(
             f"{index.path}: nobody judged its boxes, so none is accepted; vet it first, or leave out ",
             Argument("accepted_only", True),
         )
-    return np.asarray(rows, np.int64)
+    return accepted_boxes(index)

@@ -20,6 +20,7 @@ from healtheat.findings.outcome import Failure, Flags, failures_of
 from healtheat.findings.run import run_signals
 from healtheat.index import FORMAT_VERSION, Index
 from healtheat.index.catalog import CatalogWriter
+from healtheat.index.decisions import is_vetted
 from healtheat.index.manifest import CATALOG_NAME, Manifest
 from healtheat.index.staging import building, commit, file_entry
 from healtheat.index.tables import BASE_TABLES
@@ -96,7 +97,7 @@ def rescore(
 
 def check_unjudged(index: Index) -> None:
     """Raises InputError for the index of a vetted batch: a scoring would replace its decisions."""
-    if index.sql("SELECT count(*) AS n FROM decisions")["n"][0].as_py():
+    if is_vetted(index):
         raise InputError(
             f"{index.path}: holds a vetted batch, whose findings are the boxes that were held; to judge it "
             "anew, run healtheat vet again"

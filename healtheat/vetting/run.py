@@ -23,6 +23,7 @@ from healtheat.findings.inputs import Inputs, samples_of
 from healtheat.findings.run import run_signals
 from healtheat.guarding.report import Check
 from healtheat.index import Index
+from healtheat.index.decisions import said_of
 from healtheat.index.encoder import EncoderWhenNeeded
 from healtheat.index.manifest import CATALOG_NAME, MODEL_NAME
 from healtheat.index.staging import building, commit, file_entry
@@ -217,12 +218,8 @@ class _Work:
 
 def _said(batch: Index) -> dict[int, str]:
     """Row of a box → the last word of a person on it, where that settles it."""
-    rows = batch.sql(
-        "SELECT box_id, verdict FROM current_verdicts WHERE box_id >= 0 AND "
-        "verdict IN ('ok', 'drop', 'relabel') ORDER BY seq"
-    ).to_pylist()
     place = {box: row for row, box in enumerate(batch.boxes().box_id.tolist())}
-    return {place[row["box_id"]]: row["verdict"] for row in rows if row["box_id"] in place}
+    return {place[box]: verdict for box, verdict in said_of(batch).items() if box in place}
 
 
 def _confirmed(samples: Samples, said: Mapping[int, str]) -> Confirmed | None:

@@ -8,10 +8,12 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from healtheat.cli import run
 from healtheat.core.atomic import sha256_file
+from healtheat.index import Index, NewVerdict
 from healtheat.vetting.batch import HELD_AS
 from healtheat.vetting.report import HELD_WORDS
 from tests.vetted_set import OTHER, WRONG, without_encoders, write_sets
@@ -183,6 +185,22 @@ def test_where_to_write_is_looked_at_first(
     _, err = said(capfd, "vet", "new/data.yaml", *AGAINST, "--to", str(tmp_path / "v"), *more, code=2)
     assert why in err
     assert not (tmp_path / "v").exists(), "nothing was judged"
+
+
+def test_a_verdict_decides(here: Path, tmp_path: Path, capfd: Capture) -> None:
+    shutil.copytree("vetted/new", tmp_path / "v")
+    with Index.open(tmp_path / "v") as index:
+        held = index.sql("SELECT box_id FROM decisions WHERE decision = 'hold'")["box_id"].to_pylist()
+        index.judging.append(NewVerdict(box_id=held[0], issue="mislabel", verdict="ok", who="김"))
+        taken = np.setdiff1d(index.boxes().box_id, held)
+        index.judging.append(NewVerdict(box_id=int(taken[0]), issue="mislabel", verdict="drop", who="김"))
+    out, _ = said(capfd, "add", str(tmp_path / "v"), "--to", "index/trusted", "--accepted-only", "--dry-run")
+    assert "33 boxes on 12 images would be added" in out
+    out, _ = said(capfd, "vet", "new/data.yaml", *AGAINST, "--format", "csv", "--to", str(tmp_path / "v"))
+    rows = list(csv.DictReader(io.StringIO(out, newline="")))
+    decided = {int(row["box_id"]): (row["decision"], row["held_for"]) for row in rows}
+    assert decided[held[0]] == ("accept", "")
+    assert decided[int(taken[0])] == ("hold", "person")
 
 
 def test_every_reason_to_hold_has_words() -> None:

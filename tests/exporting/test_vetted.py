@@ -13,6 +13,7 @@ from healtheat.exporting.run import export
 from healtheat.exporting.vetted.gather import gather_vetted
 from healtheat.exporting.vetted.yolo import label_line
 from healtheat.findings.filters import Filters
+from healtheat.index import NewVerdict
 from tests.made_index import MadeIndex
 
 NAMES = {0: "타이레놀정 500mg", 1: "advil", 2: "<b>게보린</b>"}
@@ -25,6 +26,7 @@ LABELS = {
     "images/val/lacks.png": ["0 0.5 0.5 0.5 0.5"],
 }
 HELD = {("images/train/가 나.png", 1), ("images/val/held.png", 0)}
+_BOXES = "SELECT path, line, box_id FROM boxes JOIN images USING (image_id)"
 PART = "images/train/가 나.png"
 
 
@@ -177,6 +179,18 @@ def test_coco_in_three_files(index: MadeIndex, tmp_path: Path) -> None:
         "partly": [(PART, 0, 0, 0.01), (PART, 2, 2, 0.01), ("images/val/lacks.png", 0, 0, 0.01)],
         "held": [(PART, 1, 1, 0.75), ("images/val/held.png", 0, 1, 0.75)],
     }
+
+
+def test_what_people_said_since_comes_first(index: MadeIndex, tmp_path: Path) -> None:
+    ids = {(row["path"], row["line"]): row["box_id"] for row in index.sql(_BOXES).to_pylist()}
+    for place, verdict in (((PART, 1), "ok"), (("images/val/c.png", 0), "drop")):
+        given = NewVerdict(box_id=ids[place], issue="mislabel", verdict=verdict, who="김")
+        index.judging.append(given)
+    to = tmp_path / "out"
+    export(index, to, "vetted-yolo")
+    assert f"{index.root}/{PART}" in lines_of(to / "train.txt")
+    assert not (to / "val.txt").exists()
+    assert [Path(file).name for file in lines_of(to / "held.txt")] == ["c.png", "held.png"]
 
 
 def test_what_cannot_be_written_is_told(index: MadeIndex, tmp_path: Path) -> None:

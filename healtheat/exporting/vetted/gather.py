@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from healtheat.core.errors import InputError
-from healtheat.vetting.tables import ACCEPT, listed, sound_images
+from healtheat.index.decisions import accepted_boxes
+from healtheat.vetting.tables import listed, sound_images
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,13 +78,17 @@ class Vetted:
 
 
 def gather_vetted(index: Index) -> Vetted:
-    """The decisions of `index`. Raises InputError where nobody judged its boxes, or labels changed since."""
+    """The decisions of `index`, and what people said of its boxes since.
+
+    Raises InputError where nobody judged its boxes, or label files changed since.
+    """
     rows = listed(index)
     if not rows.num_rows:
         raise InputError(f"{index.path}: nobody judged its boxes; `healtheat vet` makes such an index")
     if changed := index.changed_label_files():
         raise InputError(f"{changed[0]} changed since it was vetted; vet it again")
     decided = {row["box_id"]: row for row in rows.to_pylist()}
+    accepted = set(accepted_boxes(index).tolist())
     boxes = index.boxes()
     of_image: defaultdict[int, list[VettedBox]] = defaultdict(list)
     for at, box_id in enumerate(boxes.box_id.tolist()):
@@ -95,7 +100,7 @@ def gather_vetted(index: Index) -> Vetted:
                 class_id=row["class_id"],
                 xywhn=(row["cx"], row["cy"], row["w"], row["h"]),
                 corners=boxes.corners[at],
-                accepted=row["decision"] == ACCEPT,
+                accepted=box_id in accepted,
                 decision=row,
             )
         )
