@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from healtheat.core.errors import BadIndex
 from healtheat.core.text import Unreadable, read_small
 from healtheat.index.manifest import MODEL_NAME
 from healtheat.signals.evidence.classmodel import Discriminant, Logistic
@@ -73,14 +72,15 @@ def from_bytes(data: bytes, dim: int) -> VetModel | None:
 
 
 def read(path: Path, dim: int) -> VetModel | None:
-    """The model of the index in the folder `path`, None where there is none. Raises BadIndex."""
+    """The model of the index in the folder `path`; None where there is none, or none of this version.
+
+    That its bytes are those which were written is checked when the index is opened.
+    """
     file = path / MODEL_NAME
-    if not file.exists():
-        return None
     try:
-        return from_bytes(read_small(file, MOST_BYTES).data, dim)
-    except (Unreadable, ValueError) as error:
-        raise BadIndex(f"{file}: {error}; remove it, `healtheat vet` makes it anew") from None
+        return from_bytes(read_small(file, MOST_BYTES).data, dim) if file.exists() else None
+    except (Unreadable, ValueError):
+        return None
 
 
 _SCALES = ("vote", "crop", "whole", "similar", "distance", "far")

@@ -203,5 +203,14 @@ def test_a_verdict_decides(here: Path, tmp_path: Path, capfd: Capture) -> None:
     assert decided[int(taken[0])] == ("hold", "person")
 
 
+def test_what_another_version_learned_is_learned_anew(here: Path, tmp_path: Path) -> None:
+    from healtheat.vetting.store import read
+
+    with Index.open("index/trusted") as index:
+        assert read(index.path, index.manifest.dim) is not None
+    (tmp_path / "vetting.safetensors").write_bytes(b"another layout")
+    assert read(tmp_path, 12) is None and read(tmp_path / "absent", 12) is None
+
+
 def test_every_reason_to_hold_has_words() -> None:
     assert HELD_WORDS.keys() == HELD_AS.keys()
