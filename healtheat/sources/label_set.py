@@ -95,7 +95,8 @@ def read_label_set(
     if kind == results.KIND:
         if against is None:
             raise InputError(
-                f"{data}: a detector's results, which name images by number; give the COCO labels with ",
+                f"{data}: a detector's results, which name images by number; "
+                "to judge them, give the COCO labels with ",
                 Argument("against"),
             )
         return _read_results(data, against)

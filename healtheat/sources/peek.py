@@ -42,14 +42,18 @@ def fault_of_xml(path: Path) -> str:
     return ""
 
 
-def kind_of_json(path: Path) -> str:
-    """ "coco", "labelme", "labelstudio", "labelstudio-min", "coco-results" or "" for other content."""
+def kind_of_json(path: Path, empty: str = "") -> str:
+    """ "coco", "labelme", "labelstudio", "labelstudio-min", "coco-results" or "" for other content.
+
+    `empty` is what a list without items is.
+    """
     try:
         with path.open("rb") as file:
             document = JsonObject(file, _MAX_BYTES)
             if document.begins == "[":
                 file.seek(0)
-                return _of_items([item for _, item in islice(JsonList(file, _MAX_BYTES), 1)])
+                items = [item for _, item in islice(JsonList(file, _MAX_BYTES), 1)]
+                return _of_items(items) if items else empty
             for key, index, _ in document:
                 if key in _COCO and index is not None:
                     return "coco"
@@ -61,7 +65,7 @@ def kind_of_json(path: Path) -> str:
 
 
 def _of_items(items: list[object]) -> str:
-    keys = set(items[0]) if items and isinstance(items[0], dict) else set()
+    keys = set(items[0]) if isinstance(items[0], dict) else set()
     if {"image_id", "category_id", "bbox"} <= keys:
         return "coco-results"
     if "data" in keys and keys & {"annotations", "completions", "predictions"}:

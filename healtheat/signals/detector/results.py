@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from healtheat.core.boxes import Boxes
-from healtheat.core.errors import Argument, InputError
 from healtheat.core.text import counted
 from healtheat.signals.detector.predictions import FilePredictions, Joined, PredictionFolder, join, strongest
 from healtheat.sources.coco.results import load_results
@@ -18,16 +17,13 @@ from healtheat.sources.find_image import loose_parts
 class PredictionList(PredictionFolder):
     """Predictions of the results JSON `path`, whose image ids are those of the COCO labels at `labels`.
 
-    Both are read here, once. InputError if either cannot be, or if no result is a box.
+    Both are read here, once. InputError if either cannot be, or if no result is a box of an image.
     """
 
     def __init__(self, path: Path, labels: Path) -> None:
         self.folder = path.absolute()
         found = load_results(self.folder, labels)
         boxes = found.boxes
-        if not len(boxes):
-            first = f"; {found.problems[0]}" if found.problems else ""
-            raise InputError(Argument("predictions"), f" {path}: no result is a box{first}")
         home = self.folder.parent
         self._files = [home.joinpath(*loose_parts(image.file_name)) for image in found.coco.images]
         starts = np.searchsorted(boxes.image_id, np.arange(len(self._files) + 1)).tolist()

@@ -24,6 +24,7 @@ from healtheat.sources.peek import kind_of_json
 MAX_JSON_BYTES = 2 * 2**30
 MAX_PROBLEMS = 10_000  # a file; beyond it they are counted, not listed
 _LISTS = {  # of a file that is a list: what it is, and the way in
+    "empty": "an empty list: no results in it, and no labels",
     "coco-results": (
         "a detector's results, no labels: they name images by number; give them to 'healtheat guard' with "
         "--against, or as --predictions"
@@ -89,7 +90,7 @@ def load_coco(path: Path, *, file: str | None = None) -> CocoFile:
     try:
         with path.open("rb") as opened:
             document = JsonObject(opened, MAX_JSON_BYTES)
-            if document.begins == "[" and (kind := kind_of_json(path)):
+            if document.begins == "[" and (kind := kind_of_json(path, empty="empty")):
                 raise BadFile(path, 0, _LISTS[kind])
             for key, index, item in document:
                 reading.take(key, index, item)

@@ -1,6 +1,7 @@
 """A detector's results: boxes that name images by number, read with the COCO file that knows the numbers."""
 
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -59,9 +60,64 @@ def test_a_result_that_is_no_box(tree: Tree, wrong: object, reason: str) -> None
     assert reason in found.problems[0].reason and len(found.boxes) == 1
 
 
+@pytest.mark.parametrize("ident", [99, "7x", "000000000000000000000000007"])
+def test_results_of_other_images_are_no_input(tree: Tree, ident: object) -> None:
+    path = tree.put("preds.json", json.dumps([result(image_id=ident)] * 30))
+    with pytest.raises(InputError) as caught:
+        guard(path, labels(tree))
+    assert "no image_id is one of" in str(caught.value) and repr(ident) in str(caught.value)
+    assert "7.jpg has the id 7" in str(caught.value)
+
+
+def named(tree: Tree, *names: str) -> Path:
+    images = [{"id": n, "file_name": name, "width": 100, "height": 50} for n, name in enumerate(names)]
+    content = {"images": images, "annotations": [], "categories": [{"id": 1899, "name": "가"}]}
+    return tree.put("gt.json", json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("names", "idents", "places"),
+    [
+        (("a/m 0.jpg", "가.png"), ["가", "m 0"], [0, 1]),  # as `yolo val save_json=True` writes names
+        (("가.jpg", "b.jpg"), [unicodedata.normalize("NFD", "가")], [0]),
+        (("0012.jpg", "0007.jpg"), [7, 12], [0, 1]),  # names of digits become numbers
+        (("2.jpg", "1.jpg", "x.jpg"), [1, "x"], [1, 2]),  # 1 is an id too, but x can only be a name
+        (("1.jpg", "0.jpg"), [0, 0, 1], [0, 0, 1]),  # ids come first
+        (("a/x.jpg", "b/x.jpg", "y.jpg"), ["x", "y"], [2]),  # x could be two images
+    ],
+)
+def test_image_ids_that_are_file_names(
+    tree: Tree, names: tuple[str, ...], idents: list[object], places: list[int]
+) -> None:
+    path = tree.put("preds.json", json.dumps([result(image_id=ident) for ident in idents]))
+    found = load_results(path, named(tree, *names))
+    assert found.boxes.image_id.tolist() == places
+    assert len(found.problems) == len(idents) - len(places)
+
+
+def test_a_list_without_a_box(tree: Tree) -> None:
+    none, bad = tree.put("none.json", " []"), tree.put("bad.json", json.dumps([result(bbox=[1, 2])]))
+    with pytest.raises(InputError, match=r"none\.json.*no results in it"):
+        load_results(none, labels(tree))
+    with pytest.raises(InputError, match=r"none\.json.*no results in it"):
+        guard(none, labels(tree))
+    with pytest.raises(InputError, match=r"no result is a box; bad\.json:1: item 0: bbox"):
+        load_results(bad, labels(tree))
+
+
+def test_beside_other_labels_the_true_reason_is_told(tree: Tree) -> None:
+    path = tree.put("preds.json", json.dumps([result()]))
+    data = tree.put("yolo/data.yaml", "train: images\nnames: [a]\n")
+    tree.put("yolo/labels/a.txt", "0 0.5 0.5 0.1 0.1\n")
+    for against, verb in ((data, "is"), (data.parent, "holds")):
+        with pytest.raises(InputError) as caught:
+            guard(path, against)
+        assert f"need the COCO file whose ids they have, and {against} {verb} none" in str(caught.value)
+
+
 def test_they_need_the_labels(tree: Tree) -> None:
     path = tree.put("preds.json", json.dumps([result()]))
-    with pytest.raises(InputError, match="give the COCO labels with against"):
+    with pytest.raises(InputError, match="to judge them, give the COCO labels with against"):
         read_label_set(path)
     read = read_label_set(path, against=labels(tree))
     assert read.images == ("7.jpg", "3.jpg") and read.boxes.image_id.tolist() == [1]
