@@ -19,7 +19,7 @@ from healtheat.vetting.drift import Drift, drift
 from healtheat.vetting.features import by_all, by_crop, features
 from healtheat.vetting.fit import ReferenceBoxes
 from healtheat.vetting.kinds import ALIKE, BACKGROUND, CLASS, MOVED, RIGHT, UNKNOWN
-from healtheat.vetting.looks import Near, Sight, cosine_to_tiles
+from healtheat.vetting.looks import Near, Sight, among_themselves, cosine_to_tiles
 from healtheat.vetting.model import VetModel
 from healtheat.vetting.trusted import Trusted
 
@@ -140,7 +140,7 @@ class _Judging:
         group = trusted.groups_of(batch.images)
         near = Near.of(batch.vectors, group[batch.image_row], trusted, model.class_ids)
         to_tiles = cosine_to_tiles(batch.vectors, model.tiles)
-        self.looks: Sight = model.eyes.see(batch.vectors, group[batch.image_row], near, to_tiles)
+        self.looks: Sight = model.eyes.see(batch.vectors, near, to_tiles)
         log_p = by_crop(self.looks, model.scales)
         belief = believe(log_p, self.code, _WRONG) * self.known[:, None]
         reference = np.flatnonzero(np.isin(trusted.images.image_id, model.reference))
@@ -148,11 +148,12 @@ class _Judging:
         first = len(trusted.images)
         self.context = pool.context(belief, first + batch.image_row, np.r_[trusted.image_group, group])
         self.log_p = by_all(self.looks, self.context, model.scales)
+        self.among = among_themselves(batch.vectors, group[batch.image_row], len(trusted.boxes))
         self.similarity = near.to_class().max(axis=1)
 
     def features(self, rows: Ids) -> Floats:
-        every = features(self.looks, self.context, self.code, self.model.scales)
-        return np.asarray(every[rows])
+        scales, among = self.model.scales, self.among
+        return features(self.looks, self.context, self.code, scales, among=among)[rows]
 
     def beside_looks(self, outside: Outside) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
         """What holds each box whatever it looks like, "" where nothing does; and the reasons."""

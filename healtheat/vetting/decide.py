@@ -60,9 +60,16 @@ class Mixture:
         low, high = max(0.0, wrong - _Z * error), min(1.0, wrong + _Z * error)
         return cls(share, wrong, low, high)
 
+    @property
+    def weights(self) -> Floats:
+        """(5,) the shares of the wrong kinds, each at least its usual part of the wrong boxes: what a batch
+        does not show may be there all the same, and looks right. Their sum is `wrong` or more.
+        """
+        return np.asarray(np.maximum(self.share[1:], self.wrong * USUAL[1:] / USUAL[1:].sum()))
+
     def against(self, log_likelihood: Floats) -> Floats:
         """(n,) log of how much likelier a wrong kind makes each box than a right one does."""
-        mix = self.share[1:] / self.wrong
+        mix = self.weights / self.weights.sum()
         with np.errstate(divide="ignore"):
             wrong = np.logaddexp.reduce(log_likelihood[:, 1:] + np.log(mix), axis=1)
         return np.asarray(wrong - log_likelihood[:, RIGHT])
@@ -95,18 +102,14 @@ def accepted(log_likelihood: Floats, mixture: Mixture, known: Known, max_wrong: 
     """
     m = len(log_likelihood)
     score, of_known = mixture.against(log_likelihood), mixture.against(known.log_likelihood)
-    as_low = np.zeros(m)  # share of wrong boxes that lie as low
-    for kind, share in enumerate(mixture.share[1:], 1):
+    as_low = np.zeros(m)  # share of boxes of the batch that are wrong and lie as low
+    for kind, share in enumerate(mixture.weights, 1):
         made = np.sort(of_known[known.kind == kind])
-        if len(made):
-            as_low += (
-                share / mixture.wrong * (np.searchsorted(made, score, side="right") + 1) / (len(made) + 1)
-            )
-        else:
-            as_low += share / mixture.wrong
-    wrong = min(mixture.high, _MOST_WRONG)
+        below = np.searchsorted(made, score, side="right")
+        as_low += share * ((below + 1) / (len(made) + 1) if len(made) else 1.0)
+    as_low *= min(mixture.high, _MOST_WRONG) / mixture.wrong
     order = np.argsort(score, kind="stable")
-    expected = wrong * m * as_low[order] / np.arange(1, m + 1)
+    expected = m * as_low[order] / np.arange(1, m + 1)
     out = np.zeros(m, bool)
     enough = np.flatnonzero(expected <= max_wrong)
     if len(enough):

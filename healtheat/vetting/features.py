@@ -15,8 +15,6 @@ from healtheat.vetting.looks import Sight
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
-_FARTHEST = 8.0  # deviations that count
-_FAR = 3.0  # times the usual distance to the nearest crops that count
 _FLOOR = 0.01  # probability that means nothing
 _OF_ALL = 3.0  # boxes that the set as a whole counts for beside those of a class
 FEATURES = (
@@ -29,35 +27,10 @@ FEATURES = (
     "ground",  # log odds of background
     "ground_nearer",  # how much nearer tiles of background are than crops of its class
     "other_nearer",  # how much nearer crops of another class are
-    "apart",  # distance to the nearest crops of its class, where classes are told apart best
-    "apart_unusual",  # in deviations of its class
-    "apart_other",  # how much farther than those of another class
-    "unlike_unusual",  # the nearest crop of its class, by cosine, in deviations of its class
+    "elsewhere_nearer",  # and crops of any class, known or not
     "missing",  # how little its class is what its image lacks
     "repeated",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Norm:
-    """What is usual of a number in each class: `middle`, `spread` (c,)."""
-
-    middle: Floats
-    spread: Floats
-
-    @classmethod
-    def of(cls, value: Floats, code: Ids, c: int) -> Norm:
-        """Means and deviations by class of `value` (n,), drawn towards those of the set."""
-        centre = float(np.median(value))
-        deviation = 1.4826 * float(np.median(np.abs(value - centre))) + 1e-9
-        count = np.bincount(code, minlength=c)
-        middle = (np.bincount(code, value, minlength=c) + _OF_ALL * centre) / (count + _OF_ALL)
-        squares = np.bincount(code, (value - middle[code]) ** 2, minlength=c)
-        return cls(middle, np.sqrt((squares + _OF_ALL * deviation**2) / (count + _OF_ALL)))
-
-    def deviations(self, value: Floats, code: Ids) -> Floats:
-        """(n,) how far each value is above the usual of its class, in deviations."""
-        return np.asarray(((value - self.middle[code]) / self.spread[code]).clip(-_FARTHEST, _FARTHEST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +38,7 @@ class Scales:
     """What is usual among trusted crops, as numbers that make looks into features.
 
     `crop`, `whole` are the weights of the pieces of evidence, of the crop alone and with its image; `similar`
-    (c,) the usual cosine to crops of the own class; `distance` the usual squared distance to its middle;
-    `far` is the most that a distance to the nearest crops counts; `apart` and `nearest` are of that distance
-    and of the cosine to the nearest crop with its sign turned.
+    (c,) the usual cosine to crops of the own class; `distance` the usual squared distance to its middle.
     """
 
     vote: float
@@ -75,9 +46,6 @@ class Scales:
     whole: Floats
     similar: Floats
     distance: float
-    far: float
-    apart: Norm
-    nearest: Norm
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +78,12 @@ def learn_scales(looks: Sight, code: Ids, context: Context, vote: float) -> Scal
     usual = float(np.median(own[known])) if known.any() else 0.0
     total = np.bincount(code[known], own[known], minlength=c)
     count = np.bincount(code[known], minlength=c)
-    far = _FAR * float(np.median(looks.apart[at, code]))
     return Scales(
         vote=vote,
         crop=fit_weights(parts, code).weights,
         whole=fit_weights([*parts, context.missing, context.repeated], code).weights,
         similar=(total + _OF_ALL * usual) / (count + _OF_ALL),
         distance=max(float(np.median(looks.distance[at, code])), 1e-9),
-        far=far,
-        apart=Norm.of(np.minimum(looks.apart[at, code], far), code, c),
-        nearest=Norm.of(-looks.near.best()[at, code], code, c),
     )
 
 
@@ -143,15 +107,26 @@ def by_all(looks: Sight, context: Context, scales: Scales, hidden: Ids | None = 
     return log_p
 
 
-def features(looks: Sight, context: Context, given: Ids, scales: Scales, hidden: Ids | None = None) -> Floats:
-    """(n, 15) the FEATURES of boxes that are said to be of the classes `given` (n,); all finite.
+def features(
+    looks: Sight,
+    context: Context,
+    given: Ids,
+    scales: Scales,
+    hidden: Ids | None = None,
+    among: Floats | None = None,
+) -> Floats:
+    """(n, 12) the FEATURES of boxes that are said to be of the classes `given` (n,); all finite.
 
-    With `hidden` (n,), as if that class did not exist.
+    With `hidden` (n,), as if that class did not exist: what it shows is then a product that is met again on
+    other new images alone. `among` (n,) are the mean cosines of boxes of a batch to the nearest others of it.
     """
+    anywhere = looks.near.to_class().max(axis=1)
+    if among is not None:
+        anywhere = np.maximum(anywhere, among)
     looks = looks if hidden is None else looks.without(hidden)
     at = np.arange(len(given))
     crop, whole = np.exp(by_crop(looks, scales)), np.exp(by_all(looks, context, scales, hidden))
-    near, apart = looks.near.to_class(), np.minimum(looks.apart, scales.far)
+    near = looks.near.to_class()
     own = near[at, given]
     logistic = looks.logistic[at, given] if looks.logistic.shape[1] else np.zeros(len(given))
     return np.stack(
@@ -165,21 +140,9 @@ def features(looks: Sight, context: Context, given: Ids, scales: Scales, hidden:
             looks.ground,
             looks.to_tiles - own,
             near.max(axis=1) - own,
-            apart[at, given],
-            scales.apart.deviations(apart[at, given], given),
-            apart[at, given] - _other(apart, given),
-            scales.nearest.deviations(-looks.near.best()[at, given], given),
+            anywhere - own,
             -context.missing[at, given],
             -context.repeated[at, given],
         ],
         axis=1,
     )
-
-
-def _other(apart: Floats, given: Ids) -> Floats:
-    """(n,) the least of the distances (n, c) to other classes; to the given one, where it is alone."""
-    if apart.shape[1] < 2:
-        return apart[:, 0]
-    rest = apart.copy()
-    rest[np.arange(len(given)), given] = np.inf
-    return np.asarray(rest.min(axis=1))

@@ -136,7 +136,7 @@ class _Fitting:
         s = self.sample
         tiles, group, _ = s.tiles
         apart = ~np.isin(group, s.group[~rows])
-        return Eyes.fit(s.vectors[rows], s.code[rows], s.group[rows], tiles[apart], self.c)
+        return Eyes.fit(s.vectors[rows], s.code[rows], tiles[apart], self.c)
 
     def look(self, vectors: Vectors, group: NDArray[np.int32], to_tiles: Floats | None = None) -> Sight:
         """What crops on images of the sources `group` (m,) look like to models that saw none of these."""
@@ -149,7 +149,7 @@ class _Fitting:
         for f, eyes in enumerate(self.eyes):
             rows = np.flatnonzero(fold == f)
             if len(rows):
-                out.put(rows, eyes.see(vectors[rows], group[rows], near.rows(rows), to_tiles[rows]))
+                out.put(rows, eyes.see(vectors[rows], near.rows(rows), to_tiles[rows]))
         return out
 
     def model(self, fitted_on: str) -> VetModel:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.index.search import Neighbours, Store, search
+from healtheat.index.search import ArrayStore, Neighbours, Store, search
 from healtheat.signals.background import nearest
 from healtheat.signals.evidence.classmodel import FLOOR, Discriminant, Logistic, votes
 from healtheat.signals.evidence.components import COMPONENTS, Axes
@@ -27,40 +27,6 @@ _VOTERS = 20  # of them, the most similar ones vote
 _MOST_LOGISTIC = 20_000_000  # boxes × classes above which the logistic regression takes too long
 
 
-_PAIR = 2  # crops of a class whose distances are averaged
-_FAR = 1e3  # distance to a class without crops
-_BLOCK = 20_000_000  # distances held at once
-
-
-@dataclass(frozen=True, slots=True)
-class Crowd:
-    """Trusted crops in the space of a discriminant analysis, where boxes of a class lie in a round cloud:
-    `points` (n, k), their classes `code` (n,) and sources `group` (n,).
-    """
-
-    points: Vectors
-    code: Ids
-    group: NDArray[np.int32]
-
-    def distances(self, points: Floats, group: NDArray[np.int32], c: int) -> Floats:
-        """(m, c) mean distance of each of `points` (m, k) to its two nearest crops of each class; crops of
-        its own source `group` (m,) do not count.
-        """
-        out = np.full((len(points), c), _FAR)
-        own = self.points.astype(np.float64)
-        step = max(1, _BLOCK // max(len(own), 1))
-        for start in range(0, len(points), step):
-            part = slice(start, start + step)
-            squared = (points[part] ** 2).sum(axis=1)[:, None] + (own**2).sum(axis=1)
-            away = np.sqrt(np.maximum(squared - 2 * points[part] @ own.T, 0))
-            away[group[part][:, None] == self.group] = _FAR
-            for code in np.unique(self.code).tolist():
-                mine = away[:, self.code == code]
-                k = min(_PAIR, mine.shape[1])
-                out[part, code] = np.partition(mine, k - 1, axis=1)[:, :k].mean(axis=1)
-        return out
-
-
 @dataclass(frozen=True, slots=True)
 class Eyes:
     """Models of c classes and of the background that were fitted on trusted crops.
@@ -72,7 +38,6 @@ class Eyes:
     axes: Axes
     discriminant: Discriminant
     logistic: Logistic | None
-    crowd: Crowd
     ground_axes: Axes | None
     ground: Ground | None
 
@@ -81,30 +46,25 @@ class Eyes:
         cls,
         vectors: Vectors,
         code: Ids,
-        group: NDArray[np.int32],
         tiles: Vectors,
         c: int,
         fewest_tiles: int = 10,
     ) -> Eyes:
-        """From unit `vectors` (n, d) of classes `code` (n,) in 0 to c - 1 and sources `group` (n,), and tiles
-        (m, d).
-        """
+        """From unit `vectors` (n, d) of the classes `code` (n,) in 0 to c - 1, and tiles (m, d)."""
         axes = Axes.fit(vectors, COMPONENTS)
         parts = axes.project(vectors)
-        white = axes.whitened(parts)
-        discriminant = Discriminant.fit(white, code, c)
-        crowd = Crowd((white @ discriminant.half).astype(np.float32), code, group)
+        discriminant = Discriminant.fit(axes.whitened(parts), code, c)
         small = c > 1 and len(code) * c <= _MOST_LOGISTIC
         logistic = Logistic.fit(parts, code, c) if small else None
         if len(tiles) < fewest_tiles:
-            return cls(axes, discriminant, logistic, crowd, None, None)
+            return cls(axes, discriminant, logistic, None, None)
         both = np.concatenate([vectors, tiles])
         ground_axes = Axes.fit(both, COMPONENTS)
         is_tile = np.r_[np.zeros(len(vectors), np.int64), np.ones(len(tiles), np.int64)]
         ground = Ground.fit(ground_axes.whitened(ground_axes.project(both)), is_tile)
-        return cls(axes, discriminant, logistic, crowd, ground_axes, ground)
+        return cls(axes, discriminant, logistic, ground_axes, ground)
 
-    def see(self, vectors: Vectors, group: NDArray[np.int32], near: Near, to_tiles: Floats) -> Sight:
+    def see(self, vectors: Vectors, near: Near, to_tiles: Floats) -> Sight:
         """What n crops look like; `near`, `to_tiles` (n,): how similar the nearest crops and tiles are."""
         parts = self.axes.project(vectors)
         white = self.axes.whitened(parts)
@@ -116,7 +76,6 @@ class Eyes:
             discriminant=self.discriminant.log_p(white),
             logistic=np.zeros((n, 0)) if self.logistic is None else self.logistic.log_p(parts),
             distance=self.discriminant.distance(white),
-            apart=self.crowd.distances(white @ self.discriminant.half, group, len(self.discriminant.count)),
             ground=ground,
             to_tiles=to_tiles,
             near=near,
@@ -153,10 +112,6 @@ class Near:
         total = np.where(known, self.similarity, 0).sum(axis=2)
         return np.where(known.any(axis=2), total / np.maximum(known.sum(axis=2), 1), -1.0)
 
-    def best(self) -> Floats:
-        """(n, c) cosine to the nearest crop of each class, -1 where it has none."""
-        return np.asarray(self.similarity.max(axis=2), np.float64)
-
     def voters(self) -> Neighbours:
         """The most similar of all classes together; the "row" of a voter is its class."""
         n, c, k = self.ids.shape
@@ -170,15 +125,13 @@ class Near:
 @dataclass(frozen=True, slots=True)
 class Sight:
     """What n crops look like. `discriminant`, `logistic` (n, c) log probabilities (logistic may have no
-    column), `distance` (n, c) squared Mahalanobis distances to the middles, `apart` (n, c) distances
-    to the nearest crops, `ground` (n,) log odds of background, `to_tiles`
+    column), `distance` (n, c) squared Mahalanobis distances, `ground` (n,) log odds of background, `to_tiles`
     (n,) cosine to the nearest tiles.
     """
 
     discriminant: Floats
     logistic: Floats
     distance: Floats
-    apart: Floats
     ground: Floats
     to_tiles: Floats
     near: Near
@@ -191,11 +144,11 @@ class Sight:
         """Room for n crops; `put` fills it."""
         wide = np.zeros((n, c))
         log_p = np.zeros((n, c if logistic else 0))
-        return cls(wide, log_p, wide.copy(), wide.copy(), np.zeros(n), np.zeros(n), near)
+        return cls(wide, log_p, wide.copy(), np.zeros(n), np.zeros(n), near)
 
     def put(self, rows: Ids, part: Sight) -> None:
         """Write what `part` says into `rows`."""
-        for name in ("discriminant", "logistic", "distance", "apart", "ground", "to_tiles"):
+        for name in ("discriminant", "logistic", "distance", "ground", "to_tiles"):
             getattr(self, name)[rows] = getattr(part, name)
 
     def without(self, hidden: Ids) -> Sight:
@@ -206,10 +159,8 @@ class Sight:
             if log_p.shape[1]:
                 log_p[at, hidden] = -np.inf
                 log_p[:] = np.log(np.maximum(np.exp(log_softmax(log_p)), FLOOR))
-        apart = self.apart.copy()
-        apart[at, hidden] = _FAR
         near = self.near.without(hidden)
-        return Sight(out[0], out[1], self.distance, apart, self.ground, self.to_tiles, near)
+        return Sight(out[0], out[1], self.distance, self.ground, self.to_tiles, near)
 
     def votes(self, scale: float) -> Floats:
         """(n, c) log shares of the nearest crops; `scale` is how fast a vote fades."""
@@ -227,3 +178,18 @@ def cosine_to_tiles(vectors: Vectors, tiles: Vectors, *, own: bool = False) -> F
         return np.zeros(len(vectors))
     k = min(NEAREST, len(tiles) - own)
     return np.asarray(nearest(vectors, tiles, k, own=own).mean(axis=1), np.float64)
+
+
+def among_themselves(vectors: Vectors, group: NDArray[np.int32], most: int) -> Floats:
+    """(m,) mean cosine of unit `vectors` (m, d) to the nearest of them from other sources, -1 where none is.
+
+    At most `most` of them are compared with, drawn at random: among more, the nearest are nearer.
+    """
+    m = len(vectors)
+    rows = np.arange(m, dtype=np.int64)
+    if m > most:
+        rows = np.sort(np.random.default_rng(0).choice(m, most, replace=False))
+    found = search(vectors, ArrayStore(vectors[rows], group[rows]), k=NEAREST, group=group)
+    known = found.ids >= 0
+    total = np.where(known, found.similarity, 0).sum(axis=1)
+    return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), -1.0)

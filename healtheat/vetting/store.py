@@ -17,9 +17,9 @@ from healtheat.signals.evidence.classmodel import Discriminant, Logistic
 from healtheat.signals.evidence.components import Axes
 from healtheat.signals.evidence.ground import Ground
 from healtheat.vetting.decide import Known
-from healtheat.vetting.features import FEATURES, Norm, Scales
+from healtheat.vetting.features import FEATURES, Scales
 from healtheat.vetting.kinds import KINDS, KindModel
-from healtheat.vetting.looks import Crowd, Eyes
+from healtheat.vetting.looks import Eyes
 from healtheat.vetting.model import VetModel
 
 MOST_BYTES = 256 << 20
@@ -38,10 +38,7 @@ def to_bytes(model: VetModel) -> bytes:
         **{name: getattr(model, name) for name in _PLAIN},
         **_flat("axes", eyes.axes),
         **_flat("discriminant", eyes.discriminant),
-        **_flat("crowd", eyes.crowd),
-        **_flat("apart", model.scales.apart),
-        **_flat("usual_nearest", model.scales.nearest),
-        **{f"scales.{name}": np.atleast_1d(getattr(model.scales, name)) for name in _SCALES},
+        **_flat("scales", model.scales),
         **_flat("kinds", model.kinds),
         **_flat("known", model.known),
     }
@@ -83,7 +80,6 @@ def read(path: Path, dim: int) -> VetModel | None:
         return None
 
 
-_SCALES = ("vote", "crop", "whole", "similar", "distance", "far")
 _PLAIN = ("class_ids", "boxes", "sources", "nearest", "tiles", "reference")
 
 
@@ -103,7 +99,6 @@ def _model(a: Arrays) -> VetModel:
         )
         if has_logistic
         else None,
-        crowd=Crowd(a["crowd.points"], a["crowd.code"], a["crowd.group"]),
         ground_axes=Axes(a["ground_axes.mean"], a["ground_axes.axes"], a["ground_axes.variances"])
         if has_ground
         else None,
@@ -115,9 +110,6 @@ def _model(a: Arrays) -> VetModel:
         whole=a["scales.whole"],
         similar=a["scales.similar"],
         distance=_one(a["scales.distance"], float),
-        far=_one(a["scales.far"], float),
-        apart=Norm(a["apart.middle"], a["apart.spread"]),
-        nearest=Norm(a["usual_nearest.middle"], a["usual_nearest.spread"]),
     )
     kinds = KindModel(*(a[f"kinds.{f.name}"] for f in fields(KindModel)))
     return VetModel(
@@ -141,7 +133,7 @@ def _check(model: VetModel, dim: int) -> None:
     """Shapes that fit each other and the vectors, finite numbers: a file is input."""
     c, k = len(model.class_ids), model.eyes.axes.axes.shape[-1]
     f, parts = len(FEATURES), len(model.scales.crop)
-    d, crowd, kinds = model.eyes.discriminant, model.eyes.crowd, len(model.kinds.present)
+    d, kinds = model.eyes.discriminant, len(model.kinds.present)
     expected: list[tuple[NDArray[Any], tuple[int, ...]]] = [
         (model.eyes.axes.mean, (dim,)),
         (model.eyes.axes.axes, (dim, k)),
@@ -153,12 +145,6 @@ def _check(model: VetModel, dim: int) -> None:
         (model.sources, (c,)),
         (model.scales.similar, (c,)),
         (model.scales.whole, (parts + 2,)),
-        (model.scales.apart.middle, (c,)),
-        (model.scales.apart.spread, (c,)),
-        (model.scales.nearest.middle, (c,)),
-        (model.scales.nearest.spread, (c,)),
-        (crowd.points, (len(crowd.code), k)),
-        (crowd.group, (len(crowd.code),)),
         (model.kinds.mean, (f,)),
         (model.kinds.scale, (f,)),
         (model.kinds.coef, (kinds, f)),
@@ -179,7 +165,6 @@ def _check(model: VetModel, dim: int) -> None:
     for value, shape in expected:
         if value.shape != shape:
             raise ValueError(f"expected {shape}, found {value.shape}")
-    _within(crowd.code, c, "crowd.code")
     _within(model.kinds.present, len(KINDS), "kinds.present")
     _within(model.known.kind, len(KINDS), "known.kind")
     if c < 1 or (np.diff(model.class_ids) <= 0).any():

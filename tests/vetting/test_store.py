@@ -6,13 +6,12 @@ from safetensors.numpy import load, save
 
 from healtheat.vetting import store
 from healtheat.vetting.decide import Known
-from healtheat.vetting.features import FEATURES, Norm, Scales
+from healtheat.vetting.features import FEATURES, Scales
 from healtheat.vetting.kinds import KINDS, KindModel
 from healtheat.vetting.looks import Eyes
 from healtheat.vetting.model import VetModel
 
 D, C = 8, 3
-USUAL = Norm(np.zeros(C), np.ones(C))
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +24,8 @@ def model():
         class_ids=np.array([2, 5, 9]),
         boxes=np.full(C, 20),
         sources=np.full(C, 9),
-        eyes=Eyes.fit(vectors, code, code.astype(np.int32), rng.normal(size=(12, D)).astype(np.float32), C),
-        scales=Scales(0.1, np.ones(3), np.ones(5), np.zeros(C), 1.0, 9.0, USUAL, USUAL),
+        eyes=Eyes.fit(vectors, code, rng.normal(size=(12, D)).astype(np.float32), C),
+        scales=Scales(0.1, np.ones(3), np.ones(5), np.zeros(C), 1.0),
         kinds=KindModel.fit(rng.normal(size=(60, len(FEATURES))), kind),
         known=Known(rng.normal(size=(60, len(KINDS))), kind),
         nearest=np.sort(rng.random(60)),
