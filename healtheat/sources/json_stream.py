@@ -17,6 +17,7 @@ _CHUNK_BYTES = 2**20
 _LONGEST_WORD = len("-Infinity") + len(
     "\\uD83D\\uDE00"
 )  # a token cut by the end of a chunk fails this near it
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -127,6 +128,8 @@ class _JsonStream:
         self._text = self._text[self._at :]
         self._at = 0
         data = self._file.read(max(_CHUNK_BYTES, len(self._text)))
+        if not self.size and (data.startswith(_UTF16_MARKS) or b"\0" in data[:2]):
+            raise BadJson("UTF-16 text; save the file as UTF-8", 0)
         self._hash.update(data)
         self.size += len(data)
         if self.size > self._limit:

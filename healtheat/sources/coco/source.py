@@ -115,8 +115,7 @@ class CocoSource:
                     lost.append(record)
                 yield record
         if not merge.claimed:
-            first = f"; the first of {len(lost)} problems: {lost[0]}" if lost else "; check the file names"
-            raise InputError(f"{self.data}: its JSON files name no image that is there{first}")
+            raise InputError(f"{self.data}: {_why_none(lost, len(labels))}")
         yield from codes.problems()
         for path in images:
             if path not in merge.claimed:
@@ -169,6 +168,16 @@ class CocoSource:
             if conflict := merge.claim(found.path, number, coco, split_of_file(file)):
                 yield Problem(ProblemCode.SIZE_CONFLICT, file, None, conflict, path_of[image.file_name])
         yield from odd.problems()
+
+
+def _why_none(problems: list[Problem], files: int) -> str:
+    """Why no image is named by any of the JSON `files`."""
+    unread = [p for p in problems if p.code == ProblemCode.BAD_LABEL_FILE]
+    if unread:
+        rest = "" if len(unread) == files else "; the others name no image that is there"
+        return f"{len(unread)} of its {counted(files, 'JSON file')} cannot be read: {unread[0]}{rest}"
+    first = f"; the first of {counted(len(problems), 'problem')}: {problems[0]}" if problems else ""
+    return f"its JSON files name no image that is there{first or '; check the file names'}"
 
 
 def _images_in(folder: Path) -> Iterator[Path]:

@@ -150,6 +150,29 @@ def test_bad_files_of_a_folder_are_problems_and_the_rest_goes_on(tree):
     assert "leaves the image folder" in reasons["escape.json"][1]
 
 
+@pytest.mark.parametrize(
+    ("encoding", "reason"),
+    [
+        ("cp949", "bytes that are not UTF-8 text"),
+        ("utf-16", "UTF-16 text; save the file as UTF-8"),
+        ("utf-16-le", "UTF-16 text"),
+        ("utf-16-be", "UTF-16 text"),
+    ],
+)
+def test_a_folder_whose_files_cannot_be_read_says_so_first(tree, encoding, reason):
+    tree.put("a.png")
+    written = coco([(1, "a.png")], [(1, 0, [1, 1, 2, 2])], [(0, "알약")])
+    tree.put("1.json", json.dumps(json.loads(written), ensure_ascii=False).encode(encoding))
+    with pytest.raises(InputError) as caught:
+        list(open_source(tree.root).read())
+    assert f": 1 of its 1 JSON file cannot be read: 1.json:1: not a readable COCO JSON: {reason}" in str(
+        caught.value
+    )
+    tree.put("2.json", coco([(1, "b.png")], []))
+    with pytest.raises(InputError, match=r"1 of its 2 JSON files cannot .*; the others name no image that"):
+        list(open_source(tree.root).read())
+
+
 def test_lines_go_on_over_the_files_of_an_image_and_conflicts_are_told(tree):
     tree.put("a.png")
     box, twin = [1, 1, 10, 10], [2, 2, 10, 10]
