@@ -80,6 +80,8 @@ def query(
     is settled, and what is still open. `also` names the other issues of the box that passed their
     thresholds, `copies` is the number of further boxes (or images) that the place stands for; they have the
     same `place_id`.
+    A verdict that settles a box is a row, without a score, also where nothing finds its issue there any more:
+    `finding_id` is negative then.
     `sort` is a key of `SORTS`; by default `suspicion`, the one ranking over all issues, where every issue of
     a box has a row of its own and the filters name none, and `score` elsewhere. `suggestion` is null where
     the finding points to no class, `class_id` where it is about a whole image or a line that holds no class.
@@ -119,15 +121,34 @@ def unjudged(index: Findings, classes: Sequence[int] = ()) -> int:
     )
 
 
-_FROM = f"""
-from (
+# The last word on each box. Who called it `ok` took back every earlier `drop` and `relabel`, and the other
+# way round; a `drop` and a `relabel` both stand, for somebody has to choose.
+_STANDING = f"""
+    select v.*, coalesce(v.seq = last.seq, false) as is_last from current_verdicts v left join (
+        select box_id, image_id, max(seq) as seq, arg_max(verdict, seq) = 'ok' as is_ok from current_verdicts
+        where box_id >= 0 and verdict in {SETTLES} group by box_id, image_id
+    ) last using (box_id, image_id)
+    where last.seq is null or v.verdict not in {SETTLES} or (v.verdict = 'ok') = last.is_ok
+"""
+# A verdict belongs to its box: where the finding it was given on is gone, it is a row of its own.
+_ROWS = f"""
     select * replace (nullif(suggestion, -1) as suggestion, nullif(class_id, -1) as class_id) from findings
-) f
+    union all by name
+    select -1 - v.seq as finding_id, -1 - v.seq as place_id, 'box' as kind, v.box_id, v.image_id, b.line,
+        b.class_id, v.issue, '' as signal, -1 as twin_box_id, false as flagged, false as passed,
+        'decided by a person; this issue is no longer found here' as reason, '{{}}' as evidence
+    from ({_STANDING}) v join boxes b on b.box_id = v.box_id and b.image_id = v.image_id
+    where v.is_last and not exists (
+        select 1 from findings other where other.box_id = v.box_id and other.issue = v.issue
+    )
+"""
+_FROM = f"""
+from ({_ROWS}) f
 left join images i on i.image_id = f.image_id
 left join boxes b on b.box_id = f.box_id
 left join classes c on c.class_id = f.class_id
 left join classes s on s.class_id = f.suggestion
-left join current_verdicts v on v.box_id = f.box_id and v.image_id = f.image_id
+left join ({_STANDING}) v on v.box_id = f.box_id and v.image_id = f.image_id
     and v.issue = f.issue
     and (f.box_id >= 0 or v.class_id = coalesce(f.class_id, -1))
 left join (

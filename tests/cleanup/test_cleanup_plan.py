@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from healtheat.cleanup import Plan, plan_labels
+from healtheat.cleanup import Plan, plan_labels, plan_training
 from healtheat.core.errors import InputError
 from healtheat.findings.filters import Filters
 from healtheat.index import NewVerdict
@@ -61,10 +61,39 @@ def test_an_image_is_never_taken_out_by_a_flag_alone(index: MadeIndex) -> None:
 
 def test_drop_and_relabel_of_one_box_contradict(decided: MadeIndex) -> None:
     decided.judging.append(NewVerdict(box_id=1, issue="mislabel", verdict="relabel", relabel_to=3, who="이"))
-    # the verdict is on an issue without a finding: only what was found is listed
-    assert "labels/train/a.txt" in lines_of(plan_labels(decided))
+    # no finding of that issue is on the box, and the verdict counts all the same: it is the last word
+    assert "labels/train/a.txt" not in lines_of(plan_labels(decided))
+    assert {(1, 3), (2, 3)} == {(r.line, r.relabel_to) for r in plan_labels(decided).relabels}
     decided.judging.append(NewVerdict(box_id=2, issue="mislabel", verdict="drop", who="이"))
-    assert lines_of(plan_labels(decided))["labels/train/a.txt"] == (1, 2)
+    assert lines_of(plan_labels(decided))["labels/train/a.txt"] == (2,)
+
+
+def test_a_verdict_outlives_the_finding_it_was_given_on(index: MadeIndex) -> None:
+    def decide(issue: str, verdict: Any) -> None:
+        index.judging.append(NewVerdict(box_id=1, issue=issue, verdict=verdict, who="이"))
+
+    decide("outlier", "drop")  # no such finding on the box
+    plan = plan_labels(index)
+    assert lines_of(plan) == {"labels/train/a.txt": (1,)}
+    assert [(r.line, r.issue, r.status, r.decided_by) for r in plan.left_out] == [
+        (1, "outlier", "confirmed", "이")
+    ]
+    assert 1 in plan_training(index, drop="boxes").images[0].lines_out
+    assert not lines_of(plan_labels(index, Filters(issues=["background"])))
+    decide("outlier", "ok")
+    assert not lines_of(plan_labels(index))
+
+
+@pytest.mark.parametrize(("first", "second"), [("outlier", "background"), ("background", "outlier")])
+def test_the_last_word_on_a_box_counts_whatever_its_issue(index: MadeIndex, first: str, second: str) -> None:
+    """One of the two issues is found on the box, the other is not any more."""
+    index.judging.append(NewVerdict(box_id=1, issue=first, verdict="drop", who="이"))
+    index.judging.append(NewVerdict(box_id=1, issue=second, verdict="ok", who="김"))
+    for copied in (False, True):
+        plan = plan_labels(index, flagged=True, copied=copied)
+        assert lines_of(plan)["labels/train/a.txt"] == (2,)  # that one is flagged
+    index.judging.append(NewVerdict(box_id=1, issue=first, verdict="drop", who="이"))
+    assert lines_of(plan_labels(index))["labels/train/a.txt"] == (1,)
 
 
 def test_filters_narrow_it(decided: MadeIndex) -> None:

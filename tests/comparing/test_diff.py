@@ -14,6 +14,7 @@ from healtheat.comparing.changes import CHANGES_SCHEMA, KINDS
 from healtheat.comparing.run import DiffReport, check_gates, diff
 from healtheat.comparing.settled import FINDINGS_SCHEMA
 from healtheat.core.errors import InputError
+from healtheat.index import NewVerdict
 from healtheat.sources.label_set import read_label_set
 from tests.cleanup.small_yolo import decide_some, make_index, tree
 from tests.exporting.patch.test_unified import applied, tools
@@ -116,6 +117,15 @@ def test_verdicts_are_settled_by_what_they_say(index: MadeIndex, changed: Path) 
     assert ("images/train/deep/a.jpg", 0, "mislabel") not in found  # cleared
     write(changed, "train/a", "3 0.1 0.5 0.25 0.125", "7 0.3 0.5 0.25 0.125")
     assert states(diff(index, changed / "data.yaml"))["images/train/a.jpg", 2, "mislabel"][0] == "otherwise"
+
+
+def test_a_verdict_outlives_the_finding_it_was_given_on(index: MadeIndex, changed: Path) -> None:
+    index.judging.append(NewVerdict(box_id=0, issue="outlier", verdict="drop", who="a"))
+    place = ("images/train/a.jpg", 0, "outlier")
+    assert states(diff(index, changed / "data.yaml"))[place] == ("open", "")
+    write(changed, "train/a", "7 0.2 0.5 0.25 0.125", "40 0.3 0.5 0.25 0.125")
+    found = diff(index, changed / "data.yaml")
+    assert states(found)[place] == ("settled", "removed") and found.unasked == 0
 
 
 def test_the_patch_settles_what_it_holds(index: MadeIndex, tmp_path: Path) -> None:

@@ -346,3 +346,39 @@ def test_benchmark_reads_the_csv(index: MadeIndex, shared: Path, tmp_path: Path)
     write_csv(query(index, Filters(issues=["mislabel"], flagged_only=False, min_score=0.0)), out)
     rows = list(csv.DictReader(io.StringIO(out.getvalue(), newline="")))
     assert rows and all(0 <= float(row["score"]) <= 1 and int(row["line"]) >= 0 for row in rows)
+
+
+def test_a_verdict_without_its_finding_is_a_row_of_its_own(tmp_path: Path) -> None:
+    made = MadeIndex(
+        tmp_path / "index",
+        names=NAMES,
+        root=tmp_path / "data",
+        labels={"images/a.jpg": ["3 0.1 0.5 0.25 0.125", "7 0.5 0.5 0.25 0.125"]},
+        findings=[{"image": "images/a.jpg", "line": 0, "issue": "mislabel", "score": 0.9}],
+    )
+    said = made.judging.append(NewVerdict(box_id=1, issue="outlier", verdict="drop", who="a"))
+    made.judging.append(NewVerdict(box_id=0, issue="outlier", verdict="unsure", who="a"))  # settles nothing
+    row = rows_of(made, Filters(statuses="confirmed"))[0]
+    named = ("finding_id", "box_id", "line", "class_id", "issue", "score", "verdict", "status", "passed")
+    assert [row[name] for name in named] == [
+        -1 - said.seq,
+        1,
+        1,
+        7,
+        "outlier",
+        None,
+        "drop",
+        "confirmed",
+        False,
+    ]
+    assert row["decided_by"] == "a" and "no longer" in row["reason"]
+    assert (row["cx"], row["cy"], row["w"], row["h"]) == (0.5, 0.5, 0.25, 0.125)
+    assert len(rows_of(made, Filters(flagged_only=False))) == count(made, Filters(flagged_only=False)) == 2
+    assert [row["box_id"] for row in rows_of(made, Filters())] == [0]
+    made.judging.append(NewVerdict(box_id=0, issue="mislabel", verdict="drop", who="a"))
+    made.judging.append(NewVerdict(box_id=0, issue="outlier", verdict="ok", who="b"))
+    assert {(row["issue"], row["status"]) for row in rows_of(made, Filters(flagged_only=False))} == {
+        ("outlier", "confirmed"),
+        ("mislabel", "closed"),
+        ("outlier", "cleared"),
+    }

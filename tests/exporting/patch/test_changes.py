@@ -345,3 +345,25 @@ def test_what_has_no_label_files_has_no_patch(index: MadeIndex, tmp_path: Path) 
     )
     with pytest.raises(InputError, match="no label files"):
         export(index, tmp_path / "fixes.patch")
+
+
+@pytest.mark.parametrize("verdict", ["drop", "relabel"])
+def test_a_verdict_outlives_the_finding_it_was_given_on(tmp_path: Path, verdict: Any) -> None:
+    made = MadeIndex(
+        tmp_path / "index",
+        names=NAMES,
+        root=tmp_path / "data",
+        labels={"images/a.jpg": ["3 0.1 0.5 0.25 0.125", "3 0.5 0.5 0.25 0.125"]},
+        findings=[{"image": "images/a.jpg", "line": 0, "issue": "mislabel", "score": 0.9}],
+    )
+    to = 7 if verdict == "relabel" else None
+    given = NewVerdict(box_id=0, issue="outlier", verdict=verdict, relabel_to=to, who="a")
+    made.judging.append(given)
+    done = patched(made, tmp_path / "fixes.patch")
+    assert done.changes is not None and not left(done)
+    assert [(c.line, c.to, c.issue, c.who) for c in done.changes.files["labels/a.txt"]] == [
+        (0, to, "outlier", "a")
+    ]
+    made.judging.append(NewVerdict(box_id=0, issue="mislabel", verdict="ok", who="b"))
+    done = patched(made, tmp_path / "none.patch")
+    assert done.changes is not None and not done.changes.files
