@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from healtheat.core.boxes import Problem, ProblemCode
-from healtheat.core.paths import contained, is_file, relative
+from healtheat.core.paths import contained, is_file, normal, relative
 from healtheat.core.text import bad_name, counted, shown
 from healtheat.sources.files import split_of
 
@@ -53,7 +53,8 @@ class ImageFinder:
 
     `listed` gives all images there are; it is asked when a name is not at its place. An image of another
     split than the label file, or one that lies beside a label file of its own (`homes`), is never meant by
-    a mere name. A name that cannot be used as it is (another system's path) is looked for by its end.
+    a mere name. A backslash is a `/`, and `..` may lead to an image below a root. Any other path that cannot
+    be used as it is (another machine's) is looked for by its end.
     """
 
     def __init__(
@@ -74,8 +75,11 @@ class ImageFinder:
         """The image that a label file in `home`, of `split` ("" if unknown), means; or why there is none."""
         if reason := bad_name(file_name) or (not file_name.strip() and "file name is empty"):
             return NotFound(ProblemCode.BAD_PATH, reason)
+        written = file_name.replace("\\", "/")
+        if (there := self._up_and_down(written, home)) is not None:
+            return FoundImage(there)
         try:
-            name = contained(file_name)
+            name = contained(written)
         except ValueError as error:
             found = self._by_end(file_name, loose_parts(file_name), home, split)
             if isinstance(found, NotFound) and found.code == ProblemCode.MISSING_IMAGE:
@@ -85,7 +89,18 @@ class ImageFinder:
             for place in (folder / name, folder / "images" / name):
                 if is_file(place):
                     return FoundImage(place)
-        return self._anywhere(file_name, name.parts, home, split)
+        found = self._anywhere(file_name, name.parts, home, split)
+        if written != file_name and isinstance(found, NotFound) and found.code == ProblemCode.MISSING_IMAGE:
+            return self._by_end(file_name, loose_parts(file_name), home, split)
+        return found
+
+    def _up_and_down(self, written: str, home: Path) -> Path | None:
+        """The image that a path with `..` leads to from `home`, if it lies below a root."""
+        if ".." not in written.split("/") or written.startswith("/") or PureWindowsPath(written).drive:
+            return None
+        place = normal(home / written)
+        inside = any(place.is_relative_to(root) for root in self._roots)
+        return place if inside and is_file(place) else None
 
     def _by_end(
         self, file_name: str, parts: tuple[str, ...], home: Path, split: str

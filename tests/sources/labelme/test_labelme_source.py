@@ -67,11 +67,30 @@ def test_a_shape_that_is_no_box(tree: Tree, wrong: object, reason: str) -> None:
 def test_names_of_other_machines_and_form(tree: Tree) -> None:
     tree.put("images/a.jpg")
     tree.put("images/b.jpg")
-    tree.put("json/a.json", labelme("..\\images\\a.jpg", shape()))
+    tree.put("json/a.json", labelme("..\\old\\a.jpg", shape()))
     tree.put("json/b.json", labelme("D:\\set\\old name.jpg", shape()))
     found = Read(open_source(tree.root))
     assert found.codes == [Code.UNFOUND_PATH, Code.UNFOUND_PATH]
     assert all(len(image.boxes) == 1 for image in found.images.values())
+
+
+@pytest.mark.parametrize(
+    "written", ["..\\images\\a.jpg", "../images/a.jpg", ".\\..\\images\\a.jpg", "..\\images/a.jpg"]
+)
+def test_a_path_that_leads_to_the_image_is_right(tree: Tree, written: str) -> None:
+    tree.put("images/a.jpg")
+    tree.put("other/a.jpg")  # by its end alone it could not be told
+    tree.put("json/a.json", labelme(written, shape()))
+    found = Read(open_source(tree.root))
+    assert not found.problems and len(found.images["images/a.jpg"].boxes) == 1
+
+
+def test_a_path_out_of_the_data_set_is_not_followed(tree: Tree) -> None:
+    tree.put("secret/a.jpg")
+    tree.put("set/b.jpg")
+    tree.put("set/a.json", labelme("..\\secret\\a.jpg", shape()))
+    tree.put("set/b.json", labelme("b.jpg", shape()))
+    assert Read(open_source(tree.root / "set")).codes == [Code.MISSING_IMAGE]
 
 
 def test_a_large_image_inside_is_passed_over(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
