@@ -615,8 +615,8 @@ def vet(
     """
     from healtheat.exporting.vetted.hand_out import choose_hand_out
     from healtheat.listing import ChosenRule
-    from healtheat.vetting.open_batch import open_batch
-    from healtheat.vetting.run import VetSettings, check_max_wrong
+    from healtheat.vetting.open_batch import batch_folder, open_batch
+    from healtheat.vetting.run import VetSettings, check_max_wrong, refused
     from healtheat.vetting.run import vet as run
 
     arguments.number(max_wrong=max_wrong, conf=conf)
@@ -626,8 +626,19 @@ def vet(
     arguments.whole(threads=threads, least=1, optional=True)
     judge = needed_path(against=against)
     hand_out = choose_hand_out(format, path_or_none(out=out), judge, overwrite=overwrite)
+    settings = VetSettings(
+        max_wrong=max_wrong,
+        contents=ChosenRule(contents_rule or "auto", path_or_none(classes=classes)),
+        guard=not no_guard,
+        strict=strict,
+        threads=threads,
+    )
+    data, folder = needed_path(new=new), batch_folder(needed_path(new=new), path_or_none(to=to))
+    collapsed = refused(data, judge, folder, settings) if weights is None and predictions is None else None
+    if collapsed is not None:
+        return collapsed
     source, folder = open_batch(
-        needed_path(new=new),
+        data,
         judge,
         to=path_or_none(to=to),
         weights=path_or_none(weights=weights),
@@ -636,13 +647,6 @@ def vet(
         images=path_or_none(images=images),
         task=task,
         names=path_or_none(names=names),
-    )
-    settings = VetSettings(
-        max_wrong=max_wrong,
-        contents=ChosenRule(contents_rule or "auto", path_or_none(classes=classes)),
-        guard=not no_guard,
-        strict=strict,
-        threads=threads,
     )
     report = run(source, judge, folder, settings, progress)
     return report if hand_out is None else hand_out.of(report)

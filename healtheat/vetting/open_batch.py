@@ -24,6 +24,11 @@ from healtheat.sources.yolo.labels import MAX_LABEL_BYTES, parse_labels
 VETTED_ROOT = Path("vetted")
 
 
+def batch_folder(new: Path, to: Path | None = None) -> Path:
+    """Where the index of the batch `new` goes: `to`, or ./vetted/NAME."""
+    return to or VETTED_ROOT / name_after(new)
+
+
 def open_batch(
     new: Path,
     against: Path,
@@ -40,7 +45,7 @@ def open_batch(
 
     Raises InputError, also where `to` is the index that it is judged by, or that of another data set.
     """
-    folder = to or VETTED_ROOT / name_after(new)
+    folder = batch_folder(new, to)
     if folder.absolute() == against.absolute():
         raise InputError(f"{folder} is the index to judge by; give another folder with ", Argument("to"))
     if predictions is not None and weights is not None:

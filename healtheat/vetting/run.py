@@ -94,10 +94,6 @@ def vet(
     started = time.perf_counter()
     with Index.open(against) as index:
         check_names(source.names, index.names, against)
-        contents = settings.contents
-        failed = check_labels(source.data, rule=contents.rule, classes=contents.classes)
-        if settings.guard and failed:
-            return _refused(against, to, failed, settings)
         learned = _learn(index, encoder, progress)
     fitted_s = time.perf_counter() - started
     with Index.open(against) as index:  # once more: it may have a file more
@@ -117,6 +113,16 @@ def vet(
         )
         seconds = {"learn": fitted_s, **built.seconds, "total": time.perf_counter() - started}
         return _report(work, built, learned, to, seconds)
+
+
+def refused(data: Path, against: Path, to: Path, settings: VetSettings) -> VetReport | None:
+    """The report on the batch `data` where its labels alone show a collapse; None where it can be vetted.
+
+    No image is read, nor needs to be there.
+    """
+    contents = settings.contents
+    failed = check_labels(data, rule=contents.rule, classes=contents.classes) if settings.guard else ()
+    return _refused(against, to, failed, settings) if failed else None
 
 
 @dataclass(frozen=True, slots=True)

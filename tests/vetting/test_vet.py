@@ -1,5 +1,6 @@
 """New labels against an index, from files to files."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from healtheat.index.verdicts.log import NewVerdict
 from healtheat.signals import SIGNALS
 from healtheat.vetting.open_batch import open_batch
 from healtheat.vetting.report import JUDGED, REFUSED
-from healtheat.vetting.run import VetSettings, vet
+from healtheat.vetting.run import VetSettings, refused, vet
 from tests.index.small_set import NAMES, FakeEncoder, write_set
 
 
@@ -266,3 +267,25 @@ def test_the_bound_is_the_users(index, tmp_path):
     strict, loose = (run(index, data, tmp_path / "batch", max_wrong=b) for b in (0.001, 0.3))
     assert strict.accepted <= loose.accepted
     assert replace(VetSettings(), max_wrong=0.3).max_wrong == loose.max_wrong
+
+
+def test_labels_that_collapsed_are_refused_before_an_image_is_read(learned, tmp_path):
+    names = [f"c{i}" for i in range(24)]
+    coco = {
+        "images": [],
+        "annotations": [],
+        "categories": [{"id": i, "name": n} for i, n in enumerate(names)],
+    }
+    for number in range(90):  # none of these images is there
+        coco["images"].append({"id": number, "file_name": f"{number}.png", "width": 100, "height": 100})
+        for box in range(4):
+            category = number % 5 if box == 0 and number % 8 == 0 else 0
+            place = {"bbox": [20 * box, 40, 10, 10], "area": 100}
+            about = {"id": 4 * number + box, "image_id": number, "category_id": category}
+            coco["annotations"].append(about | place)
+    file = tmp_path / "pseudo.json"
+    file.write_text(json.dumps(coco), encoding="utf-8")
+    report = refused(file, learned, tmp_path / "batch", VetSettings())
+    assert report is not None and report.verdict == REFUSED and report.decisions is None
+    assert report.accepted == 0 and not (tmp_path / "batch").exists()
+    assert refused(file, learned, tmp_path / "batch", VetSettings(guard=False)) is None
