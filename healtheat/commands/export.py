@@ -178,10 +178,23 @@ def _show_patch(done: Exported, changes: Changes) -> None:
     typer.echo(
         f"{changes.relabelled} relabelled, {changes.dropped} dropped in {files} -> {one_line(str(done.to))}"
     )
+    _warn_of_emptied(changes)
     if changes.by == "lines":
         typer.echo(one_line(f"apply it with: cd {root} && git apply {to}"))
     else:
         typer.echo("apply it with a tool for JSON Patch (RFC 6902); docs/patch.md names one")
+
+
+def _warn_of_emptied(changes: Changes) -> None:
+    if not changes.emptied:
+        return
+    fix = "take it out of `images` too"
+    if changes.by == "lines":
+        fix = "take the image out too, or let `healtheat apply --to` write a copy without it"
+    note(
+        f"warning: no box would be left in {changes.emptied[0]}{_more(changes.emptied)}, and the image would "
+        f"train as background with the object on it; {fix}"
+    )
 
 
 def _show_cleanup(done: Exported, figures: Figures, max_share: float | None) -> None:

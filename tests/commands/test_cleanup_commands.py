@@ -1,10 +1,12 @@
 """What `export --format yolo` and `apply --to` say about what they wrote, and how to train on it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from healtheat.cli import run
+from healtheat.commands import _options as options
 from healtheat.index import NewVerdict
 from tests.made_index import MadeIndex
 
@@ -36,6 +38,21 @@ def test_every_file_that_was_written_is_named(
     (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("written to"))
     named = {name.removesuffix("/") for name in line.rpartition(": ")[2].split(", ")}
     assert named == {path.name for path in to.iterdir()} and "edited/" in line
+
+
+def test_a_patch_that_empties_a_label_file_is_told(
+    index: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patch = ["export", "--index", index, "--format", "patch", "--to"]
+    assert run([*patch, str(tmp_path / "one.patch")]) == 0
+    assert "background" not in capsys.readouterr().err
+    made: Any = options.which_index(None)
+    made.judging.append(NewVerdict(box_id=0, issue="mislabel", verdict="drop", who="김"))
+    assert run([*patch, str(tmp_path / "both.patch")]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert (
+        "warning: no box would be left in labels/train/a.txt, and the image would train as background" in told
+    )
 
 
 def test_apply_says_how_to_train_on_the_copy(

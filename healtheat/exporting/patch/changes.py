@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -114,7 +114,8 @@ class Changes:
     """Label files (relative to `root`) and what changes in each, by line; and the verdicts that are left.
 
     `by` says what a label file consists of; where `many`, each file has a patch of its own. `added` are boxes
-    for files of lines; one that is not among `contents` is made.
+    for files of lines; one that is not among `contents` is made. `emptied` are the label files of lines (of
+    COCO: the images) that keep no box: their images would train as background.
     """
 
     root: Path
@@ -125,6 +126,7 @@ class Changes:
     left_alone: tuple[LeftAlone, ...]
     contents: Mapping[str, bytes] = field(repr=False)  # of the files, where they consist of lines
     added: Mapping[str, tuple[Added, ...]] = field(default_factory=dict)
+    emptied: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises ValueError for added boxes where label files do not consist of lines."""
@@ -172,7 +174,31 @@ def gather_changes(index: Index, filters: Filters | None = None) -> Changes:
         files={path: tuple(sorted(files[path], key=lambda change: change.line)) for path in sorted(files)},
         left_alone=(*left, *more),
         contents=contents,
+        emptied=_empty_files(files, contents) if source.edits == "lines" else _bare(index, wanted, more),
     )
+
+
+def _empty_files(files: Mapping[str, Sequence[Change]], contents: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Label files of which every line goes that is not blank."""
+    found = []
+    for path, changes in files.items():
+        gone = {change.line for change in changes if change.to is None}
+        left = (n for n, line in enumerate(contents[path].splitlines()) if line.strip() and n not in gone)
+        if gone and next(left, None) is None:
+            found.append(path)
+    return tuple(sorted(found))
+
+
+def _bare(index: Index, rows: Sequence[Finding], left: Sequence[LeftAlone]) -> tuple[str, ...]:
+    """Images of which every box goes; `left` are those of `rows` that are not followed."""
+    not_followed = {(one.image, one.line) for one in left}
+    gone = Counter(
+        row["image"]
+        for row in rows
+        if row["relabel_to"] is None and (row["image"], row["line"]) not in not_followed
+    )
+    boxes = index.sql("select path, count(*) as n from boxes join images using (image_id) group by path")
+    return tuple(sorted(row["path"] for row in boxes.to_pylist() if gone[row["path"]] == row["n"]))
 
 
 def _confirmed(index: Index, filters: Filters) -> list[Finding]:

@@ -251,6 +251,7 @@ def test_of_coco_a_json_patch(pictures: Path, tmp_path: Path) -> None:
     with decided(file, tmp_path / "index") as index:
         done = export(index, tmp_path / "fixes.json", "patch")
         assert done.changes is not None and (done.changes.relabelled, done.changes.dropped) == (2, 2)
+        assert done.changes.emptied == ("2.png",)
         expected = coco(*((i, image, 3, box) for i, image, c, box in BOXES if c == 0))
         assert json_patched(content, tmp_path / "fixes.json") == expected
         assert json.loads(file.read_text(encoding="utf-8")) == content
@@ -367,3 +368,22 @@ def test_a_verdict_outlives_the_finding_it_was_given_on(tmp_path: Path, verdict:
     made.judging.append(NewVerdict(box_id=0, issue="mislabel", verdict="ok", who="b"))
     done = patched(made, tmp_path / "none.patch")
     assert done.changes is not None and not done.changes.files
+
+
+def test_label_files_that_keep_no_box_are_told(tmp_path: Path) -> None:
+    box = "3 0.1 0.5 0.25 0.125"
+    made = MadeIndex(
+        tmp_path / "index",
+        names=NAMES,
+        root=tmp_path / "data",
+        labels={"images/a.jpg": [box], "images/b.jpg": [box, box], "images/c.jpg": [box]},
+        raw_labels={"images/a.jpg": f"{box}\r\n  \n".encode()},
+        findings=[],
+    )
+    for box_id, to in ((0, None), (1, None), (3, 7)):
+        verdict: Any = "relabel" if to else "drop"
+        made.judging.append(
+            NewVerdict(box_id=box_id, issue="mislabel", verdict=verdict, relabel_to=to, who="a")
+        )
+    done = patched(made, tmp_path / "fixes.patch")
+    assert done.changes is not None and done.changes.emptied == ("labels/a.txt",)
