@@ -237,6 +237,42 @@ def test_misplaced_labels_are_found(tree: Tree, labels: str) -> None:
     assert found.images["photos/a.jpg"].status == "unlabelled"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+@pytest.mark.parametrize(
+    ("link", "to", "image", "labels", "looks"),
+    [
+        ("images/train", "nas/images/train", "x/a.jpg", "labels/train/x", "nas/labels/train/x"),
+        ("images", "nas/pics", "train/a.jpg", "labels/train", "nas/pics/train"),
+    ],
+)
+def test_labels_beside_a_link_to_images_are_told(
+    tree: Tree, link: str, to: str, image: str, labels: str, looks: str
+) -> None:
+    tree.put(f"{to}/{image}")
+    tree.put(f"set/{labels}/a.txt", BOX)
+    tree.put("set/images/val/b.jpg" if link != "images" else f"{to}/val/b.jpg")
+    data = tree.put("set/data.yaml", "names: [a]\ntrain: images/train\nval: images/val\n")
+    (data.parent / link).symlink_to(tree.root / to)
+    found = read(data)
+    (told,) = (p for p in found.problems if p.code == Code.MISPLACED_LABELS)
+    assert told.file == labels and f"it looks in {(tree.root / looks).as_posix()}" in told.reason
+    assert "is a link" in told.reason and boxes(found) == 0
+    tree.put(f"{looks}/a.txt", BOX)
+    assert boxes(read(data)) == 1 and Code.MISPLACED_LABELS not in read(data).codes
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file systems that tell .txt and .TXT apart")
+def test_labels_whose_ending_is_in_capitals(tree: Tree) -> None:
+    for name in ("a", "b", "c"):
+        tree.put(f"images/{name}.jpg")
+        tree.put(f"labels/{name}.TXT", BOX)
+    tree.put("labels/c.txt", BOX)
+    found = read(tree.put("data.yaml", "names: [a]\ntrain: images\n"))
+    assert found.codes == [Code.MISPLACED_LABELS] * 2 and boxes(found) == 1
+    assert "2 label files lie here under names" in found.reasons[0] and "looks for a.txt" in found.reasons[0]
+    assert "c.TXT: YOLO looks for c.txt" in found.reasons[1]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="file systems that tell NFC and NFD apart")
 def test_names_that_look_alike(tree: Tree) -> None:
     nfd = unicodedata.normalize("NFD", "알약")

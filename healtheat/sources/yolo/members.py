@@ -38,6 +38,7 @@ class Members:
     images: list[Member] = field(default_factory=list)
     named: dict[str, list[str]] = field(default_factory=dict)
     folders: list[Path] = field(default_factory=list)
+    links: dict[Path, Path] = field(default_factory=dict)  # of `folders` those that links lead to → the link
     lists: set[str] = field(default_factory=set)
     walked: set[str] = field(default_factory=set)  # what could not be walked
 
@@ -145,6 +146,8 @@ class _Gathering:
             yield from self._listed(split, real)
             return
         self._found.folders.append(real)
+        if real != split.path:
+            self._found.links.setdefault(real, split.path)
         for path in walked(real, self._roots, self._found.walked):
             if isinstance(path, Problem):
                 self._found.records.append(path)

@@ -9,7 +9,7 @@ from pathlib import Path
 from healtheat.core.boxes import Boxes, Problem, ProblemCode
 from healtheat.core.errors import Argument, InputError
 from healtheat.core.paths import IMAGE_SUFFIXES, is_file, is_folder, normal, yolo_label_path
-from healtheat.core.text import Content, Missing, Unreadable, read_small
+from healtheat.core.text import Content, Missing, Unreadable, read_small, shown
 from healtheat.sources.base import Edits, LabelFile, LabelFormat, LabelledImage, Record, Source, SourceOptions
 from healtheat.sources.yolo.data_yaml import Split, load_data_yaml
 from healtheat.sources.yolo.labels import MAX_LABEL_BYTES, parse_labels
@@ -72,7 +72,7 @@ class YoloSource:
         if not members.images:
             raise self._no_image(members)
         rules = self.rules(members)
-        state = _State(Misplaced(self._roots.relative), walked=set(members.walked))
+        state = _State(Misplaced(self._roots.relative, members.links), walked=set(members.walked))
         state.label_folders.update(yolo_label_path(folder / "x.x").parent for folder in members.folders)
         for member in members.images:
             yield from self._read_image(member, rules, state)
@@ -168,9 +168,13 @@ class YoloSource:
                     yield path
                     continue
                 is_label = path.suffix.lower() == ".txt" and path.name not in NOT_LABELS
-                if is_label and str(path) not in known:
-                    code = ProblemCode.LABEL_WITHOUT_IMAGE
-                    yield Problem(code, self._roots.relative(path), None, "label file without an image")
+                if not is_label or str(path) in known:
+                    continue
+                code, reason = ProblemCode.LABEL_WITHOUT_IMAGE, "label file without an image"
+                if str(path.with_suffix(".txt")) in state.image_of_label:  # gone.TXT
+                    code = ProblemCode.MISPLACED_LABELS
+                    reason = f"YOLO looks for {shown(path.stem, 200)}.txt, so this label file is not read"
+                yield Problem(code, self._roots.relative(path), None, reason)
 
 
 @dataclass(slots=True)
