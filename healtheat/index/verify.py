@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from healtheat.core.atomic import sha256_file
 from healtheat.core.errors import BadIndex
-from healtheat.index.manifest import BACKGROUND, VECTORS_FOLDER, FileEntry, Manifest, shard_name
+from healtheat.index.manifest import BACKGROUND, MODEL_NAME, VECTORS_FOLDER, FileEntry, Manifest, shard_name
 from healtheat.index.shards import open_shard
 from healtheat.index.staging import foreign_entries
 
@@ -47,12 +47,15 @@ class VerifyReport:
 
 
 def damage(path: Path, manifest: Manifest) -> list[str]:
-    """Files of the manifest that are missing or changed, one line each."""
-    return [
-        f"{path / name}: {what}; build the index again"
-        for name, entry in sorted(manifest.files.items())
-        if (what := _difference(path / name, entry))
-    ]
+    """Files of the manifest that are missing or changed, one line each; what `vet` learned may be missing."""
+    found = []
+    for name, entry in sorted(manifest.files.items()):
+        if name == MODEL_NAME and not (path / name).exists():
+            continue  # `vet` makes it anew
+        if what := _difference(path / name, entry):
+            fix = "remove it, and vet makes it anew" if name == MODEL_NAME else "build the index again"
+            found.append(f"{path / name}: {what}; {fix}")
+    return found
 
 
 def changed_files(root: Path, files: Mapping[str, FileEntry]) -> list[str]:

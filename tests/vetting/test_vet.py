@@ -219,8 +219,12 @@ def test_a_damaged_model_is_an_error_that_says_what_to_do(index, tmp_path):
     data = new_set(tmp_path / "new")
     run(index, data, tmp_path / "batch")
     (index / MODEL_NAME).write_bytes(b"nonsense")
-    with pytest.raises(BadIndex, match=MODEL_NAME):
+    with pytest.raises(BadIndex, match=f"{MODEL_NAME}.*remove it"):
         run(index, data, tmp_path / "batch")
+    (index / MODEL_NAME).unlink()
+    assert run(index, data, tmp_path / "batch").fitted
+    with Index.open(index) as own:
+        assert own.verify() == []
 
 
 @pytest.mark.parametrize("images", [2, 3])
