@@ -292,7 +292,7 @@ def _check_new(work: _Work, there: Batch | None) -> None:
         )
     if not intake.boxes and (intake.images or not (work.held.known or work.held.refused)):
         first = f"; first problem: {intake.problems[0]}" if intake.problems else ""
-        raise InputError(f"{data}: no labelled box to add was found; check the paths in it{first}")
+        raise InputError(f"{data}: no labelled box to add was found; {intake.advice}{first}")
 
 
 def _flagged_from(findings: pa.Table, first_image: int) -> int:

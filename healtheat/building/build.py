@@ -347,7 +347,7 @@ def _nothing(source: Source, intake: Intake) -> InputError:
         found.insert(0, f"{n} with a label file that gives no box, such as {intake.first_without_box}")
     what = f"{counted(intake.images, 'image')} ({', '.join(found)})" if found else "no image"
     return InputError(
-        f"{source.data}: no labelled box found; read as {source.kind}: {what}; check the paths in it{first}"
+        f"{source.data}: no labelled box found; read as {source.kind}: {what}; {intake.advice}{first}"
     )
 
 

@@ -165,6 +165,15 @@ class Intake:
             flagged=0,
         )
 
+    @property
+    def advice(self) -> str:
+        """What to look at where no box was found: the paths, unless every image was there with its labels."""
+        if not self.images or self.without_box < self.images:
+            return "check the paths in it"
+        if all(problem.is_note for problem in self.problems):
+            return "the label files were found and hold no object: label some first"
+        return "the label files were found, and nothing in them can be used as a box"
+
     def _names(self) -> dict[int, str]:
         """The names of classes that boxes can have."""
         return {i: name for i, name in self._source.names.items() if 0 <= i <= MAX_CLASS_ID}

@@ -283,7 +283,7 @@ def test_a_batch_without_a_box_or_an_index_that_is_none(small: Path, june: Path,
     assert not (tmp_path / "nothing").exists()
     for label in june.parent.rglob("*.txt"):
         label.unlink()
-    with pytest.raises(InputError, match="no labelled box to add"):
+    with pytest.raises(InputError, match="no labelled box to add was found; check the paths"):
         take(june, small)
 
 

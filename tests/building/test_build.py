@@ -267,7 +267,19 @@ def test_an_image_with_very_many_boxes_is_cut_slice_by_slice(tmp_path: Path) -> 
 def test_no_box_at_all_is_an_error_that_names_a_problem(build_small: Build, data: Path) -> None:
     for label in data.parent.rglob("*.txt"):
         label.write_bytes(b"junk\n")
-    with pytest.raises(InputError, match=r"no labelled box found.*first of 12 problems: .*txt:1"):
+    told = r"no labelled box found.*nothing in them can be used as a box; first of 12 problems: .*txt:1"
+    with pytest.raises(InputError, match=told):
+        build_small()
+
+
+def test_label_files_without_an_object_are_no_fault_of_paths(build_small: Build, data: Path) -> None:
+    labels = list(data.parent.rglob("*.txt"))
+    for label in labels:
+        label.write_bytes(b"")
+    with pytest.raises(InputError, match="the label files were found and hold no object: label some first"):
+        build_small()
+    labels[0].unlink()
+    with pytest.raises(InputError, match=r"1 without a label file.*; check the paths in it"):
         build_small()
 
 
