@@ -8,11 +8,13 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.core.boxes import Boxes
+from healtheat.core.corners import corners_of, same_outline
 from healtheat.core.overlap import iou
 
 MIN_IOU = 0.5
@@ -81,8 +83,8 @@ def _plain(path: str) -> str:
 class BoxPairs:
     """Rows of boxes of one image that are the same object: `old[k]` is `new[k]`.
 
-    `moved` (k,): its place changed by more than the tolerance; `exact` (k,): not by one bit. `iou` (k,).
-    `crowded`: too many boxes to look at every pair.
+    `moved` (k,): its place or outline changed by more than the tolerance; `exact` (k,): not by one bit.
+    `iou` (k,) of the upright boxes. `crowded`: too many boxes to look at every pair.
     """
 
     old: Ints
@@ -96,8 +98,9 @@ class BoxPairs:
 def pair_boxes_of(old: Boxes, new: Boxes, new_class: Ints, tolerance: float) -> BoxPairs:
     """Match the boxes of one image; `new_class` are the class ids of `new` in the old version's numbers.
 
-    In this order: equal place and class, equal place, place within `tolerance` (a share of the image, for
-    tools that round) and class, place within it, and then whatever overlaps most, from an IoU of MIN_IOU.
+    In this order: equal outline, place and class, equal place and class, equal place, place within
+    `tolerance` (a share of the image, for tools that round) and class, place within it, and then whatever
+    overlaps most, from an IoU of MIN_IOU.
     """
     left, right = _equal(old, new, new_class)
     rest_old = np.setdiff1d(np.arange(len(old)), left)
@@ -110,25 +113,47 @@ def pair_boxes_of(old: Boxes, new: Boxes, new_class: Ints, tolerance: float) -> 
     a, b = old[left], new[right]
     exact = (a.xywhn == b.xywhn).all(axis=1)
     moved = np.abs(a.xyxyn - b.xyxyn).max(axis=1, initial=0) > tolerance
+    for row in _outlined(a, b):
+        one, other = (_outline(boxes, row) for boxes in (a, b))
+        exact[row] &= same_outline(one, other)
+        moved[row] |= not (exact[row] or same_outline(one, other, tolerance))
     overlap = np.ones(len(left))
-    for k in np.flatnonzero(~exact):
+    for k in np.flatnonzero((a.xywhn != b.xywhn).any(axis=1)):
         overlap[k] = iou(a.xyxyn[[k]], b.xyxyn[[k]])[0, 0]
     return BoxPairs(left, right, moved, exact, overlap, crowded)
 
 
+def _outlined(old: Boxes, new: Boxes) -> list[int]:
+    """Rows of which at least one is no upright box."""
+    pairs = enumerate(zip(old.corners, new.corners, strict=True))
+    return [k for k, (a, b) in pairs if a is not None or b is not None]
+
+
+def _outline(boxes: Boxes, row: int) -> Floats:
+    """The corners of a box; those of the upright box where it has no others."""
+    corners: Floats | None = boxes.corners[row]
+    return corners_of(boxes.xyxyn[row]) if corners is None else corners
+
+
 def _equal(old: Boxes, new: Boxes, new_class: Ints) -> tuple[Ints, Ints]:
-    """Pairs of boxes at the very same place, those of one class first."""
+    """Pairs of boxes at the very same place, those of one outline and class first, then of one class."""
     pairs: list[tuple[int, int]] = []
     used_old: set[int] = set()
     used_new: set[int] = set()
-    for with_class in (True, False):
-        there: defaultdict[tuple[bytes, int], list[int]] = defaultdict(list)
+
+    def key(boxes: Boxes, n: int, class_id: Any, step: str) -> tuple[bytes, int, bytes]:
+        outline = boxes.corners[n] if step == "outline" else None
+        shape = b"" if outline is None else outline.tobytes()
+        return boxes.xywhn[n].tobytes(), -1 if step == "place" else int(class_id[n]), shape
+
+    for step in ("outline", "class", "place"):
+        there: defaultdict[tuple[bytes, int, bytes], list[int]] = defaultdict(list)
         for n in reversed(range(len(new))):
             if n not in used_new:
-                there[new.xywhn[n].tobytes(), int(new_class[n]) if with_class else -1].append(n)
+                there[key(new, n, new_class, step)].append(n)
         for n in range(len(old)):
-            found = there[old.xywhn[n].tobytes(), int(old.class_id[n]) if with_class else -1]
-            if n not in used_old and found:
+            found = [] if n in used_old else there[key(old, n, old.class_id, step)]
+            if found:
                 pairs.append((n, found.pop()))
                 used_old.add(n)
                 used_new.add(pairs[-1][1])

@@ -391,3 +391,17 @@ def test_the_command(
         assert run(["diff", *pair, "--list", "findings", *more]) == 2
         said = capsys.readouterr()
         assert says in said.err and not said.out
+
+
+def test_an_oriented_box_that_was_turned_is_moved(tmp_path: Path) -> None:
+    turned = {"old": "0 .5 .4 .6 .5 .5 .6 .4 .5", "new": "0 .45 .4 .6 .55 .55 .6 .4 .45"}
+    for name, line in turned.items():
+        root = tmp_path / name
+        (root / "images/train").mkdir(parents=True)
+        (root / "labels/train").mkdir(parents=True)
+        (root / "data.yaml").write_text("train: images/train\nnames: [a]\n", encoding="utf-8")
+        (root / "images/train/a.jpg").touch()
+        write(root, "train/a", line, "0 .1 .1 .2 .1 .2 .2 .1 .2")
+    found = diff(tmp_path / "old/data.yaml", tmp_path / "new/data.yaml")
+    assert rows(found, "kind", "line", "new_line", "iou") == [("moved", 0, 0, pytest.approx(1.0))]
+    assert found.same == 1

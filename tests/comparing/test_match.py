@@ -63,6 +63,37 @@ def test_small_boxes_within_the_tolerance_need_not_overlap() -> None:
     assert found.old.tolist() == [0] and not found.moved.any()
 
 
+def test_the_outline_counts_and_not_where_it_begins() -> None:
+    diamond = np.array([[0.5, 0.4], [0.6, 0.5], [0.5, 0.6], [0.4, 0.5]])
+    leaning = np.array([[0.45, 0.4], [0.6, 0.55], [0.55, 0.6], [0.4, 0.45]])
+    square = np.array([[0.4, 0.4], [0.6, 0.4], [0.6, 0.6], [0.4, 0.6]])
+    amid = np.insert(diamond, 1, [0.55, 0.45], axis=0)  # a corner more on a straight edge
+    bent = np.insert(diamond, 1, [0.56, 0.45], axis=0)
+
+    def one(*corners: object) -> Boxes:
+        rows = [(0.5, 0.5, 0.2, 0.2)] * len(corners)
+        return Boxes.of(range(len(rows)), [1] * len(rows), rows, corners=list(corners))  # type: ignore[arg-type]
+
+    for new, moved in (
+        (diamond, False),
+        (np.roll(diamond, 2, axis=0)[::-1], False),
+        (diamond + 0.0005, False),
+        (diamond + np.array([0.002, 0]), True),
+        (amid, False),
+        (bent, True),
+        (diamond[[0, 2, 1, 3]], True),  # the same corners in an order that crosses itself
+        (leaning, True),
+        (None, True),
+    ):
+        found = paired(one(diamond), one(new))
+        assert found.moved.tolist() == [moved] and found.iou.tolist() == [1.0]
+    assert paired(one(square), one(None)).exact.all()  # nothing but the upright box itself
+    rounded = paired(one(diamond), one(diamond + 0.0005))
+    assert not rounded.exact.any() and paired(one(diamond), one(diamond + 0.0005), tolerance=0).moved.all()
+    crossed = paired(one(diamond, leaning), one(leaning, diamond))  # two in one upright box, in another order
+    assert not crossed.moved.any() and sorted(zip(crossed.old, crossed.new, strict=True)) == [(0, 1), (1, 0)]
+
+
 def test_crowds_are_matched_where_they_did_not_move(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(match, "MAX_PAIRS", 3)
     old = boxes(*((1, 0.1 * n, 0.5, 0.05, 0.05) for n in range(1, 5)))
