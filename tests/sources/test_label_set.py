@@ -48,11 +48,12 @@ def test_only_a_line_without_a_box_is_a_broken_line(tmp_path: Path) -> None:
 
 
 def test_an_image_in_two_lists_has_no_broken_line(tree: Tree) -> None:
-    tree.put("images/a.jpg")
-    tree.put("labels/a.txt", BOX)
-    for split in ("train", "val"):
-        tree.put(f"{split}.txt", "./images/a.jpg\n")
+    for name in ("a", "b"):
+        tree.put(f"images/{name}.jpg")
+        tree.put(f"labels/{name}.txt", BOX)
+    tree.put("train.txt", "./images/a.jpg\n")
+    tree.put("val.txt", "./images/a.jpg\n./images/b.jpg\n")  # a split of its own, and a leak
     data = tree.put("data.yaml", "names: [a]\ntrain: train.txt\nval: val.txt\n")
     labels = read_label_set(data)
-    assert [p.code for p in labels.problems] == [ProblemCode.LEAK] and labels.problems[0].line == 2
+    assert [p.code for p in labels.problems] == [ProblemCode.LEAK] and labels.problems[0].line == 0
     assert labels.broken.get(0, ()) == ()
