@@ -35,6 +35,7 @@ class ProblemCode(StrEnum):
     REPEATED_IMAGE = "repeated_image"
     LEAK = "leak"
     SAME_SPLIT = "same_split"
+    EMPTY_SPLIT = "empty_split"
     SIZE_CONFLICT = "size_conflict"
     UNTRAINED_FORMAT = "untrained_format"
     BAD_PATH = "bad_path"
@@ -75,6 +76,7 @@ _WORDS: dict[ProblemCode, str] = {
     ProblemCode.REPEATED_IMAGE: "image given twice",
     ProblemCode.LEAK: "image in two splits",
     ProblemCode.SAME_SPLIT: "split that has no image of its own",
+    ProblemCode.EMPTY_SPLIT: "split that holds no image",
     ProblemCode.SIZE_CONFLICT: "image of another size than the labels say",
     ProblemCode.UNTRAINED_FORMAT: "image format that YOLO does not train on",
     ProblemCode.BAD_PATH: "file or folder that cannot be used",

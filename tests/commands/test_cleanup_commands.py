@@ -82,3 +82,22 @@ def test_a_copy_that_cannot_be_trained_on_is_told(
     assert run(["apply", "--index", str(made.path), "--to", str(to)]) == 0
     told = capsys.readouterr()
     assert "train with" not in told.out and "it cannot be trained on as it is: Ultralytics takes" in told.err
+
+
+def test_a_val_that_is_named_and_holds_no_image_stops_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = {"images/train/a.jpg": LINES[:1]}
+    made = MadeIndex(tmp_path / "index", names={0: "a"}, root=tmp_path / "data", labels=labels, findings=[])
+    (made.root / "images/val").mkdir()
+    yaml = made.root / "data.yaml"
+    yaml.write_text("train: images/train\nval: images/val\nnames: [a]\n", encoding="utf-8")
+    monkeypatch.setattr("healtheat.commands._options.which_index", lambda given: made)
+    to, index = tmp_path / "out", ["--index", str(made.path)]
+    for command in (["export", "--format", "yolo", "--write"], ["apply"]):
+        assert run([*command, *index, "--to", str(to)]) == 2
+        assert "no image of val would be left" in " ".join(capsys.readouterr().err.split())
+        assert not to.exists()
+    yaml.write_text("train: images/train\nnames: [a]\n", encoding="utf-8")  # never named one: a warning
+    assert run(["export", "--format", "yolo", "--write", *index, "--to", str(to)]) == 0
+    assert "there is no val" in " ".join(capsys.readouterr().err.split()) and to.exists()

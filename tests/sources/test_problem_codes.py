@@ -45,6 +45,22 @@ def test_a_label_line(tree: Tree, line: str, code: ProblemCode) -> None:
     assert yolo(tree, {label: BOX + line + "\n"}) == [(code, label, at)]
 
 
+@pytest.mark.parametrize("split", ["train", "val"])
+@pytest.mark.parametrize("place", ["folder", "list"])
+def test_a_split_that_holds_no_image(tree: Tree, split: str, place: str) -> None:
+    other = "val" if split == "train" else "train"
+    tree.put(f"images/{other}/ok.jpg", "")
+    path = f"images/{split}"
+    if place == "list":
+        tree.put(path := f"{split}.txt", "\n")
+    else:
+        tree.put(f"{path}/notes.md", "")
+    yaml = f"names: [a]\n{other}: images/{other}\n{split}: {path}\n"
+    (problem,) = Read(open_source(tree.put("data.yaml", yaml))).problems
+    assert (problem.code, problem.file, problem.line) == (ProblemCode.EMPTY_SPLIT, "data.yaml", 2)
+    assert f"split {split} ({path}) holds no image" in problem.reason
+
+
 @pytest.mark.parametrize(
     ("files", "code", "file"),
     [

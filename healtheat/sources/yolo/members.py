@@ -15,6 +15,8 @@ from healtheat.sources.files import split_of, walk
 from healtheat.sources.yolo.data_yaml import Split
 from healtheat.sources.yolo.image_list import listed_images
 
+NEEDED = ("train", "val")  # what training does not do without
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -30,7 +32,8 @@ class Members:
     """The images of all splits.
 
     `images` has each once, in the split that names it first; `named` says what every split names, repeats
-    included, without images of another split (leaks) unless the split has no other. `folders` are the folders
+    included, without images of another split (leaks) unless the split has no other; nothing of a train or val
+    that holds no image. `folders` are the folders
     that splits name, `lists` the files of lists.
     """
 
@@ -88,6 +91,8 @@ class _Gathering:
                 if split.name == name:
                     self._take(split, own, shared)
             self._tell_shared(shared, own, splits)
+            if name in NEEDED and not own and not shared:
+                self._tell_empty(next(split for split in splits if split.name == name))
         return self._found
 
     def _take(self, split: Split, own: dict[str, int], shared: list[_Named]) -> None:
@@ -117,6 +122,16 @@ class _Gathering:
                 "train on name it as often as this"
             )
             self._found.records.append(Problem(ProblemCode.REPEATED_IMAGE, by, line, reason))
+
+    def _tell_empty(self, split: Split) -> None:
+        name = split.name or ""
+        self._found.named[name] = []
+        place = shown(self._roots.relative(split.path), 200)
+        reason = (
+            f"split {name} ({place}) holds no image, and training needs train and val; put images there, or "
+            "correct the path"
+        )
+        self._found.records.append(Problem(ProblemCode.EMPTY_SPLIT, self._data, split.line, reason))
 
     def _tell_shared(self, shared: list[_Named], own: dict[str, int], splits: tuple[Split, ...]) -> None:
         """Images of a split that an earlier split names: one problem where that is all of it."""
