@@ -86,7 +86,8 @@ def test_without_a_class_map_nothing_is_guessed(aihub: Path) -> None:
     with Index.open(index) as opened:
         assert contents_of(opened) == ("auto", None)
         runs = opened.sql("SELECT status, settings FROM runs WHERE signal = 'contents'").to_pylist()
-    assert runs[0]["status"] == "ok" and json.loads(runs[0]["settings"]) == {"classes": "", "rule": "auto"}
+    settings = {"classes": "", "compare_crops": True, "rule": "auto"}
+    assert runs[0]["status"] == "ok" and json.loads(runs[0]["settings"]) == settings
 
 
 def test_a_class_map_that_is_not_there_is_bad_input(aihub: Path) -> None:

@@ -78,7 +78,8 @@ def without(data: bytes, lines: Collection[int]) -> bytes:
 
 def _bad_values(fields: Sequence[str], rules: LabelRules, classes: int | None) -> str:
     try:
-        row = np.array(fields, dtype=np.float32)
+        with np.errstate(over="ignore"):  # 1e999 is infinite, and told as such below
+            row = np.array(fields, dtype=np.float32)
     except ValueError:
         return "a field that is no number"
     if len(fields) > 6 and rules.task != "pose":
@@ -93,7 +94,7 @@ def _bad_values(fields: Sequence[str], rules: LabelRules, classes: int | None) -
         return "a coordinate that lies outside of the image"
     if not (row.min() >= 0 or (row.min() >= LOW and row[3:5].min() >= 0)):
         return "a negative number"
-    if row[0] % 1 != 0:
+    if not np.isfinite(row[0]) or row[0] % 1 != 0:
         return "a class id that is no integer"
     if classes is not None and row[0] >= classes:
         return f"class id {int(row[0])}, of {classes} classes"
