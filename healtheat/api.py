@@ -248,6 +248,7 @@ def query(
 def review(
     index: IndexLike = None,
     *,
+    against: IndexLike = None,
     name: str | None = None,
     host: str = "127.0.0.1",
     port: int = 8765,
@@ -257,6 +258,7 @@ def review(
 ) -> Reviewed:
     """Serve the review page of an index until Ctrl-C; verdicts are kept in the index.
 
+    `against` is the trusted index that a vetted batch was judged by: its crops are shown beside the batch's.
     `ready` is called with the address to open, which holds a secret, as soon as the page can be opened.
     `all_` shows every judged box, `open_` opens the browser. Raises InputError or BadIndex.
     """
@@ -266,7 +268,16 @@ def review(
     arguments.text(name=name, optional=True)
     arguments.whole(port=port, least=0)
     arguments.switch(all_=all_, open_=open_)
-    return run(index, name=name, host=host, port=port, every=all_, open_browser=open_, ready=ready)
+    return run(
+        index,
+        against=against,
+        name=name,
+        host=host,
+        port=port,
+        every=all_,
+        open_browser=open_,
+        ready=ready,
+    )
 
 
 def report(

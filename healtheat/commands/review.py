@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,15 @@ from healtheat.core.text import counted
 
 def review(
     index: options.IndexOption = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against",
+            metavar="INDEX",
+            help="For a vetted batch: the index it was judged by. Its crops are shown beside the batch's.",
+            show_default=False,
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Who decides; kept with every verdict. Default: the user's name."),
@@ -41,6 +51,7 @@ def review(
       healtheat review
       healtheat review --index index/pills --name "Kim Minji"
       healtheat review --port 0 --open
+      healtheat review --index vetted/june --against index/pills
     """
 
     def ready(address: str) -> None:
@@ -56,7 +67,14 @@ def review(
         note("open this address; stop with Ctrl-C")
 
     done = api.review(
-        options.which_index(index), name=name, host=host, port=port, all_=all_, open_=open_, ready=ready
+        options.which_index(index),
+        against=against,
+        name=name,
+        host=host,
+        port=port,
+        all_=all_,
+        open_=open_,
+        ready=ready,
     )
     note(f"stopped; {counted(done.decisions, 'verdict stands', 'verdicts stand')} in {done.index}")
     sys.stdout.flush()

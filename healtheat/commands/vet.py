@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from healtheat.vetting.report import VetReport
 
 PROBLEMS_SHOWN = 5
+POOR_OUTLOOK = 0.5  # share of right boxes accepted, below which people are told why
 
 
 NewArgument = Annotated[
@@ -229,7 +230,7 @@ def _show_next(report: VetReport) -> None:
     batch, index = report.batch.as_posix(), report.against.as_posix()
     typer.echo("next:")
     if report.held:
-        typer.echo(one_line(f"  healtheat review --index {batch}    look at what was held, then vet again"))
+        typer.echo(one_line(f"  healtheat review --index {batch} --against {index}    look at what was held"))
     if report.accepted:
         typer.echo(
             one_line(f"  healtheat add {batch} --to {index} --accepted-only    trust what was accepted")
@@ -244,6 +245,12 @@ def _notes(report: VetReport) -> None:
             f"warning: the crops look unlike the trusted ones (distance {drift.distance:.2f}, wrong boxes "
             f"explain {drift.explained:.2f}): another camera, light or cut? The share of wrong boxes may be "
             "higher than promised; review a sample of the accepted"
+        )
+    if report.verdict == "judged" and report.outlook < POOR_OUTLOOK:
+        note(
+            f"at {100 * report.max_wrong:g}% wrong, only {report.outlook:.0%} of the right boxes of a batch "
+            f"like {report.against} can be accepted: its encoder mixes up classes (`healtheat trust` shows "
+            "which). A larger --max-wrong accepts more; people have to look at the rest"
         )
     if report.doubted:
         boxes = counted(report.doubted, "box", "boxes")

@@ -30,6 +30,7 @@ class Reviewed:
 def review(
     index: IndexLike = None,
     *,
+    against: IndexLike = None,
     name: str | None = None,
     host: str = "127.0.0.1",
     port: int = PORT,
@@ -39,14 +40,19 @@ def review(
 ) -> Reviewed:
     """Serve the review page of `index` at `host`:`port` (0: any free port) until Ctrl-C.
 
-    `name` is who decides, by default the user's name; `every` shows all judged boxes. `ready` is called with
-    the page's address, which holds a secret for this run, as soon as it can be opened. Raises InputError for
-    a name that nobody has, or where it cannot listen there; BadIndex.
+    `against` is the trusted index that a vetted batch was judged by: its crops are shown beside those of the
+    batch. `name` is who decides, by default the user's name; `every` shows all judged boxes. `ready` is
+    called with the page's address, which holds a secret for this run, as soon as it can be opened. Raises
+    InputError for a name that nobody has, an index `against` that cannot be compared, or where it cannot
+    listen there; BadIndex.
     """
     who = _who(name)
-    with listen(host, port) as bound, opened(index) as own:
+    with contextlib.ExitStack() as stack:
+        own = stack.enter_context(opened(index))
+        trusted = None if against is None else stack.enter_context(opened(against))
+        state = Review(own, who, every=every, trusted=trusted)
+        bound = stack.enter_context(listen(host, port))
         guard = guard_of(host, bound.getsockname()[1])
-        state = Review(own, who, every=every)
         link = address(host, guard)
         ready(link)
         if open_browser:

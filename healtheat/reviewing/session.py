@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 class Review(Inspection):
     """One index under review by one person, `who`. Safe to use from several threads."""
 
-    def __init__(self, index: Index, who: str, *, every: bool = False) -> None:
-        super().__init__(index, every=every)
+    def __init__(self, index: Index, who: str, *, every: bool = False, trusted: Index | None = None) -> None:
+        super().__init__(index, every=every, trusted=trusted)
         self.who = who
         self.pictures = Pictures(index)
+        self.trusted_pictures = None if trusted is None else Pictures(trusted)
         self.map = MapPoints(index, self.work)
         self._trust_lock = Lock()
         self._trust: Trust | str | None = None

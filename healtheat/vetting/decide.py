@@ -117,6 +117,24 @@ def accepted(log_likelihood: Floats, mixture: Mixture, known: Known, max_wrong: 
     return out
 
 
+def outlook(known: Known, max_wrong: float, seed: int = 0) -> float:
+    """Share of the right boxes that would be accepted of a batch like the trusted boxes with usual errors.
+
+    NaN where no right box is known.
+    """
+    rng = np.random.default_rng(seed)
+    rows = [np.flatnonzero(known.kind == RIGHT)]
+    n = len(rows[0])
+    if not n:
+        return float("nan")
+    for kind, share in enumerate(USUAL[1:], 1):
+        there = np.flatnonzero(known.kind == kind)
+        if len(there):
+            rows.append(rng.choice(there, max(1, round(n * share / USUAL[RIGHT]))))
+    batch = known.log_likelihood[np.concatenate(rows)]
+    return float(accepted(batch, Mixture.of(batch), known, max_wrong)[:n].mean())
+
+
 def typical(score: Floats, right: Floats) -> Floats:
     """(m,) conformal p-values under "this box is right": how many trusted boxes look as wrong or worse."""
     ordered = np.sort(right)

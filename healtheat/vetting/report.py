@@ -48,7 +48,8 @@ class VetReport:
 
     `verdict` is "judged", or "refused": then a check of the batch as a whole failed (`checks`), and no box
     was accepted. `wrong` is the share of wrong boxes in the batch with its 90 % interval `low` to `high`, NaN
-    where no box could be judged by its looks; `expected` is that share among the accepted. `whole` images
+    where no box could be judged by its looks; `expected` is that share among the accepted. `outlook` is the
+    share of right boxes that would be accepted at this bound of a batch like the index. `whole` images
     have every box accepted, no missing box and no problem. `held_for`: why boxes were held → how many.
     `fitted` says that the index had to be learned first; `fitted_crops` were embedded for it. `kept` is
     False where what was learned could not be written into the index. `decisions` has a row for each box (see
@@ -68,6 +69,7 @@ class VetReport:
     low: float
     high: float
     expected: float
+    outlook: float
     held_for: Mapping[str, int]
     missing: int
     classes: tuple[ClassCount, ...]

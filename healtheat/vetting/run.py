@@ -35,6 +35,7 @@ from healtheat.signals.contents import UNEXPECTED, Contents
 from healtheat.sources.base import Source
 from healtheat.vetting import store
 from healtheat.vetting.batch import Decided, Outside, judge
+from healtheat.vetting.decide import outlook
 from healtheat.vetting.fit import fit
 from healtheat.vetting.model import VetModel
 from healtheat.vetting.report import JUDGED, REFUSED, ClassCount, VetReport
@@ -274,6 +275,7 @@ def _refused(against: Path, to: Path, checks: tuple[Check, ...], settings: VetSe
         low=nan,
         high=nan,
         expected=nan,
+        outlook=nan,
         held_for={},
         missing=0,
         classes=(),
@@ -314,6 +316,7 @@ def _report(
         low=estimate.low if estimate else nan,
         high=estimate.high if estimate else nan,
         expected=decided.expected_wrong,
+        outlook=outlook(learned.model.known, work.settings.max_wrong),
         held_for=dict(Counter(word for word in decided.why if word).most_common()),
         missing=work.missing,
         classes=class_counts(decided, work.class_id, {**work.index.names, **names}),

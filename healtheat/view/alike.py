@@ -65,6 +65,17 @@ class Alike:
                 return _one_per_image(found[others], images[others], count)
         return []
 
+    def like(self, vector: NDArray[np.float32], class_id: int, count: int = 4) -> list[int]:
+        """Ids of the boxes of a class most similar to `vector` (d,) of another index, on an image each.
+
+        None for a class that is not here.
+        """
+        if class_id not in self._index.manifest.class_rows():
+            return []
+        found = search(vector[None], self._store, k=_SEARCHED, classes=[class_id]).ids[0]
+        found = found[found >= 0]
+        return _one_per_image(found, self._images_of(found), count)
+
     def _images_of(self, box_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         boxes = self._boxes
         return np.asarray(boxes.image_id[np.searchsorted(boxes.box_id, box_ids)], np.int64)

@@ -7,6 +7,7 @@ from threading import Lock
 
 import numpy as np
 
+from healtheat.core.errors import InputError
 from healtheat.core.issues import ISSUES
 from healtheat.index import Index
 from healtheat.view.alike import Alike
@@ -18,13 +19,21 @@ from healtheat.view.worklist import WorkList
 class Inspection:
     """What the review page and the report show of one index. Safe to use from several threads."""
 
-    def __init__(self, index: Index, *, every: bool = False) -> None:
-        """`every`: all judged boxes, not the flagged ones alone."""
+    def __init__(self, index: Index, *, every: bool = False, trusted: Index | None = None) -> None:
+        """`every`: all judged boxes, not the flagged ones alone. `trusted`: the index that `index`, a vetted
+        batch, is compared with; InputError where their embeddings cannot be compared.
+        """
+        if trusted is not None and trusted.manifest.fingerprint != index.manifest.fingerprint:
+            raise InputError(
+                f"{trusted.path}: its crops were cut or embedded otherwise than those of {index.path} and "
+                "cannot be compared with them; give the index that the batch was vetted against"
+            )
         self.index = index
         self.every = every
         self.work = WorkList(index, every=every)
         self.alike = Alike(index)
-        self.samples = Gallery(index, self.work, self.alike)
+        self.trusted = trusted
+        self.samples = Gallery(index, self.work, self.alike, None if trusted is None else Alike(trusted))
         self._stats: dict[str, QueueStats] = {}
         self._stats_of = -1
         self._stats_lock = Lock()

@@ -56,6 +56,8 @@ class RowKind(StrEnum):
     TYPICAL_SUGGESTED = "typical_suggested"
     NEAREST_OWN = "nearest_own"
     NEAREST_SUGGESTED = "nearest_suggested"
+    TRUSTED_OWN = "trusted_own"
+    TRUSTED_SUGGESTED = "trusted_suggested"
 
 
 _ROW_TITLES: Mapping[RowKind, str] = {
@@ -66,6 +68,8 @@ _ROW_TITLES: Mapping[RowKind, str] = {
     RowKind.TYPICAL_SUGGESTED: "typical of the suggested class",
     RowKind.NEAREST_OWN: "nearest in its class",
     RowKind.NEAREST_SUGGESTED: "nearest in the suggested class",
+    RowKind.TRUSTED_OWN: "nearest trusted crops of its class",
+    RowKind.TRUSTED_SUGGESTED: "nearest trusted crops of the suggested class",
 }
 
 
@@ -80,6 +84,11 @@ class CropRow:
     def title(self) -> str:
         """What they are, in words."""
         return _ROW_TITLES[self.kind]
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the boxes are of the trusted index, not of this one."""
+        return self.kind in (RowKind.TRUSTED_OWN, RowKind.TRUSTED_SUGGESTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +113,12 @@ class Sample:
 class Gallery:
     """Gathers samples from an index."""
 
-    def __init__(self, index: Index, work: WorkList, alike: Alike) -> None:
+    def __init__(self, index: Index, work: WorkList, alike: Alike, trusted: Alike | None = None) -> None:
+        """`trusted`: of the index that a vetted batch is compared with."""
         self._index = index
         self._work = work
         self._alike = alike
+        self._trusted = trusted
 
     def get(self, finding_id: int) -> Sample:
         """Raises KeyError for a finding that is not in the work list."""
@@ -186,6 +197,7 @@ class Gallery:
         found: list[tuple[RowKind, Sequence[int]]] = [(RowKind.TWIN, self._known(finding["twin_box_id"]))]
         copies = [one["box_id"] for one in members if one["box_id"] >= 0 and not one["exchanged"]]
         found.append((RowKind.COPIES, copies[:NEIGHBOURS]))
+        found += self._trusted_rows(box_id, own, other)
         if own != NO_CLASS:
             kind = RowKind.TYPICAL if box_id >= 0 else RowKind.TYPICAL_MISSING
             found.append((kind, self._alike.typical(own, NEIGHBOURS)))
@@ -196,6 +208,15 @@ class Gallery:
         if other != NO_CLASS:
             found.append((RowKind.TYPICAL_SUGGESTED, self._alike.typical(other, NEIGHBOURS)))
         return [CropRow(kind, box_ids) for kind, box_ids in found if len(box_ids)]
+
+    def _trusted_rows(self, box_id: int, own: int, other: int) -> list[tuple[RowKind, Sequence[int]]]:
+        if self._trusted is None:
+            return []
+        if box_id < 0:
+            return [(RowKind.TRUSTED_OWN, self._trusted.typical(own, NEIGHBOURS))]
+        vector = self._index.vectors(np.array([box_id], np.int64))[0]
+        rows = ((RowKind.TRUSTED_SUGGESTED, other), (RowKind.TRUSTED_OWN, own))
+        return [(kind, self._trusted.like(vector, class_id, NEIGHBOURS)) for kind, class_id in rows]
 
     def _known(self, box_id: int | None) -> list[int]:
         """The box, if it is one of this index: a column is a file that anybody may have written."""

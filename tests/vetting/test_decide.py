@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from healtheat.vetting.decide import Known, Mixture, accepted, typical
+from healtheat.vetting.decide import Known, Mixture, accepted, outlook, typical
 from healtheat.vetting.kinds import ALIKE, CLASS, KINDS, MOVED, RIGHT, UNKNOWN
 
 MEANS = np.array([0.0, 4.0, 2.5, 3.0, 6.0, 3.5])  # of one feature, by kind; deviation 1
@@ -89,3 +89,12 @@ def test_p_values_of_right_boxes_are_uniform_at_most():
     for level in (0.01, 0.05, 0.2, 0.5):
         assert (p <= level).mean() <= level + 0.02
     assert typical(np.array([9.0, -9.0]), np.zeros(9)).tolist() == [0.1, 1.0]
+
+
+def test_the_outlook_says_how_well_kinds_are_told_apart():
+    rng = np.random.default_rng(8)
+    clear, half = known(rng), known(rng)
+    blurred = Known(0.05 * half.log_likelihood, rng.permutation(half.kind))  # likelihoods that say nothing
+    assert outlook(clear, 0.05) > 0.7 > outlook(clear, 0.001)
+    assert outlook(blurred, 0.02) < 0.05
+    assert np.isnan(outlook(Known(np.empty((0, 6)), np.empty(0, np.int64)), 0.02))

@@ -30,6 +30,12 @@ def add_files(app: FastAPI, review: Review, write_csv: WriteCsv | None) -> None:
     def crop(box_id: int, size: str) -> Response:
         return _picture(review.pictures.crop(box_id, CROP_PX[size]))
 
+    @app.get("/trusted/{box_id}/{size}")
+    def trusted(box_id: int, size: str) -> Response:
+        if review.trusted_pictures is None:
+            raise KeyError("no trusted index was given")
+        return _picture(review.trusted_pictures.crop(box_id, CROP_PX[size]))
+
     @app.get("/image/{image_id}/{size}")
     def image(image_id: int, size: str) -> Response:
         return _picture(review.pictures.image(image_id, IMAGE_PX[size]))
