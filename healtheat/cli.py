@@ -17,6 +17,7 @@ import typer
 from healtheat.commands import COMMANDS
 from healtheat.commands._terminal import BROKEN_PIPE, FAULT, INTERRUPTED, USAGE, one_line, prepare_streams
 from healtheat.commands.reference import command_name
+from healtheat.core.conditions import told, told_of_name
 from healtheat.core.errors import HealtheatError, with_options
 from healtheat.core.version import __version__
 
@@ -71,8 +72,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         path = where.command_path if where is not None else "healtheat"
         return _fail(f"{_in_our_words(error).format_message()} (see `{path} --help`)", USAGE)
     except OSError as error:
-        file = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{file}{error.strerror or error}", USAGE)
+        return _fail(("" if _stdout_works() else "standard output: ") + told(error), USAGE)
+    except UnicodeEncodeError as error:
+        return _fail(told_of_name(error), USAGE)
+    except MemoryError:
+        return _fail("not enough memory; close other programs, then run the same command again", USAGE)
     except Exception as error:
         if os.environ.get(TRACEBACK):
             traceback.print_exc()
@@ -103,6 +107,20 @@ def _fail(message: str, code: int) -> int:
 
 def _close_pipe() -> int:
     """Nobody reads any more: end quietly, with the code a shell expects."""
+    _drop_stdout()
+    return BROKEN_PIPE
+
+
+def _stdout_works() -> bool:
+    """False where what was printed cannot be written: it goes nowhere then."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_stdout()
+        return False
+    return True
+
+
+def _drop_stdout() -> None:
     # The interpreter would flush stdout once more at exit and complain; give it a place to do so.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return BROKEN_PIPE

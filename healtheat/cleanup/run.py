@@ -18,11 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from healtheat.core.atomic import canonical_json, replacing_folder, sync_folder
+from healtheat.core.conditions import naming
 from healtheat.core.errors import Argument, InputError
+from healtheat.core.locks import held
 from healtheat.core.paths import contained
 from healtheat.index.target import QUARANTINE
 
@@ -77,7 +78,7 @@ class Run:
         """Append one line to the journal; it is on the disk when this returns."""
         entry = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **more}
         path = self.folder / JOURNAL
-        with path.open("ab+") as file:
+        with naming(path), path.open("ab+") as file:
             torn = False
             if file.tell():
                 file.seek(-1, os.SEEK_END)
@@ -174,15 +175,8 @@ def one_at_a_time(root: Path) -> Iterator[None]:
     if path.is_symlink() or path.parent.is_symlink():
         raise InputError(f"{path}: is a link; remove it")
     path.parent.mkdir(exist_ok=True)
-    lock = FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise InputError(f"{root}: another process is cleaning it up; wait until it is done") from None
-    try:
+    with held(path, InputError(f"{root}: another process is cleaning it up; wait until it is done")):
         yield
-    finally:
-        lock.release()
 
 
 def _read(path: Path) -> StoredPlan:

@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from healtheat.core.conditions import naming
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -75,7 +77,7 @@ def replacing_file(path: Path, *, swept: bool = False) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not swept:
         sweep(path.parent)
-    with _created(path.parent, _touch) as temporary:
+    with naming(path), _created(path.parent, _touch) as temporary, naming(path, temporary):
         try:
             yield temporary
             sync_file(temporary)
@@ -96,7 +98,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
-    with _created(path.parent, Path.mkdir) as work:
+    with naming(path), _created(path.parent, Path.mkdir) as work, naming(path, work):
         try:
             new = work / _NEW
             new.mkdir()
@@ -138,7 +140,7 @@ def is_temporary(name: str) -> bool:
 
 def sync_file(path: Path) -> None:
     """Wait until the file's bytes are on the disk."""
-    with path.open("rb+") as file:
+    with naming(path), path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
@@ -148,7 +150,8 @@ def sync_folder(path: Path) -> None:
         return
     handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with naming(path):
+            os.fsync(handle)
     finally:
         os.close(handle)
 

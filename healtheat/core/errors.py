@@ -73,5 +73,9 @@ class BadIndex(HealtheatError):
     """An index is damaged, incomplete, or written by an incompatible version."""
 
 
+class IndexGone(BadIndex):
+    """The folder of an index that was open is not there any more."""
+
+
 class IndexBusy(HealtheatError):
     """Another process is building this index right now."""

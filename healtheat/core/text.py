@@ -31,6 +31,15 @@ def counted(n: int, one: str, many: str | None = None, *, spec: str = "") -> str
     return f"{n:{spec}} {one if n == 1 else many or regular}"
 
 
+def whole_number(text: str | None) -> int:
+    """The whole number that `text` spells in digits, -1 where it is none or has more than 18 of them.
+
+    >>> whole_number("12"), whole_number("-1"), whole_number("９"), whole_number("9" * 5000)
+    (12, -1, -1, -1)
+    """
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 19 else -1
+
+
 def did_you_mean(text: str, known: Iterable[str], most: int = 3) -> str:
     """`; did you mean 'one', 'other'?` with the names of `known` that are spelled most alike; "" if none is.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from healtheat.core.arguments import number, switch
 from healtheat.core.errors import Argument, InputError, UsageError
 from healtheat.core.issues import ISSUES
-from healtheat.core.text import did_you_mean, shown
+from healtheat.core.text import did_you_mean, shown, whole_number
 from healtheat.core.verdicts import DECISIONS
 
 if TYPE_CHECKING:
@@ -124,8 +124,8 @@ def class_ids(names: Mapping[int, str], wanted: Sequence[str]) -> tuple[int, ...
     found: list[int] = []
     for text in wanted:
         by_name = [class_id for class_id, name in names.items() if name == text]
-        if text.isdecimal() and int(text) in names:
-            found.append(int(text))
+        if (class_id := whole_number(text)) in names:
+            found.append(class_id)
         elif by_name:
             found.extend(by_name)
         else:

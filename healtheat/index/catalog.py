@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
 
+from healtheat.core.conditions import AGAIN
 from healtheat.core.errors import BadIndex, InputError
 from healtheat.index.tables import ARROW, TABLES, tables_of_version_3, view_of
 
@@ -22,18 +24,22 @@ class CatalogWriter:
     """Fills a new catalog table by table, in batches. Use as a context manager."""
 
     def __init__(self, path: Path) -> None:
-        self._connection = duckdb.connect(str(path))
-        self._connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+        self._path = path
         self._rows: dict[str, list[dict[str, Any]]] = {table: [] for table in TABLES}
-        for table, columns in TABLES.items():
-            inside = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-            self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({inside})")
+        with _written(path):
+            self._connection = duckdb.connect(str(path))
+            self._connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+            for table, columns in TABLES.items():
+                inside = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+                self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({inside})")
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
+    def __exit__(self, kind: object, *_: object) -> None:
+        # A connection that failed may fail once more as it is closed.
+        with contextlib.nullcontext() if kind is None else contextlib.suppress(duckdb.Error):
+            self._connection.close()
 
     def add(self, table: str, /, **row: Any) -> None:
         """One row by column name. Raises ValueError unless exactly the table's columns are given."""
@@ -63,7 +69,8 @@ class CatalogWriter:
         """Everything into the one file, nothing left in a write-ahead log."""
         for table in TABLES:
             self._write(table)
-        self._connection.execute("CHECKPOINT")
+        with _written(self._path):
+            self._connection.execute("CHECKPOINT")
 
     def _write(self, table: str) -> None:
         rows, self._rows[table] = self._rows[table], []
@@ -76,9 +83,10 @@ class CatalogWriter:
 
     def _insert(self, table: str, rows: pa.Table) -> None:
         columns = ", ".join(TABLES[table])
-        self._connection.register("incoming", rows)
-        self._connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM incoming")
-        self._connection.unregister("incoming")
+        with _written(self._path):
+            self._connection.register("incoming", rows)
+            self._connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM incoming")
+            self._connection.unregister("incoming")
 
 
 class Catalog:
@@ -187,6 +195,16 @@ class Catalog:
                     f"{path}: table {table}: expected {_columns(expected.get(table))}, "
                     f"found {_columns(found.get(table))}; build the index again"
                 )
+
+
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """What DuckDB says of the disk and the memory, as an InputError; all else is a fault of ours."""
+    try:
+        yield
+    except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException) as error:
+        text = str(error).splitlines()[0][:300]
+        raise InputError(f"{path}: DuckDB cannot write it: {text}; fix that, {AGAIN}") from None
 
 
 def _columns(columns: Mapping[str, str] | None) -> str:

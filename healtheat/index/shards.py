@@ -18,6 +18,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from healtheat.core.conditions import naming
 from healtheat.core.errors import BadIndex
 
 # What FAISS writes first: four letters; dimension, rows, two unused, is_trained, metric (0 = inner product).
@@ -72,7 +73,10 @@ def write_shard(path: Path, ids: NDArray[np.int64], vectors: Iterable[NDArray[np
         )
     if shard.ntotal != len(ids):
         raise ValueError(f"expected {len(ids)} vectors, found {shard.ntotal}")
-    faiss.write_index(shard, str(path))
+    with naming(path), path.open("wb") as file:
+        # Not by its name: FAISS does not tell where the last bytes find no room on the disk.
+        writer = faiss.PyCallbackIOWriter(file.write)  # type: ignore[attr-defined]
+        faiss.write_index(shard, writer)
 
 
 def check_shard(path: Path, *, rows: int, dim: int) -> None:

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from healtheat.core.conditions import told
 from healtheat.core.errors import HealtheatError, InputError
 from healtheat.reviewing.auth import HEADERS, TOKEN, Guard
 from healtheat.reviewing.forms import NeverSaved, Refused
@@ -18,23 +19,25 @@ from healtheat.reviewing.routes import add_files, add_map, add_queues, add_verdi
 from healtheat.reviewing.routes.files import WriteCsv
 from healtheat.reviewing.session import Review
 
+Message = Callable[[Request, int, str, str], Response]
+"""(request, status, title, text): one sentence as an answer, as JSON where a script of ours asks."""
+
 
 def create_app(review: Review, guard: Guard, *, write_csv: WriteCsv | None = None) -> FastAPI:
     """The application. `write_csv` writes a table of findings for the download of a cleanup list."""
     app = FastAPI(title="healtheat review", docs_url=None, redoc_url=None, openapi_url=None)
     pages = Pages()
     page = _page_of(review, guard, pages)
+    message = _message_of(page)
     app.state.guard = guard
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
     @app.middleware("http")
     async def closed(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = _let_in(request, guard, pages) or await go_on(request)
-        response.headers.update(HEADERS)
-        response.headers.setdefault("Cache-Control", "no-store")
-        return response
+        response = _let_in(request, guard, pages) or _moved(request, review, message) or await go_on(request)
+        return _locked_down(response)
 
-    _add_faults(app, page)
+    _add_faults(app, message)
     add_queues(app, review, page)
     add_map(app, review, page)
     add_files(app, review, write_csv)
@@ -62,13 +65,32 @@ def _page_of(review: Review, guard: Guard, pages: Pages) -> Page:
     return page
 
 
-def _add_faults(app: FastAPI, page: Page) -> None:
-    """What is answered instead of an exception."""
-
+def _message_of(page: Page) -> Message:
     def message(request: Request, status: int, title: str, text: str) -> Response:
         if "application/json" in request.headers.get("accept", ""):
             return JSONResponse({"saved": False, "error": text}, status)
         return page(request, "message.html", status, title=title, text=text)
+
+    return message
+
+
+def _moved(request: Request, review: Review, message: Message) -> Response | None:
+    """An answer where the index was moved away or deleted under the server; None where it is there."""
+    if not review.gone or request.url.path.startswith("/static/"):
+        return None
+    where = review.index.path.absolute()
+    text = f"{where}: the index is not there any more. Move it back, or stop the server and start it again."
+    return message(request, 503, "The index was moved", text)
+
+
+def _locked_down(response: Response) -> Response:
+    response.headers.update(HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _add_faults(app: FastAPI, message: Message) -> None:
+    """What is answered instead of an exception."""
 
     @app.exception_handler(InputError)
     async def bad_input(request: Request, error: InputError) -> Response:
@@ -83,8 +105,15 @@ def _add_faults(app: FastAPI, page: Page) -> None:
 
     @app.exception_handler(HealtheatError)
     @app.exception_handler(OSError)
+    async def failed(request: Request, error: Exception) -> Response:
+        text = told(error) if isinstance(error, OSError) else str(error)
+        return message(request, 500, "Something failed", text)
+
+    @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> Response:
-        return message(request, 500, "Something failed", f"{error}")
+        # Answered outside of `closed`, and raised again for the log of the server.
+        text = f"A fault of healtheat: {type(error).__name__}. The terminal of the server says where."
+        return _locked_down(JSONResponse({"saved": False, "error": text}, 500))
 
 
 def _let_in(request: Request, guard: Guard, pages: Pages) -> Response | None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 from urllib.parse import parse_qsl
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 
 from healtheat.core.errors import InputError
 from healtheat.reviewing.auth import CSRF_FIELD, CSRF_HEADER
 
 MAX_BODY_BYTES = 16 << 10
+MAX_BODY_S = 20.0  # a form of ours comes at once
+
+Id = Annotated[int, Path(ge=0, le=2**63 - 1)]
+"""A number in an address; what is none, or none that an index can hold, is no such page."""
 
 
 class Refused(InputError):
@@ -28,10 +33,14 @@ class NeverSaved(InputError):
 async def posted_form(request: Request) -> dict[str, str]:
     """The fields of a form that one of our pages sent. Raises InputError for any other POST."""
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            raise InputError("the request is too large")
+    try:
+        async with asyncio.timeout(MAX_BODY_S):
+            async for part in request.stream():
+                body += part
+                if len(body) > MAX_BODY_BYTES:
+                    raise InputError("the request is too large")
+    except TimeoutError:
+        raise InputError("the request never came to its end") from None
     try:
         form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20))
     except ValueError:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from healtheat.core.errors import Argument, InputError, Part
 from healtheat.reviewing.app import create_app
 from healtheat.reviewing.auth import LOOPBACK, TOKEN, Guard, is_loopback
+from healtheat.reviewing.connection import Patient
 from healtheat.reviewing.routes.files import WriteCsv
 from healtheat.reviewing.session import Review
 
@@ -82,9 +84,13 @@ def serve(
 ) -> None:
     """Answer requests until the process is told to stop (Ctrl-C or SIGTERM)."""
     app = create_app(review, guard, write_csv=write_csv)
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3,
-        proxy_headers=False, lifespan="off",
-    )  # fmt: skip
     started()
-    uvicorn.Server(config).run(sockets=[bound])
+    uvicorn.Server(config_of(app)).run(sockets=[bound])
+
+
+def config_of(app: FastAPI) -> uvicorn.Config:
+    """How uvicorn serves the application."""
+    return uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3,
+        proxy_headers=False, lifespan="off", http=Patient, ws="none",
+    )  # fmt: skip

@@ -39,6 +39,11 @@ class Review(Inspection):
         """Whether the index was built again since the server started: what is shown is old."""
         return _stamp(self._manifest) != self._stamp
 
+    @property
+    def gone(self) -> bool:
+        """Whether the index is not there any more: no answer could be trusted, and no verdict kept."""
+        return _stamp(self._manifest) is None
+
     def trust(self) -> Trust | str | None:
         """Which classes can be told apart; None while it is being computed, a text if it cannot be."""
         with self._trust_lock:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from healtheat.core.errors import InputError
 from healtheat.core.issues import ISSUES
+from healtheat.core.text import whole_number
 from healtheat.findings.filters import Filters, conditions
 from healtheat.view.areas import Area, area_text, inside_sql, read_area
 
@@ -131,9 +132,9 @@ _NAMES = ("class", "split", "signal", "min_score", "state", "sort")
 def _whole(text: str) -> int | None:
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal()) or len(text) > 18:
+    if (found := whole_number(text)) < 0:
         raise InputError(f"class {text[:40]!r}: expected a class id")
-    return int(text)
+    return found
 
 
 def _share(text: str) -> float | None:
@@ -146,8 +147,3 @@ def _share(text: str) -> float | None:
     if not 0 <= value <= 1:
         raise InputError(f"min_score {text[:40]!r}: scores lie in [0, 1]; give a value in it")
     return value
-
-
-def whole_number(text: str | None) -> int:
-    """A whole number, -1 where there is none."""
-    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 19 else -1

@@ -9,10 +9,12 @@ comparison of whole numbers. Verdicts are written to the log first and shown her
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -197,20 +199,27 @@ class WorkList(WorkTable):
             lines = self._ledger.lines(found[1].seq)
             seqs = [verdict.seq for _, verdict in reversed(lines)]
             self._judging.undo_all(seqs, who)
-            self._seen += len(seqs)
-            if self._judging.lines == self._seen:
-                for one in seqs:
-                    self._ledger.take_back(one)
-                self._show([key for key, _ in lines])
-            else:
-                self._refresh(force=True)
+            with self._saved():
+                self._seen += len(seqs)
+                if self._judging.lines == self._seen:
+                    for one in seqs:
+                        self._ledger.take_back(one)
+                    self._show([key for key, _ in lines])
+                else:
+                    self._refresh(force=True)
         key, verdict = lines[0]
-        rows = self.rows(
-            f"SELECT finding_id FROM work WHERE ({SAME}) OR (box_id >= 0 AND box_id = ?) "
-            "ORDER BY issue <> ?, finding_id LIMIT 1",
-            [*key, key[0], key[3]],
-        )
-        return verdict, int(rows[0][0]) if rows else -1
+        return verdict, next(iter(self._findings_of(key)), -1)
+
+    def _findings_of(self, key: Key) -> list[int]:
+        """The finding that a verdict on `key` is about, first, and those of the same box."""
+        with contextlib.suppress(duckdb.Error):
+            rows = self.rows(
+                f"SELECT finding_id FROM work WHERE ({SAME}) OR (box_id >= 0 AND box_id = ?) "
+                "ORDER BY issue <> ?, finding_id",
+                [*key, key[0], key[3]],
+            )
+            return [int(row[0]) for row in rows]
+        return []
 
     def _stands(self, key: Key, new: NewVerdict) -> bool:
         now = self._ledger.current(key)
@@ -221,13 +230,14 @@ class WorkList(WorkTable):
         if not wanted:
             return {}
         written = dict(zip(wanted, self._judging.append_all(list(wanted.values())), strict=True))
-        if self._judging.lines == self._seen + len(written):
-            self._seen += len(written)
-            for key, entry in written.items():
-                self._ledger.add(key, entry)
-            self._show(list(written))
-        else:  # somebody else decided in between
-            self._refresh()
+        with self._saved():
+            if self._judging.lines == self._seen + len(written):
+                self._seen += len(written)
+                for key, entry in written.items():
+                    self._ledger.add(key, entry)
+                self._show(list(written))
+            else:  # somebody else decided in between
+                self._refresh()
         return written
 
 

@@ -5,7 +5,8 @@ Verdicts are written to the log first and shown here after that; those of others
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from threading import Lock
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from healtheat.core.errors import HealtheatError
 from healtheat.core.verdicts import SETTLES
 from healtheat.index import Index
 from healtheat.index.verdicts.log import Verdict
@@ -21,6 +23,7 @@ from healtheat.view.ledger import Key, Ledger, key_of
 from healtheat.view.views import SORTS
 
 MEMORY_LIMIT = "2GB"
+NOTHING = -1  # lines of the log that the list shows, before it is made
 
 _ORDERS = {
     "suspicion": "f.suspicion DESC, f.score DESC, f.finding_id",
@@ -97,7 +100,7 @@ class WorkTable:
         self._db.execute(_GROUP.format(places="true"))
         self._db.unregister("incoming")
         self._ledger = Ledger()
-        self._seen = -1
+        self._seen = NOTHING
         self.refresh()
 
     def refresh(self) -> None:
@@ -144,28 +147,38 @@ class WorkTable:
 
     def _show(self, keys: Sequence[Key]) -> None:
         """Bring the rows of these boxes and images up to date."""
-        cursor = self._db.cursor()
-        cursor.execute("BEGIN")
-        places = set()
-        for key in keys:
-            where, values = ("box_id = ?", [key[0]]) if key[0] >= 0 else (SAME, list(key))
-            rows = cursor.execute(
-                f"SELECT finding_id, place_id, box_id, image_id, key_class, issue FROM work WHERE {where}",
-                values,
-            ).fetchall()
-            for finding_id, place, *about in rows:
-                places.add(place)
-                own: Key = tuple(about)
-                word = self._word(own)
-                shown = None if word is None else word.verdict if word.issue == own[3] else CLOSED
-                decision = None if word is None else self._ledger.decision(word.seq)
-                cursor.execute(
-                    "UPDATE work SET verdict = ?, decision = ? WHERE finding_id = ?",
-                    [shown, decision, finding_id],
-                )
-        cursor.execute(_GROUP.format(places="list_contains(?, place_id)"), [sorted(places)])
-        cursor.execute("COMMIT")
-        cursor.close()
+        with contextlib.closing(self._db.cursor()) as cursor:
+            cursor.execute("BEGIN")
+            places = set()
+            for key in keys:
+                where, values = ("box_id = ?", [key[0]]) if key[0] >= 0 else (SAME, list(key))
+                rows = cursor.execute(
+                    "SELECT finding_id, place_id, box_id, image_id, key_class, issue FROM work "
+                    f"WHERE {where}",
+                    values,
+                ).fetchall()
+                for finding_id, place, *about in rows:
+                    places.add(place)
+                    own: Key = tuple(about)
+                    word = self._word(own)
+                    shown = None if word is None else word.verdict if word.issue == own[3] else CLOSED
+                    decision = None if word is None else self._ledger.decision(word.seq)
+                    cursor.execute(
+                        "UPDATE work SET verdict = ?, decision = ? WHERE finding_id = ?",
+                        [shown, decision, finding_id],
+                    )
+            cursor.execute(_GROUP.format(places="list_contains(?, place_id)"), [sorted(places)])
+            cursor.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _saved(self) -> Iterator[None]:
+        """What follows the saving of a verdict: if it fails, the verdict is saved all the same, and the list
+        is made again when it is next asked for.
+        """
+        try:
+            yield
+        except (OSError, MemoryError, HealtheatError, duckdb.Error):
+            self._seen = NOTHING
 
     def _refresh(self, *, force: bool = False) -> None:
         self._judging.refresh()
@@ -179,16 +192,15 @@ class WorkTable:
         self._seen = self._judging.lines
         standing = [(*key, word.verdict, ledger.decision(word.seq)) for key, word in ledger.standing()]
         settled = [(box_id, ledger.decision(word.seq)) for box_id, word in ledger.boxes()]
-        cursor = self._db.cursor()
-        cursor.register("standing", _table(standing, _STANDING))
-        cursor.register("settled", _table(settled, _SETTLED))
-        cursor.execute("BEGIN")
-        cursor.execute(_SHOW_STANDING)
-        cursor.execute(_GROUP.format(places="true"))
-        cursor.execute("COMMIT")
-        cursor.unregister("standing")
-        cursor.unregister("settled")
-        cursor.close()
+        with contextlib.closing(self._db.cursor()) as cursor:
+            cursor.register("standing", _table(standing, _STANDING))
+            cursor.register("settled", _table(settled, _SETTLED))
+            cursor.execute("BEGIN")
+            cursor.execute(_SHOW_STANDING)
+            cursor.execute(_GROUP.format(places="true"))
+            cursor.execute("COMMIT")
+            cursor.unregister("standing")
+            cursor.unregister("settled")
 
 
 def _table(rows: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.Table:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import pathlib
 import signal
 import threading
 from dataclasses import replace
@@ -16,6 +19,7 @@ from hypothesis import strategies as st
 
 from healtheat.core.errors import BadIndex, InputError
 from healtheat.index import Index, NewVerdict
+from healtheat.index.verdicts import log
 from healtheat.index.verdicts.log import HEAD_NAME, LOG_NAME, TORN_NAME, Target, VerdictLog
 from tests.building.conftest import Build
 
@@ -255,3 +259,128 @@ def test_a_kill_loses_no_verdict_that_was_told_as_saved(processes: BaseContext, 
         process.join()
         found = len(VerdictLog(tmp_path).verdicts)
         assert told.stat().st_size <= found <= told.stat().st_size + round_ + 1
+
+
+def _full(*_: Any, **__: Any) -> Any:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _saved(folder: Path) -> list[str]:
+    return [verdict.verdict for verdict in VerdictLog(folder).verdicts]
+
+
+def test_a_verdict_is_saved_though_its_head_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _append(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(log, "write_file", _full)
+        _append(tmp_path, verdict="drop")
+    assert _saved(tmp_path) == ["ok", "drop"]
+    _append(tmp_path, verdict="unsure")
+    assert _saved(tmp_path) == ["ok", "drop", "unsure"]
+
+
+def test_a_verdict_is_saved_though_its_lock_is_not_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+
+    def no_unlock(file: Any, what: int) -> None:
+        _full() if what == fcntl.LOCK_UN else flock(file, what)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", no_unlock)
+        _append(tmp_path)
+    assert _saved(tmp_path) == ["ok"]
+
+
+@pytest.mark.parametrize("lines", [1, 3])
+@pytest.mark.parametrize("half", [False, True])
+def test_what_was_not_saved_does_not_count_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int, half: bool
+) -> None:
+    """The disk fails when all is written and not synced, or is full in the middle of the second line."""
+    _append(tmp_path)
+    before = (tmp_path / LOG_NAME).read_bytes()
+    decided = [(NewVerdict("mislabel", "drop", "a", box_id=n), ABOUT) for n in range(lines)]
+    opening, fsync, failed = pathlib.Path.open, os.fsync, []
+
+    def opened(path: Path, mode: str = "r", *args: Any, **more: Any) -> Any:
+        file = opening(path, mode, *args, **more)
+        return _Full(file) if half and path.name == LOG_NAME and "a" in mode else file
+
+    def sync_fails_once(handle: int) -> None:
+        if not failed and not half:
+            failed.append(handle)
+            _full()
+        fsync(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "open", opened)
+        there = VerdictLog(tmp_path)
+        patch.setattr(os, "fsync", sync_fails_once)
+        with pytest.raises(OSError, match=LOG_NAME):
+            there.append_all(decided)
+    assert (tmp_path / LOG_NAME).read_bytes() == before
+    assert len(there.append_all(decided)) == lines  # the same object goes on
+    assert _saved(tmp_path) == ["ok"] + ["drop"] * lines
+
+
+class _Full:
+    """A file on a disk that has room for 500 bytes more."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._room = file, 500
+
+    def write(self, data: Any) -> int:
+        if not self._room:
+            _full()
+        written = self._file.write(data[: self._room])
+        self._room -= written
+        if self._room:
+            _full()  # one line alone fits: then the disk fails instead
+        return int(written)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def test_where_nobody_can_know_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _append(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", _full)
+        patch.setattr(log, "_take_out", lambda file, offset, error: log_take_out(Stuck(file), offset, error))
+        with pytest.raises(log.NotKnown, match="not known whether"):
+            _append(tmp_path, verdict="drop")
+
+
+log_take_out = log._take_out
+
+
+class Stuck:
+    """A file that cannot be cut any more."""
+
+    truncate = staticmethod(_full)
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def test_no_verdict_makes_a_folder_again(tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    folder.mkdir()
+    _append(folder)
+    there = VerdictLog(folder)
+    folder.rename(tmp_path / "moved")
+    with pytest.raises(BadIndex, match="not there any more"):
+        there.append(NewVerdict("mislabel", "drop", "a", box_id=0), ABOUT)
+    assert not folder.exists()
+    assert _saved(tmp_path / "moved") == ["ok"]

@@ -15,7 +15,7 @@ from healtheat.core.table import write_csv
 from healtheat.index import Index
 from healtheat.reviewing.app import create_app
 from healtheat.reviewing.auth import Guard
-from healtheat.reviewing.serve import address, guard_of, listen
+from healtheat.reviewing.serve import address, config_of, guard_of, listen
 from healtheat.reviewing.session import Review
 from tests.reviewing.review_set import build_planned
 
@@ -81,7 +81,7 @@ def served(review: Review) -> Iterator[str]:
     """The link that signs in to a server of this review."""
     bound = listen("127.0.0.1", 0)
     guard = guard_of("127.0.0.1", bound.getsockname()[1])
-    server = uvicorn.Server(uvicorn.Config(create_app(review, guard), log_level="warning", lifespan="off"))
+    server = uvicorn.Server(config_of(create_app(review, guard)))
     thread = Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
     try:

@@ -1,7 +1,9 @@
 """verdicts.jsonl: what people decided. Append-only; every line is chained to the one before it.
 
 A decision about several boxes is a line for each of them, with the same `at`. Its lines
-are on the disk before `append` returns, so a verdict that a page shows as saved is never lost. A last
+are on the disk before `append` returns, so a verdict that a page shows as saved is never lost. An append that
+fails takes its lines out of the file again, and nothing that comes after the synced lines is reported as a
+failure: what was said not to be saved does not count later. A last
 line without its end (the process was killed while writing it) was never shown as saved: it is set
 aside in `verdicts.torn`. Any other change is damage. `verdicts.head.json` holds the number of
 lines and the last check, written after each append, so that lines cut off the end are missed too.
@@ -9,12 +11,14 @@ lines and the last check, written after each append, so that lines cut off the e
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +26,8 @@ from pydantic import TypeAdapter
 
 from healtheat.core.atomic import canonical_json, sync_folder, write_file
 from healtheat.core.boxes import NO_CLASS
-from healtheat.core.errors import BadIndex, InputError
+from healtheat.core.conditions import naming
+from healtheat.core.errors import BadIndex, HealtheatError, InputError
 from healtheat.core.verdicts import DECISIONS
 from healtheat.index.lock import verdict_lock
 
@@ -35,6 +40,10 @@ _START = "0" * 32
 _MAX_LINE_BYTES = 64 << 10
 _BLOCK_BYTES = 8 << 20
 _BEFORE_CHECK, _AFTER_CHECK = b'{"check":"', b'",'
+
+
+class NotKnown(HealtheatError):
+    """An append failed, and so did taking it out again: it may count or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,16 +199,26 @@ class VerdictLog:
                 if len(line) > _MAX_LINE_BYTES:
                     raise InputError("the verdict is too long")
                 data += line
-            new = not self._path.exists()
-            with self._path.open("ab") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            if new:
-                sync_folder(self._folder)
+            self._put(data)
             self._take(data)
-            _write_head(self._folder / HEAD_NAME, len(self._verdicts), self._checks[-1])
+            with contextlib.suppress(OSError):  # the lines count; a head that is behind them is allowed
+                _write_head(self._folder / HEAD_NAME, len(self._verdicts), self._checks[-1])
         return entries
+
+    def _put(self, data: bytes) -> None:
+        """Whole lines to the end of the log and onto the disk; where that fails, out of it again."""
+        if not self._path.exists():
+            self._path.open("xb").close()
+            sync_folder(self._folder)  # before the line, which counts as soon as it is there
+        with naming(self._path), self._path.open("ab", buffering=0) as file:
+            try:
+                left = memoryview(data)
+                while left:
+                    left = left[file.write(left) :]
+                os.fsync(file.fileno())
+            except OSError as error:
+                _take_out(file, self._offset, error)
+                raise
 
     def _now(self) -> str:
         """The time in milliseconds, another one than that of the last line."""
@@ -213,12 +232,13 @@ class VerdictLog:
         """Move an unfinished last line out of the log, and end a finished one that lacks its line end."""
         size = self._path.stat().st_size if self._path.exists() else 0
         if self._torn:
-            with (self._folder / TORN_NAME).open("ab") as file:
+            torn = self._folder / TORN_NAME
+            with naming(torn), torn.open("ab") as file:
                 file.write(self._torn + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
         if size != self._offset:
-            with self._path.open("rb+") as file:
+            with naming(self._path), self._path.open("rb+") as file:
                 file.truncate(self._offset)
                 os.fsync(file.fileno())
         self._torn = b""
@@ -259,6 +279,19 @@ class VerdictLog:
 
     def _damage(self, what: str) -> BadIndex:
         return BadIndex(f"{self._path}:{len(self._verdicts) + 1}: {what}; restore the file from a copy")
+
+
+def _take_out(file: FileIO, offset: int, error: OSError) -> None:
+    """Cut off what a failed append wrote behind `offset`. Raises NotKnown where that fails as well."""
+    try:
+        file.truncate(offset)
+        os.fsync(file.fileno())
+    except OSError:
+        if os.fstat(file.fileno()).st_size > offset:
+            raise NotKnown(
+                f"{file.name}: {error.strerror}; it is not known whether the verdict was saved; "
+                "check the disk, then look at it again"
+            ) from error
 
 
 def check_who(who: str) -> None:

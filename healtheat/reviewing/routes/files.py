@@ -13,6 +13,7 @@ from fastapi.responses import Response
 
 from healtheat.findings.filters import VERDICTS, Filters
 from healtheat.findings.query import query
+from healtheat.reviewing.forms import Id
 from healtheat.reviewing.session import Review
 from healtheat.view.pictures import Picture
 from healtheat.view.views import EVERY, View
@@ -27,7 +28,7 @@ def add_files(app: FastAPI, review: Review, write_csv: WriteCsv | None) -> None:
     """Add the routes to the application."""
 
     @app.get("/crop/{box_id}/{size}")
-    def crop(box_id: int, size: str) -> Response:
+    def crop(box_id: Id, size: str) -> Response:
         return _picture(review.pictures.crop(box_id, CROP_PX[size]))
 
     @app.get("/trusted/{box_id}/{size}")
@@ -37,7 +38,7 @@ def add_files(app: FastAPI, review: Review, write_csv: WriteCsv | None) -> None:
         return _picture(review.trusted_pictures.crop(box_id, CROP_PX[size]))
 
     @app.get("/image/{image_id}/{size}")
-    def image(image_id: int, size: str) -> Response:
+    def image(image_id: Id, size: str) -> Response:
         return _picture(review.pictures.image(image_id, IMAGE_PX[size]))
 
     @app.get("/cleanup.csv")

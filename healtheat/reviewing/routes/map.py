@@ -6,12 +6,14 @@ from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 
 from healtheat.core.errors import InputError
+from healtheat.core.text import whole_number
+from healtheat.reviewing.forms import Id
 from healtheat.reviewing.pages import Page
 from healtheat.reviewing.session import Review
 from healtheat.view.areas import rectangle
 from healtheat.view.map import REGIONS
 from healtheat.view.places import GRID
-from healtheat.view.views import View, whole_number
+from healtheat.view.views import View
 
 
 def add_map(app: FastAPI, review: Review, page: Page) -> None:
@@ -41,7 +43,7 @@ def add_map(app: FastAPI, review: Review, page: Page) -> None:
         return RedirectResponse(View(area=rectangle(*sides)).address(), 303)
 
     @app.get("/map/box/{box_id}")
-    def map_box(request: Request, box_id: int) -> Response:
+    def map_box(request: Request, box_id: Id) -> Response:
         found = review.work.rows(
             "SELECT finding_id FROM work WHERE box_id = ? ORDER BY verdict IS NOT NULL, by_suspicion LIMIT 1",
             [box_id],

@@ -7,10 +7,12 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 
+from healtheat.core.text import whole_number
+from healtheat.reviewing.forms import Id
 from healtheat.reviewing.pages import Page
 from healtheat.reviewing.session import Review
 from healtheat.view.matrix import matrix
-from healtheat.view.views import SORTS, STATES, View, whole_number
+from healtheat.view.views import SORTS, STATES, View
 
 PAGE_SIZE = 48
 
@@ -54,7 +56,7 @@ def add_queues(app: FastAPI, review: Review, page: Page) -> None:
         return RedirectResponse(view.address(first[0]) if first else view.address(), 303)
 
     @app.get("/queue/{queue}/{finding_id}")
-    def sample(request: Request, queue: str, finding_id: int) -> Response:
+    def sample(request: Request, queue: str, finding_id: Id) -> Response:
         view = View.read(queue, request.query_params)
         around = review.work.around(view, finding_id)
         only_part = request.query_params.get("part") == "1"

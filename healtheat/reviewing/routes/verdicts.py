@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import duckdb
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from healtheat.core.errors import InputError
+from healtheat.core.text import whole_number
 from healtheat.findings.filters import class_ids
 from healtheat.reviewing.auth import Guard
 from healtheat.reviewing.forms import Form, NeverSaved
 from healtheat.reviewing.session import Review
-from healtheat.view.views import EVERY, View, whole_number
+from healtheat.view.views import EVERY, View
 
 
 def add_verdicts(app: FastAPI, review: Review, guard: Guard) -> None:
@@ -46,11 +48,9 @@ def _decide(review: Review, form: dict[str, str]) -> dict[str, Any]:
         entry = review.work.decide(finding_id, wanted, review.who, relabel_to, whole=whole, again=again)
     except InputError as error:
         raise NeverSaved(str(error)) from None
-    done, of = review.work.progress(view)
     name = "" if relabel_to is None else review.names[relabel_to]
     about = {"finding_id": finding_id, "verdict": wanted, "relabel_to": relabel_to, "name": name}
-    about["left"] = review.work.open_left(finding_id)  # of its place
-    return {"saved": True, "seq": entry.seq, **about, "decided": done, "total": of, "of_queue": view.queue}
+    return {"saved": True, "seq": entry.seq, **about, **_figures(review, view, finding_id)}
 
 
 def _take_back(review: Review, form: dict[str, str]) -> dict[str, Any]:
@@ -62,9 +62,22 @@ def _take_back(review: Review, form: dict[str, str]) -> dict[str, Any]:
         raise NeverSaved(str(error)) from None
     queue = form.get("queue") or EVERY
     queue = queue if queue in (EVERY, decision.issue) else decision.issue
-    done, of = review.work.progress(View.read(queue, {}))
     about = {"finding_id": finding_id, "queue": queue, "verdict": decision.verdict}
-    return {"saved": True, "seq": decision.seq, **about, "decided": done, "total": of, "of_queue": queue}
+    figures = _figures(review, View.read(queue, {}), finding_id)
+    return {"saved": True, "seq": decision.seq, **about, **figures}
+
+
+def _figures(review: Review, view: View, finding_id: int) -> dict[str, Any]:
+    """How far the queue is, and what is left of the place; those of no queue where they cannot be had.
+
+    The verdict is saved by then, and nothing may make the answer say otherwise.
+    """
+    try:
+        done, of = review.work.progress(view)
+        left = review.work.open_left(finding_id)
+    except (duckdb.Error, MemoryError):
+        return {"left": None, "decided": 0, "total": 0, "of_queue": ""}
+    return {"left": left, "decided": done, "total": of, "of_queue": view.queue}
 
 
 def _same_build(review: Review, form: dict[str, str]) -> None:
@@ -84,8 +97,9 @@ def _class_id(review: Review, text: str) -> int:
     """The class a person typed: `12`, `12 name` as the list offers it, or a name. Raises InputError."""
     text = text.strip()
     head = text.split(" ", 1)[0]
-    if head.isdecimal() and int(head) in review.names and text in (head, f"{head} {review.names[int(head)]}"):
-        return int(head)
+    class_id = whole_number(head)
+    if class_id in review.names and text in (head, f"{head} {review.names[class_id]}"):
+        return class_id
     found = class_ids(review.names, [text])
     if len(found) > 1:
         raise InputError(f"{len(found)} classes are called {text!r}: give the id ({found[0]}, {found[1]} …)")
