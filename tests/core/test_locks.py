@@ -22,9 +22,9 @@ def _raising(number: int) -> Any:
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
-    with held(tmp_path / "lock", BUSY):
-        with pytest.raises(IndexBusy, match="busy"), held(tmp_path / "lock", BUSY):
-            pass
+    path = tmp_path / "lock"
+    with held(path, BUSY), pytest.raises(IndexBusy, match="busy"), held(path, BUSY):
+        pass
     with held(tmp_path / "lock", BUSY):
         pass
 
