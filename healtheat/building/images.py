@@ -16,7 +16,7 @@ from PIL import Image
 from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.core.corners import Outline
 from healtheat.core.errors import ImageError
-from healtheat.core.text import Unreadable, read_small
+from healtheat.core.files import Unreadable, read_small
 from healtheat.crops import (
     CROP_MEASURES,
     CropPolicy,

@@ -13,6 +13,7 @@ from healtheat.cleanup.plan import Edit, Plan
 from healtheat.cleanup.yolo_set import data_yaml
 from healtheat.core.atomic import replacing_folder
 from healtheat.core.errors import InputError
+from healtheat.core.files import read_whole
 from healtheat.core.paths import is_folder
 from healtheat.core.progress import Progress, silent
 
@@ -73,7 +74,7 @@ def _copy_label(plan: Plan, path: str, target: Path, edits: Mapping[str, Edit]) 
     file = plan.root / path
     if path not in plan.label_sha256:
         return  # a file that could not be read when the index was built; it is a problem there
-    data = file.read_bytes()
+    data = read_whole(file)
     if hashlib.sha256(data).hexdigest() != plan.label_sha256[path]:
         raise InputError(f"{path}: changed since the build; build again")
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from healtheat.core.atomic import replacing_file, sha256_file, sweep, sync_folder
 from healtheat.core.errors import InputError
+from healtheat.core.files import open_regular, read_whole
 
 _NUMPY = b"\x93NUMPY"  # what Ultralytics' label caches begin with
 
@@ -39,7 +40,7 @@ def sweep_folders(files: Iterable[Path]) -> None:
 
 def quarantine(file: Path, kept: Path, sha256: str) -> bytes:
     """Keep the content of `file` at `kept` and return it. Raises InputError if it is not `sha256`'s."""
-    data = file.read_bytes()
+    data = read_whole(file)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise InputError(f"{file}: changed while it was cleaned up; run the command again")
     if hash_of(kept) != sha256:
@@ -69,5 +70,5 @@ def caches(folders: Iterable[Path]) -> list[Path]:
 
 
 def _is_cache(file: Path) -> bool:
-    with file.open("rb") as opened:
+    with open_regular(file) as opened:
         return opened.read(len(_NUMPY)) == _NUMPY

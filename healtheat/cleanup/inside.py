@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from healtheat.cleanup.rows import PlannedImage
 from healtheat.core.errors import Argument, ImageError, InputError
+from healtheat.core.files import open_regular, read_whole
 from healtheat.core.paths import yolo_label_path
 
 _BLOCK_BYTES = 1 << 20
@@ -43,7 +44,7 @@ def copy_image(root: Path, image: PlannedImage, target: Path) -> None:
         return
     digest = hashlib.sha256()
     target.parent.mkdir(parents=True, exist_ok=True)
-    with (root / image.file).open("rb") as source, target.open("xb") as out:
+    with open_regular(root / image.file) as source, target.open("xb") as out:
         while block := source.read(_BLOCK_BYTES):
             digest.update(block)
             out.write(block)
@@ -53,7 +54,7 @@ def copy_image(root: Path, image: PlannedImage, target: Path) -> None:
 def _copy_greyed(root: Path, image: PlannedImage, target: Path) -> None:
     from healtheat.crops import grey_out  # Pillow is needed for this alone
 
-    data = (root / image.file).read_bytes()
+    data = read_whole(root / image.file)
     _check(image, hashlib.sha256(data).hexdigest())
     try:
         greyed = grey_out(data, image.grey, image.visible, image.path)

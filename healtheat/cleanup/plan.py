@@ -22,6 +22,7 @@ from healtheat.cleanup.yolo_set import YoloSet, read_set
 from healtheat.core.boxes import ProblemCode
 from healtheat.core.drop import Drop
 from healtheat.core.errors import Argument, InputError
+from healtheat.core.files import read_whole
 from healtheat.findings.filters import Filters, words
 from healtheat.index import Index
 from healtheat.index.target import Places
@@ -30,8 +31,6 @@ from healtheat.sources.yolo.trainer import Ignored, why_ignored
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-MAX_FILE_BYTES = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,9 +341,7 @@ def _edit(path: str, kind: Literal["lines", "annotations"], drop: Collection[int
 
 def _read(file: Path, name: str, sha256: str) -> bytes:
     """The file's content. Raises InputError if it is not the one the index was built from."""
-    if file.stat().st_size > MAX_FILE_BYTES:
-        raise InputError(f"{name}: larger than {MAX_FILE_BYTES >> 20} MiB; split it")
-    content = file.read_bytes()
+    content = read_whole(file)
     if sha256 and hashlib.sha256(content).hexdigest() != sha256:
         raise InputError(f"{name}: changed since the build; build again")
     return content
@@ -377,7 +374,7 @@ def _untrained(decisions: Decisions, facts: Facts, root: Path, yolo: YoloSet) ->
 def _why_ignored(label: Path, gone: Collection[int], facts: Facts, yolo: YoloSet) -> Ignored | None:
     """Why the trainer ignores the image of a label file once these lines are gone; None where it does not."""
     classes = max(facts.names, default=-1) + 1 if yolo.has_names else None
-    return why_ignored(without_lines(label.read_bytes(), gone), yolo.rules, classes)
+    return why_ignored(without_lines(read_whole(label), gone), yolo.rules, classes)
 
 
 def _left(

@@ -8,6 +8,7 @@ from pathlib import Path
 from healtheat.cleanup.files import caches, hash_of, put, quarantine, remove, sweep_folders
 from healtheat.cleanup.run import REPLACED, Run, Step, one_at_a_time, runs
 from healtheat.core.errors import Argument, InputError
+from healtheat.core.files import read_whole
 from healtheat.core.paths import relative
 from healtheat.core.progress import Progress, silent
 
@@ -72,7 +73,7 @@ def _restore(run: Run, left: set[str], progress: Progress) -> list[str]:
         file = run.file(step)
         if step.path not in left and hash_of(file) != step.before:
             kept = run.original(step)
-            put(file, kept.read_bytes(), kept)
+            put(file, read_whole(kept), kept)
             run.note("restored", path=step.path)
             restored.append(step.path)
         progress("rollback", number + 1, len(run.plan.steps))

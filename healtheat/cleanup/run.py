@@ -24,6 +24,7 @@ from healtheat.core.atomic import canonical_json, replacing_folder, sync_folder
 from healtheat.core.conditions import naming
 from healtheat.core.errors import Argument, InputError
 from healtheat.core.locks import held
+from healtheat.core.files import Unreadable, read_small, read_whole
 from healtheat.core.paths import contained
 from healtheat.index.target import QUARANTINE
 
@@ -101,7 +102,7 @@ class Run:
 
     def _entries(self) -> Iterator[dict[str, Any]]:
         path = self.folder / JOURNAL
-        for line in path.read_bytes().split(b"\n") if path.is_file() else ():
+        for line in read_whole(path).split(b"\n") if path.is_file() else ():
             try:
                 entry = json.loads(line)
             except ValueError:
@@ -181,9 +182,7 @@ def one_at_a_time(root: Path) -> Iterator[None]:
 
 def _read(path: Path) -> StoredPlan:
     try:
-        if path.stat().st_size > MAX_PLAN_BYTES:
-            raise InputError(f"{path}: too large for a plan of ours")
-        return StoredPlan.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a plan of this version"
+        return StoredPlan.model_validate_json(read_small(path, MAX_PLAN_BYTES).data)
+    except (Unreadable, ValidationError) as error:
+        reason = str(error) if isinstance(error, Unreadable) else "not a plan of this version"
         raise InputError(f"{path}: {reason}; the originals lie beside it") from None

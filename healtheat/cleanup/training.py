@@ -15,6 +15,7 @@ from healtheat.cleanup.rows import HeldBack, LeftOut, PlannedImage
 from healtheat.cleanup.yolo_set import data_yaml
 from healtheat.core.atomic import replacing_folder
 from healtheat.core.errors import InputError
+from healtheat.core.files import read_whole
 
 SUMMARY = "cleanup.json"  # marks a folder as one of ours
 EDITED = "edited"
@@ -67,7 +68,7 @@ def _edited(image: PlannedImage, plan: Plan, edits: Mapping[str, Edit], staged: 
         image.label_path not in plan.label_sha256
     ):  # an image without labels, where a missing box is greyed out
         return to / place
-    data = (plan.root / image.label_path).read_bytes()
+    data = read_whole(plan.root / image.label_path)
     if hashlib.sha256(data).hexdigest() != plan.label_sha256[image.label_path]:
         raise InputError(f"{image.label_path}: changed since the build; build again")
     label.parent.mkdir(parents=True, exist_ok=True)

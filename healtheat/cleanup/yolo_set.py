@@ -8,8 +8,10 @@ from pathlib import Path
 
 import yaml
 
+from healtheat.core.files import read_whole
 from healtheat.core.paths import is_file, is_folder, relative
 from healtheat.sources import open_source
+from healtheat.sources.yolo.data_yaml import MAX_YAML_BYTES
 from healtheat.sources.yolo.line import PLAIN, LabelRules
 from healtheat.sources.yolo.source import YoloSource
 
@@ -41,7 +43,7 @@ def read_set(data: Path, task: str | None) -> YoloSet:
     members = source.members()
     keys: Mapping[object, object] = {}
     if data.suffix.lower() in (".yaml", ".yml"):
-        given = yaml.safe_load(data.read_text(encoding="utf-8-sig"))  # checked by the source
+        given = yaml.safe_load(read_whole(data, MAX_YAML_BYTES).decode("utf-8-sig"))  # checked by the source
         keys = {key: value for key, value in given.items() if key not in _OURS}
     lists = {relative(path, source.root): path for path in source.lists}
     return YoloSet(members.named, source.rules(members), keys, lists, is_file(data))

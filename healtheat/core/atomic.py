@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from healtheat.core.conditions import naming
+from healtheat.core.files import open_regular
 
 try:
     import fcntl
@@ -43,7 +44,7 @@ _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of the file's bytes, read block by block."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
@@ -266,7 +267,7 @@ def _discard(work: Path) -> None:
 def _target(work: Path) -> Path | None:
     """The folder that is being replaced; None if it was not moved away."""
     try:
-        with (work / _READY).open("rb") as file:
+        with open_regular(work / _READY) as file:
             data = file.read(_MAX_NAME_BYTES + 1)
     except FileNotFoundError:
         return None

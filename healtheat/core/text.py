@@ -1,14 +1,9 @@
-"""Small tools for text that strangers wrote: shown safely, split like an editor does, read with a limit."""
+"""Small tools for text that strangers wrote: shown safely, counted, looked for by spelling."""
 
 from __future__ import annotations
 
 import difflib
-import hashlib
-import os
-import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 
 MAX_SHOWN = 60
 
@@ -62,44 +57,3 @@ def bad_name(name: str) -> str | None:
     if not is_unicode(name):
         return f"file name {shown(name)} is not valid Unicode; rename the file"
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """The bytes of a small file, and what the manifest keeps of them."""
-
-    data: bytes
-    sha256: str
-    size: int
-
-
-class Unreadable(Exception):
-    """A file cannot be read; the message is the reason, without the file's name."""
-
-
-class Missing(Unreadable):
-    """There is no such file."""
-
-
-def read_small(path: Path, limit_bytes: int) -> Content:
-    """The content of the regular file `path`, read once.
-
-    Raises Missing, or Unreadable if it is no regular file (a pipe would wait for ever) or larger than
-    `limit_bytes`; the size is checked while reading, so a growing file cannot get past it.
-    """
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise Unreadable("not a regular file")
-        with path.open("rb") as file:
-            # Python takes memory for all that is asked for, so ask for no more than the file has.
-            size = min(os.fstat(file.fileno()).st_size, limit_bytes)
-            data = file.read(size + 1)
-    except FileNotFoundError:
-        raise Missing("not found") from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise Unreadable(f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    if len(data) > limit_bytes:
-        raise Unreadable(f"larger than {limit_bytes // 2**20} MiB")
-    if len(data) != size:
-        raise Unreadable("changed while it was read")
-    return Content(data, hashlib.sha256(data).hexdigest(), len(data))

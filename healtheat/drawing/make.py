@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -17,8 +16,9 @@ import numpy as np
 import PIL
 import yaml
 
-from healtheat.core.atomic import replacing_folder
+from healtheat.core.atomic import replacing_folder, sha256_file
 from healtheat.core.errors import Argument, InputError
+from healtheat.core.files import Missing, Unreadable, read_small
 from healtheat.core.paths import yolo_label_path
 from healtheat.core.progress import Progress, silent
 from healtheat.drawing.plan import MIN_IMAGES, plan_scenes
@@ -29,6 +29,7 @@ from healtheat.drawing.render import Rendered, recompress, render
 from healtheat.drawing.truth import Truth, read_truth, write_truth
 
 MARKER = ".healtheat-demo.json"
+MAX_MARKER_BYTES = 64 << 20
 VERSION = 2  # of the renderer and the planting: another one makes other images from the same seed
 PARALLEL_FROM = 24  # images; below that, starting processes takes longer than drawing
 
@@ -162,7 +163,7 @@ def _files(root: Path) -> list[str]:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256_file(path)
 
 
 def _check_target(out: Path) -> dict[str, Any] | None:
@@ -175,12 +176,12 @@ def _check_target(out: Path) -> dict[str, Any] | None:
     if not any(out.iterdir()):
         return None
     try:
-        marker: dict[str, Any] = json.loads((out / MARKER).read_text(encoding="utf-8"))
+        marker: dict[str, Any] = json.loads(read_small(out / MARKER, MAX_MARKER_BYTES).data)
         known: dict[str, str] = dict(marker["files"])
         marker["settings"]["version"]
-    except FileNotFoundError:
+    except Missing:
         raise InputError(f"{out}: holds files that are not a demo set's; {advice}") from None
-    except (OSError, ValueError, TypeError, KeyError):
+    except (Unreadable, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise InputError(f"{out / MARKER}: cannot be read, so the folder is left alone; {advice}") from None
     present = set(_files(out)) - {MARKER}
     for path in sorted(present | set(known)):

@@ -9,6 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from healtheat.core.errors import EncoderError
+from healtheat.core.files import Unreadable, open_regular, read_small
+from healtheat.embedding.files import MAX_TEXT_BYTES
 from healtheat.embedding.hub import CONFIG, WEIGHTS, cached_repos, hub_file, one_line
 
 _SUFFIXES = (".safetensors", ".bin", ".pth")  # what open_clip looks for in a folder
@@ -104,13 +106,13 @@ def _check_folder(folder: Path, name: str) -> None:
     if not folder.is_dir():
         raise EncoderError(f"encoder {name}: no such folder")
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = json.loads(read_small(folder / CONFIG, MAX_TEXT_BYTES, within=folder).data)
         model = config["model_cfg"]
         towers = [model["vision_cfg"], model["text_cfg"]]
         asked = [
             str(tower.get(key) or "") for tower in towers for key in ("hf_model_name", "timm_model_name")
         ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (Unreadable, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EncoderError(
             f"encoder {name}: {CONFIG} is not what open_clip writes "
             f"({type(error).__name__}: {one_line(error)})"
@@ -120,6 +122,11 @@ def _check_folder(folder: Path, name: str) -> None:
             f"encoder {name}: {CONFIG} builds on another repository; only whole models are loaded"
         )
     weights = sorted(path.name for path in folder.iterdir() if path.suffix in _SUFFIXES)
+    for file in weights:
+        try:
+            open_regular(folder / file, within=folder).close()
+        except OSError as error:
+            raise EncoderError(f"encoder {name}: {file}: {error.strerror}") from None
     if not weights:
         raise EncoderError(f"encoder {name}: no weights in the folder (expected {WEIGHTS[0]})")
     if len(weights) > 1 and not set(weights) & set(WEIGHTS):

@@ -7,6 +7,7 @@ last chunk. Nothing here is loaded before it is asked for.
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.core.atomic import write_file
+from healtheat.core.files import open_regular
 from healtheat.crops import CROP_MEASURES
 from healtheat.index.keys import KEY_BYTES
 
@@ -26,6 +28,7 @@ CHUNK_CROPS = 512  # a killed build loses less than this many
 # magic; dimension, crops, images, bytes of one crop's measures; fingerprint; BLAKE2b of all that follows
 _HEAD = struct.Struct("<8sIIII16s32s")
 _MAGIC = b"hhcache1"
+_MAX_CHUNK_BYTES = 2 << 30
 _KEY = np.dtype((np.void, KEY_BYTES))
 _MEASURES = CROP_MEASURES.newbyteorder("<")
 _IMAGE = np.dtype([("key", _KEY), ("width_px", "<u4"), ("height_px", "<u4"), ("dhash", "<u8")])
@@ -179,8 +182,12 @@ class VectorPool:
 
     def _unpack(self, path: Path) -> Block | None:
         """The chunk's crops; its images are noted on the way. None if damaged or of another encoder."""
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        try:
+            file = open_regular(path, within=self._folder)
+        except OSError:
+            return None
+        with file:
+            size = os.fstat(file.fileno()).st_size
             head = file.read(_HEAD.size)
             if len(head) < _HEAD.size:
                 return None
@@ -188,7 +195,7 @@ class VectorPool:
             expected = _HEAD.size + crops * (KEY_BYTES + itemsize + 4 * dim) + images * _IMAGE.itemsize
             if (magic, dim, itemsize) != (_MAGIC, self._dim, _MEASURES.itemsize) or size != expected:
                 return None
-            if fingerprint != self._fingerprint:
+            if fingerprint != self._fingerprint or size > _MAX_CHUNK_BYTES:
                 return None
             hashed = hashlib.blake2b(digest_size=32)
             while part := file.read(1 << 20):

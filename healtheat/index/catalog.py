@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from healtheat.core.conditions import AGAIN
 from healtheat.core.errors import BadIndex, InputError
+from healtheat.core.files import open_regular
 from healtheat.index.tables import ARROW, TABLES, tables_of_version_3, view_of
 
 MEMORY_LIMIT = "2GB"  # per connection; a query that needs more is refused, not the machine
@@ -213,7 +214,7 @@ def _columns(columns: Mapping[str, str] | None) -> str:
 
 def _check_header(path: Path) -> None:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(12)
     except OSError as error:
         raise BadIndex(f"{path}: {error.strerror or error}; build the index again") from None

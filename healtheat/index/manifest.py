@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints,
 
 from healtheat.core.atomic import canonical_json
 from healtheat.core.errors import BadIndex
+from healtheat.core.files import Missing, Unreadable, read_small
 from healtheat.core.text import shown
 from healtheat.core.validation import what_is_wrong
 from healtheat.crops import CropPolicy
@@ -31,7 +32,7 @@ MODEL_NAME = "vetting.safetensors"  # what `vet` learned of the boxes; made at t
 VECTORS_FOLDER = "vectors"
 BACKGROUND = "background"
 
-_MAX_MANIFEST_BYTES = 512 << 20  # about five million label files
+MAX_MANIFEST_BYTES = 512 << 20  # about five million label files
 _FILE_NAME = re.compile(r"catalog\.duckdb|vetting\.safetensors|vectors/(?:0|[1-9]\d{0,18}|background)\.faiss")
 _BATCH = re.compile(r"[1-9]\d{0,8}")
 _START_AGAIN = "build the index again into a new folder, or use the version it was built with"
@@ -158,12 +159,11 @@ class Manifest(_Part):
     def read(cls, path: Path, *, older: bool = False) -> Self:
         """Read `path`. Raises BadIndex where it is missing, too large or damaged; for `older` see above."""
         try:
-            size = path.stat().st_size
-            if size > _MAX_MANIFEST_BYTES:
-                raise BadIndex(f"{path}: expected at most {_MAX_MANIFEST_BYTES} bytes, found {size}")
-            data = path.read_bytes()
-        except OSError as error:
-            raise BadIndex(f"{path}: {error.strerror or error}; build the index first") from None
+            data = read_small(path, MAX_MANIFEST_BYTES, within=path.parent).data
+        except Missing:
+            raise BadIndex(f"{path}: not found; build the index first") from None
+        except Unreadable as error:
+            raise BadIndex(f"{path}: {error}; build the index again") from None
         return cls.from_bytes(data, str(path), older=older)
 
     def _check_names(self, name: str) -> None:
@@ -201,6 +201,14 @@ def _check_known(name: str, what: str, model: type[BaseModel], found: dict[str, 
         if understood.get(key) != found.get(key):
             both = f"expected {understood.get(key)!r}, found {found.get(key)!r}"
             raise BadIndex(f"{name}: {what}.{key}: {both}; {_START_AGAIN}")
+
+
+def build_id(index_path: Path) -> str:
+    """32 hex digits that name this very build of an index. Raises BadIndex."""
+    try:
+        return read_small(index_path / MANIFEST_NAME, MAX_MANIFEST_BYTES).sha256[:32]
+    except Unreadable as error:
+        raise BadIndex(f"{index_path / MANIFEST_NAME}: {error}; build the index again") from None
 
 
 def shard_name(class_id: int | str) -> str:

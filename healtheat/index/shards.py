@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from healtheat.core.conditions import naming
 from healtheat.core.errors import BadIndex
+from healtheat.core.files import open_regular
 
 # What FAISS writes first: four letters; dimension, rows, two unused, is_trained, metric (0 = inner product).
 _HEAD = struct.Struct("<4siqqqBi")
@@ -83,7 +84,7 @@ def check_shard(path: Path, *, rows: int, dim: int) -> None:
     """Raises BadIndex unless the file is a shard of exactly `rows` vectors of `dim` numbers."""
     try:
         size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(_VECTORS_AT)
             expected = _VECTORS_AT + 4 * rows * dim + _LENGTH.size + 8 * rows
             if size != expected:

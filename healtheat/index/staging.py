@@ -15,6 +15,7 @@ from pathlib import Path
 
 from healtheat.core.atomic import is_temporary, sha256_file, sweep, sync_file, sync_folder, write_file
 from healtheat.core.errors import Argument, BadIndex, IndexBusy, InputError
+from healtheat.core.files import Unreadable, read_small
 from healtheat.index.cache import CACHE_FOLDER
 from healtheat.index.lock import LOCK_NAME, VERDICT_LOCK_NAME, builder_lock
 from healtheat.index.manifest import MANIFEST_NAME, MODEL_NAME, VECTORS_FOLDER, FileEntry, Manifest
@@ -113,7 +114,7 @@ def roll_forward(index_path: Path) -> bool:
     for folder in (staging, staging / VECTORS_FOLDER, index_path / VECTORS_FOLDER):
         if folder.is_symlink():
             raise BadIndex(f"{folder} is a link; expected a plain folder; remove it")
-    wanted = (staging / READY_NAME).read_bytes()[:100].decode("ascii", "replace")
+    wanted = _ready_hash(staging)
     staged = staging / MANIFEST_NAME
     if staged.exists():
         _check_hash(staged, wanted)
@@ -149,6 +150,13 @@ def roll_forward_when_free(index_path: Path, *, wait_s: float = 10.0) -> None:
             if time.monotonic() > deadline_s:
                 raise
             time.sleep(0.01)  # the builder may be done, and at its next build, before we get the lock
+
+
+def _ready_hash(staging: Path) -> str:
+    try:
+        return read_small(staging / READY_NAME, 100, within=staging).data.decode("ascii", "replace")
+    except Unreadable as error:
+        raise BadIndex(f"{staging / READY_NAME}: {error}; delete the folder and build again") from None
 
 
 def _move(source: Path, target: Path) -> None:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from healtheat.core.boxes import Boxes, Images, Problem, ProblemCode
 from healtheat.core.corners import Outline, what_is_wrong
 from healtheat.core.errors import BadIndex, IndexBusy, InputError
+from healtheat.core.files import Unreadable, read_small
 from healtheat.core.issues import Silence
-from healtheat.core.text import Unreadable, read_small
 from healtheat.crops import CROP_MEASURES
 from healtheat.index.catalog import Catalog
 from healtheat.index.manifest import BACKGROUND, CATALOG_NAME, MANIFEST_NAME, Manifest, shard_name

@@ -13,8 +13,10 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from healtheat.core.errors import InputError
+from healtheat.core.files import Missing, Unreadable, read_small
 
 MAX_PATH_CHARS = 1024  # file names come from strangers; no rule looks at more than this
+MAX_CSV_BYTES = 64 << 20
 MAX_PER_IMAGE = 1000  # things of one code on one image; more is a broken count, not an image
 _SEPARATORS = re.compile(r"[\W_]+")
 
@@ -201,13 +203,11 @@ def read_csv(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     InputError where the file is missing, not UTF-8, empty, or a row has too few or too many fields.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+        text = read_small(path, MAX_CSV_BYTES).data.decode("utf-8-sig")
+    except Missing:
         raise InputError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: is a folder, a CSV file was expected") from None
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
+    except Unreadable as error:
+        raise InputError(f"{path}: {error}; a CSV file was expected") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: not UTF-8; save it as “CSV UTF-8”") from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 from healtheat.core.errors import HealtheatError
 from healtheat.index import Index
+from healtheat.index.manifest import build_id
 from healtheat.view.inspection import Inspection
 from healtheat.view.map import MapPoints
 from healtheat.view.pictures import Pictures
@@ -31,7 +31,7 @@ class Review(Inspection):
         self._trust_thread: Thread | None = None
         self._manifest = index.path / "manifest.json"
         self._stamp = _stamp(self._manifest)
-        self.build = hashlib.sha256(self._manifest.read_bytes()).hexdigest()[:32]
+        self.build = build_id(index.path)
         """Names this very build: the numbers of findings mean nothing in another one."""
 
     @property

@@ -41,22 +41,32 @@ def _walk(folder: Path, above: frozenset[str], on_bad: OnBad) -> Iterator[Path]:
         return
     try:
         with os.scandir(folder) as entries:
-            found = sorted((e.name, e.is_dir(), e.is_file() or e.is_symlink()) for e in entries)
+            found = sorted((entry.name, _kind(entry)) for entry in entries)
     except OSError as error:
         on_bad(folder, f"folder cannot be listed ({error.strerror})")
         return
-    for name, folder_too, file_too in found:
+    for name, kind in found:
         if name.startswith("."):
             continue
         path = folder / name
         if reason := bad_name(name):
             on_bad(path, reason)
-        elif folder_too:
+        elif kind == "folder":
             yield from _walk(path, above | {here}, on_bad)
-        elif file_too:
+        elif kind == "file":
             yield path
         else:
-            on_bad(path, "neither a file nor a folder")
+            on_bad(path, kind)
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    """ "folder", "file", or why it is neither: an error is one of this entry, never of its folder."""
+    try:
+        if entry.is_dir():
+            return "folder"
+        return "file" if entry.is_file() or entry.is_symlink() else "neither a file nor a folder"
+    except OSError as error:  # a link to itself, or to where we may not look
+        return f"cannot be looked at ({error.strerror or error})"
 
 
 _SPLIT = re.compile(r"(train|valid|validation|val|test)(?:ing)?(?:[0-9]{4})?")

@@ -12,8 +12,9 @@ import numpy as np
 
 from healtheat.core.boxes import NO_CLASS, Boxes, Problem, ProblemCode
 from healtheat.core.errors import Argument, InputError
+from healtheat.core.files import Unreadable, read_small
 from healtheat.core.paths import is_any_image, yolo_image_folder, yolo_label_path
-from healtheat.core.text import Unreadable, bad_name, read_small, shown
+from healtheat.core.text import bad_name, shown
 from healtheat.sources import open_source
 from healtheat.sources.base import LabelledImage
 from healtheat.sources.coco import results

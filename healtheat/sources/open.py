@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from healtheat.core.errors import Argument, InputError
+from healtheat.core.files import open_regular
 from healtheat.core.paths import is_any_image, is_file, is_folder, relative
 from healtheat.core.text import shown
 from healtheat.sources.base import LabelFormat, Source, SourceOptions
@@ -114,7 +115,7 @@ def _only_other_yaml(data: Path) -> bool:
 
 def _start_of(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(2**20)
     except OSError:
         return b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
+from healtheat.core.files import open_regular
 from healtheat.core.paths import is_file, is_folder
 from healtheat.sources.files import first_files
 from healtheat.sources.json_stream import BadJson, JsonList, JsonObject
@@ -20,7 +21,7 @@ _COCO = frozenset({"images", "annotations", "categories"})
 def root_of_xml(path: Path) -> str:
     """The root's tag of an XML file, "" if there is none to read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             children = XmlChildren(file, _MAX_BYTES)
             next(iter(children), None)
             return children.root
@@ -33,7 +34,7 @@ def root_of_xml(path: Path) -> str:
 def fault_of_xml(path: Path) -> str:
     """Why an XML file cannot be read, with its line; "" where its beginning can be."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             next(iter(XmlChildren(file, _MAX_BYTES)), None)
     except BadXml as error:
         return f"line {error.line + 1}: {error}"
@@ -48,7 +49,7 @@ def kind_of_json(path: Path, empty: str = "") -> str:
     `empty` is what a list without items is.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             document = JsonObject(file, _MAX_BYTES)
             if document.begins == "[":
                 file.seek(0)

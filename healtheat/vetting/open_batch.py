@@ -11,8 +11,8 @@ import numpy as np
 from healtheat.building.open_data import open_data
 from healtheat.core.boxes import Boxes, Problem, ProblemCode
 from healtheat.core.errors import Argument, InputError
+from healtheat.core.files import Unreadable, read_small
 from healtheat.core.paths import is_any_image, relative
-from healtheat.core.text import Unreadable, read_small
 from healtheat.index import Index
 from healtheat.index.batches import name_after
 from healtheat.index.manifest import MANIFEST_NAME, Manifest

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from healtheat.core.text import Unreadable, read_small
+from healtheat.core.files import Unreadable, read_small
 from healtheat.index.manifest import MODEL_NAME
 from healtheat.signals.evidence.classmodel import Discriminant, Logistic
 from healtheat.signals.evidence.components import Axes

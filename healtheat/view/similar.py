@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from healtheat.core.corners import Outline, what_is_wrong
 from healtheat.core.errors import Argument, ImageError, InputError
+from healtheat.core.files import Content, Unreadable, read_small
 from healtheat.core.paths import is_file, yolo_label_path
-from healtheat.core.text import Content, Unreadable, read_small
 from healtheat.crops import CropPolicy, cut, open_image
 from healtheat.embedding import Encoder
 from healtheat.findings.filters import ClassWords, Filters

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from healtheat.cleanup.check import Box, find_coco, same_box
 from healtheat.core.errors import Argument, InputError
+from healtheat.core.files import Unreadable, read_small
 from healtheat.core.paths import contained, is_folder
-from healtheat.core.text import Unreadable, read_small
 from healtheat.findings.filters import Filters, words
 from healtheat.findings.query import query
 from healtheat.sources.yolo.labels import MAX_LABEL_BYTES

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from healtheat.core.errors import InputError
+from healtheat.core.files import open_regular
 from healtheat.core.text import counted, shown
 from healtheat.exporting.patch.unified import unified
 
@@ -148,7 +149,7 @@ def _annotations(file: Path, wanted: set[int]) -> dict[int, dict[str, Any]]:
     from healtheat.sources.coco.file import MAX_JSON_BYTES
     from healtheat.sources.json_stream import JsonObject
 
-    with file.open("rb") as opened:
+    with open_regular(file) as opened:
         document = JsonObject(opened, MAX_JSON_BYTES)
         return {
             n: item for key, n, item in document if key == "annotations" and n is not None and n in wanted

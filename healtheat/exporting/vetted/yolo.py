@@ -17,6 +17,7 @@ from healtheat.cleanup.rows import PlannedImage
 from healtheat.cleanup.yolo_set import YoloSet, data_yaml, read_set
 from healtheat.core.atomic import replacing_folder
 from healtheat.core.errors import InputError
+from healtheat.core.files import read_whole
 from healtheat.exporting.vetted.gather import HELD, PARTLY, WHOLE, Vetted, VettedBox, VettedImage
 from healtheat.index.target import Places
 from healtheat.vetting.tables import flat
@@ -128,7 +129,7 @@ class _Writing:
     def _lines(self, image: VettedImage, boxes: Sequence[VettedBox]) -> bytes:
         if not self.has_lines:
             return "".join(f"{label_line(box)}\n" for box in boxes).encode("ascii")
-        data = (self.root / image.label_path).read_bytes()
+        data = read_whole(self.root / image.label_path)
         if hashlib.sha256(data).hexdigest() != self.sha256.get(image.label_path):
             raise InputError(f"{image.label_path}: changed since it was vetted; vet it again")
         kept = {box.line for box in boxes}

@@ -28,6 +28,7 @@ from healtheat.core.atomic import canonical_json, sync_folder, write_file
 from healtheat.core.boxes import NO_CLASS
 from healtheat.core.conditions import naming
 from healtheat.core.errors import BadIndex, HealtheatError, InputError
+from healtheat.core.files import NotRegular, open_regular
 from healtheat.core.verdicts import DECISIONS
 from healtheat.index.lock import verdict_lock
 
@@ -37,6 +38,7 @@ TORN_NAME = "verdicts.torn"
 MAX_WHO = 200  # characters of who decided
 
 _START = "0" * 32
+MAX_LOG_BYTES = 512 << 20  # two million verdicts
 _MAX_LINE_BYTES = 64 << 10
 _BLOCK_BYTES = 8 << 20
 _BEFORE_CHECK, _AFTER_CHECK = b'{"check":"', b'",'
@@ -133,8 +135,11 @@ class VerdictLog:
         head = _read_head(self._folder / HEAD_NAME)
         before = len(self._verdicts)
         try:
-            with self._path.open("rb") as file:
-                if os.fstat(file.fileno()).st_size < self._offset:
+            with open_regular(self._path) as file:
+                size = os.fstat(file.fileno()).st_size
+                if size > MAX_LOG_BYTES:
+                    raise BadIndex(f"{self._path}: larger than {MAX_LOG_BYTES >> 20} MiB; restore the file")
+                if size < self._offset:
                     raise BadIndex(f"{self._path}: shorter than it was; restore the file")
                 file.seek(self._offset)
                 rest = b""
@@ -144,6 +149,8 @@ class VerdictLog:
             rest = b""
             if self._offset:
                 raise BadIndex(f"{self._path}: the file is gone; restore it") from None
+        except NotRegular as error:
+            raise BadIndex(f"{self._path}: {error.strerror}; restore the file from a copy") from None
         self._torn = self._finish(rest)
         if head is not None:
             self._check_head(*head)
@@ -334,10 +341,12 @@ def _head(count: int, check: str) -> bytes:
 
 def _read_head(path: Path) -> tuple[int, str] | None:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(1000)
     except FileNotFoundError:
         return None
+    except NotRegular as error:
+        raise BadIndex(f"{path}: {error.strerror}; delete it to trust {LOG_NAME} as it is") from None
     try:
         body = json.loads(data.decode("utf-8"))
         count, last = body["count"], body["last"]

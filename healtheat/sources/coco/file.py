@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from healtheat.core.boxes import Boxes, Problem, ProblemCode
 from healtheat.core.corners import MOST_NUMBERS, outlines
 from healtheat.core.errors import InputError
+from healtheat.core.files import open_regular
 from healtheat.core.paths import is_file
 from healtheat.core.text import bad_name, counted, is_unicode, shown
 from healtheat.sources.coco import fields
@@ -88,7 +89,7 @@ def load_coco(path: Path, *, file: str | None = None) -> CocoFile:
         raise BadFile(path, None, "not found, or not a file; give a COCO JSON file")
     reading = _Reading(path.as_posix() if file is None else file)
     try:
-        with path.open("rb") as opened:
+        with open_regular(path) as opened:
             document = JsonObject(opened, MAX_JSON_BYTES)
             if document.begins == "[" and (kind := kind_of_json(path, empty="empty")):
                 raise BadFile(path, 0, _LISTS[kind])

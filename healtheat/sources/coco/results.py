@@ -13,6 +13,7 @@ import numpy as np
 
 from healtheat.core.boxes import Boxes, Problem, ProblemCode
 from healtheat.core.errors import InputError
+from healtheat.core.files import open_regular
 from healtheat.core.paths import is_file, is_folder
 from healtheat.core.text import counted, shown
 from healtheat.sources.coco import fields
@@ -66,7 +67,7 @@ def load_results(path: Path, labels: Path) -> Results:
     coco = load_coco(labels_file)
     reading = _Reading(path.name, coco)
     try:
-        with path.open("rb") as opened:
+        with open_regular(path) as opened:
             items = JsonList(opened, MAX_JSON_BYTES)
             for line, item in items:
                 reading.take(line, item)

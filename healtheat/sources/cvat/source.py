@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element
 
 from healtheat.core.boxes import MAX_CLASS_ID, ProblemCode
+from healtheat.core.files import open_regular
 from healtheat.core.text import shown
 from healtheat.sources.base import LabelFormat
 from healtheat.sources.coco.fields import MAX_SIDE_PX, BadItem
@@ -34,7 +35,7 @@ def read_cvat(path: Path, file: str) -> Document:
     document = Document(file)
     children = None
     try:
-        with path.open("rb") as opened:
+        with open_regular(path) as opened:
             children = XmlChildren(opened, MAX_XML_BYTES)
             for _, child in children:
                 if children.root != "annotations":

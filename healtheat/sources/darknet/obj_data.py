@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from healtheat.core.errors import InputError
+from healtheat.core.files import Content, Unreadable, read_small
 from healtheat.core.paths import is_file, normal
-from healtheat.core.text import Content, Unreadable, read_small, shown
+from healtheat.core.text import shown
 from healtheat.sources.named.ids import read_names
 from healtheat.sources.yolo.data_yaml import Split
 

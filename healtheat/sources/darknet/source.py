@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from healtheat.core.errors import InputError
+from healtheat.core.files import Unreadable, read_small
 from healtheat.core.paths import is_file, is_folder
-from healtheat.core.text import Unreadable, read_small
 from healtheat.sources.base import LabelFile, LabelFormat, Record, Source, SourceOptions
 from healtheat.sources.darknet.obj_data import MAX_BYTES, load_obj_data
 from healtheat.sources.yolo.source import YoloSource

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from collections.abc import Iterator
 from itertools import islice
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from healtheat.core.atomic import sha256_file
 from healtheat.core.boxes import MAX_CLASS_ID, Boxes, Problem, ProblemCode
 from healtheat.core.errors import InputError
 from healtheat.core.paths import is_file, is_folder, is_image, normal, relative
@@ -127,8 +127,7 @@ def _checked_names(names: Any, weights: Path) -> dict[int, str]:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_file(path)
 
 
 def _open(data: Path, options: SourceOptions) -> Source:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from healtheat.core.boxes import ProblemCode
+from healtheat.core.files import open_regular
 from healtheat.core.text import is_unicode, shown
 from healtheat.sources.base import LabelFormat
 from healtheat.sources.coco.fields import BadItem, number, side
@@ -29,7 +30,7 @@ def read_labelme(path: Path, file: str) -> Document:
     fields: dict[str, Any] = {}
     shapes: list[Any] = []
     try:
-        with path.open("rb") as opened:
+        with open_regular(path) as opened:
             document = JsonObject(opened, MAX_JSON_BYTES, MAX_ITEM_CHARS)
             for key, index, item in document:
                 if key == "shapes" and index is not None:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from healtheat.core.boxes import ProblemCode
 from healtheat.core.corners import FEWEST_POINTS
+from healtheat.core.files import open_regular
 from healtheat.core.text import counted, is_unicode, shown
 from healtheat.sources.base import LabelFormat
 from healtheat.sources.coco.fields import BadItem, number, side
@@ -35,7 +36,7 @@ def read_labelstudio(path: Path, file: str) -> Document:
     document = Document(file)
     other: dict[str, int] = {}
     try:
-        with path.open("rb") as opened:
+        with open_regular(path) as opened:
             items = JsonList(opened, MAX_JSON_BYTES)
             for index, item in items:
                 if not isinstance(item, dict) or not isinstance(item.get("data"), dict):

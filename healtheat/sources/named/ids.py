@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from healtheat.core.errors import InputError
-from healtheat.core.text import Unreadable, is_unicode, read_small, shown
+from healtheat.core.files import Unreadable, read_small
+from healtheat.core.text import is_unicode, shown
 from healtheat.sources.yolo.data_yaml import load_names
 
 MAX_NAMES_BYTES = 2**20

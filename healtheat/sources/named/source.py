@@ -174,7 +174,7 @@ class _Given:
 
     def take_list(self, path: Path, split: str, folder: Path) -> Iterator[Record]:
         """The stems that a list of a split names (`stem`, or `stem 1`), for the label files in `folder`."""
-        from healtheat.core.text import Unreadable, read_small
+        from healtheat.core.files import Unreadable, read_small
 
         file = relative(path, self._root)
         try:

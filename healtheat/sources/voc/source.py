@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from healtheat.core.boxes import ProblemCode
+from healtheat.core.files import open_regular
 from healtheat.core.text import shown
 from healtheat.sources.base import LabelFormat
 from healtheat.sources.coco.fields import MAX_SIDE_PX, BadItem
@@ -31,7 +32,7 @@ def read_voc(path: Path, file: str) -> Document:
     """
     fields: dict[str, Element] = {}
     objects: list[Element] = []
-    with path.open("rb") as opened:
+    with open_regular(path) as opened:
         children = XmlChildren(opened, MAX_XML_BYTES)
         try:
             for _, child in children:

@@ -11,8 +11,9 @@ import yaml
 
 from healtheat.core.boxes import MAX_CLASS_ID, Problem, ProblemCode
 from healtheat.core.errors import InputError
+from healtheat.core.files import Content, Unreadable, read_small
 from healtheat.core.paths import in_other_form, is_file, is_folder, normal, relative
-from healtheat.core.text import Content, Unreadable, is_unicode, read_small, shown
+from healtheat.core.text import is_unicode, shown
 
 MAX_YAML_BYTES = 2**20  # tens of thousands of classes; parsing needs some hundred times as much
 MAX_DEPTH = 20

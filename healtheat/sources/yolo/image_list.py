@@ -9,8 +9,9 @@ from pathlib import Path
 
 from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.core.errors import InputError
+from healtheat.core.files import Content, Unreadable, read_small
 from healtheat.core.paths import in_other_form, is_file, is_folder, is_image, normal
-from healtheat.core.text import Content, Unreadable, bad_name, counted, read_small, shown
+from healtheat.core.text import bad_name, counted, shown
 
 MAX_LIST_BYTES = 256 * 2**20
 MAX_PATH_CHARS = 4096

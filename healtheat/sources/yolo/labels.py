@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from healtheat.core.boxes import Boxes, Problem, ProblemCode
-from healtheat.core.text import Content, Unreadable, counted, read_small
+from healtheat.core.files import Content, Unreadable, read_small
+from healtheat.core.text import counted
 from healtheat.sources.yolo.line import PLAIN, BadLine, LabelRules, ParsedLine, Tracks, parse_line
 from healtheat.sources.yolo.trainer import Ignored, mixed, why_ignored, without
 

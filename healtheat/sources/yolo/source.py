@@ -8,8 +8,9 @@ from pathlib import Path
 
 from healtheat.core.boxes import Boxes, Problem, ProblemCode
 from healtheat.core.errors import Argument, InputError
+from healtheat.core.files import Content, Missing, Unreadable, read_small
 from healtheat.core.paths import IMAGE_SUFFIXES, is_file, is_folder, normal, yolo_label_path
-from healtheat.core.text import Content, Missing, Unreadable, read_small, shown
+from healtheat.core.text import shown
 from healtheat.sources.base import Edits, LabelFile, LabelFormat, LabelledImage, Record, Source, SourceOptions
 from healtheat.sources.yolo.data_yaml import Split, load_data_yaml
 from healtheat.sources.yolo.labels import MAX_LABEL_BYTES, parse_labels
