@@ -130,8 +130,8 @@ OF_THE_WHOLE = {
 def test_tests_mirror_the_package() -> None:
     """Who looks for the tests of `healtheat/listing` finds them in `tests/listing`."""
     files = sorted(TESTS.rglob("*.py"))
-    # `cases` holds data sets of other people, and what the whole of the package makes of them
-    for folder in {file.parent.relative_to(TESTS).as_posix() for file in files} - {".", "cases"}:
+    # `cases` holds data sets of other people, `hostile` files of an enemy, both against the whole package
+    for folder in {file.parent.relative_to(TESTS).as_posix() for file in files} - {".", "cases", "hostile"}:
         mirrored = (PACKAGE / folder, ROOT / folder)
         assert any(path.is_dir() for path in mirrored), f"tests/{folder}: what does it test?"
     loose = {file.name for file in TESTS.glob("test_*.py")}

@@ -23,8 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from healtheat.core.atomic import canonical_json, replacing_folder, sync_folder
 from healtheat.core.conditions import naming
 from healtheat.core.errors import Argument, InputError
-from healtheat.core.locks import held
 from healtheat.core.files import Unreadable, read_small, read_whole
+from healtheat.core.locks import held
 from healtheat.core.paths import contained
 from healtheat.index.target import QUARANTINE
 

@@ -13,11 +13,28 @@ import pyarrow as pa
 from healtheat.core.conditions import AGAIN
 from healtheat.core.errors import BadIndex, InputError
 from healtheat.core.files import open_regular
+from healtheat.core.text import shown
 from healtheat.index.tables import ARROW, TABLES, tables_of_version_3, view_of
 
 MEMORY_LIMIT = "2GB"  # per connection; a query that needs more is refused, not the machine
 
+_NOTHING_BUT_READING: dict[str, str | bool | int | float | list[str]] = {
+    "memory_limit": MEMORY_LIMIT,
+    "temp_directory": "",  # else DuckDB spills into the working folder
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
 _MAGIC = b"DUCK"  # behind the first block's checksum
+# Names of whatever a catalog holds besides tables.
+_OTHER_THINGS = """
+SELECT view_name FROM duckdb_views() WHERE database_name = 'catalog' AND NOT internal
+UNION ALL SELECT function_name FROM duckdb_functions() WHERE database_name = 'catalog' AND NOT internal
+UNION ALL SELECT type_name FROM duckdb_types() WHERE database_name = 'catalog' AND NOT internal
+UNION ALL SELECT sequence_name FROM duckdb_sequences() WHERE database_name = 'catalog'
+UNION ALL SELECT index_name FROM duckdb_indexes() WHERE database_name = 'catalog'
+UNION ALL SELECT schema_name FROM duckdb_schemas()
+WHERE database_name = 'catalog' AND schema_name <> 'main' AND NOT internal
+"""
 _ROWS_A_WRITE = 20_000
 
 
@@ -103,7 +120,8 @@ class Catalog:
         # An in-memory database with the file attached, not a connection to the file: DuckDB would hand out
         # one and the same database for a path again, even after a build has replaced the file.
         _check_header(path)
-        self._connection = duckdb.connect(":memory:")
+        _check_alone(path)
+        self._connection = duckdb.connect(":memory:", config=_NOTHING_BUT_READING)
         try:
             self._connection.execute(f"ATTACH {_quoted(path)} AS catalog (READ_ONLY)")
             older = tables_of_version_3() if version == 3 else None
@@ -122,11 +140,9 @@ class Catalog:
         except BadIndex:
             self._connection.close()
             raise
-        self._connection.execute("SET temp_directory = ''")  # else DuckDB spills into the working folder
         # Replacements would let a query name variables of ours as if they were tables.
         for setting in ("enable_external_access", "python_enable_replacements"):
             self._connection.execute(f"SET {setting} = false")
-        self._connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
         self._connection.execute("SET lock_configuration = true")
 
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
@@ -174,28 +190,36 @@ class Catalog:
         self._connection.close()
 
     def _check_schema(self, path: Path, expected: Mapping[str, Mapping[str, str]], *, exactly: bool) -> None:
-        # Views and macros of a stranger would run inside our queries: only plain tables with our columns.
-        found: dict[str, dict[str, str]] = {}
-        rows = self._connection.execute(
-            "SELECT table_name, column_name, data_type FROM duckdb_columns() "
-            "WHERE database_name = 'catalog' AND NOT internal ORDER BY table_name, column_index"
-        ).fetchall()
-        for table, column, kind in rows:
-            found.setdefault(table, {})[column] = kind
-        odd = self._connection.execute(
-            "SELECT view_name FROM duckdb_views() WHERE database_name = 'catalog' AND NOT internal "
-            "UNION ALL SELECT function_name FROM duckdb_functions() WHERE database_name = 'catalog' "
-            "AND NOT internal UNION ALL SELECT schema_name FROM duckdb_schemas() "
-            "WHERE database_name = 'catalog' AND schema_name <> 'main' AND NOT internal"
-        ).fetchall()
+        """Raises BadIndex unless the tables are defined as `_definition` says, and nothing else is.
+
+        Views, macros, generated columns and defaults of a stranger would run inside our queries.
+        """
+        odd = self._connection.execute(_OTHER_THINGS).fetchall()
         if odd:
-            raise BadIndex(f"{path}: expected plain tables only, found {odd[0][0]!r}; build the index again")
-        for table in sorted(found.keys() | expected.keys() if exactly else expected.keys()):
-            if found.get(table) != expected.get(table):
+            raise BadIndex(
+                f"{path}: expected plain tables only, found {shown(str(odd[0][0]))}; build the index again"
+            )
+        rows = self._connection.execute(
+            "SELECT table_name, sql FROM duckdb_tables() WHERE database_name = 'catalog'"
+        ).fetchall()
+        found = {str(name): str(sql) for name, sql in rows}
+        wanted = {name: self._definition(name, columns) for name, columns in expected.items()}
+        for table in sorted(found.keys() | wanted.keys() if exactly else wanted.keys()):
+            if found.get(table) != wanted.get(table):
                 raise BadIndex(
-                    f"{path}: table {table}: expected {_columns(expected.get(table))}, "
-                    f"found {_columns(found.get(table))}; build the index again"
+                    f"{path}: table {shown(table)}: expected {_definition_shown(wanted.get(table))}, "
+                    f"found {_definition_shown(found.get(table))}; build the index again"
                 )
+
+    def _definition(self, table: str, columns: Mapping[str, str]) -> str:
+        """How DuckDB writes down a plain table of these columns."""
+        inside = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        self._connection.execute(f"CREATE TABLE memory.main.{table} ({inside})")
+        rows = self._connection.execute(
+            "SELECT sql FROM duckdb_tables() WHERE database_name = 'memory' AND table_name = ?", [table]
+        ).fetchall()
+        self._connection.execute(f"DROP TABLE memory.main.{table}")
+        return str(rows[0][0])
 
 
 @contextlib.contextmanager
@@ -208,8 +232,17 @@ def _written(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: DuckDB cannot write it: {text}; fix that, {AGAIN}") from None
 
 
-def _columns(columns: Mapping[str, str] | None) -> str:
-    return "no such table" if columns is None else ", ".join(f"{n} {k}" for n, k in columns.items())
+def _definition_shown(sql: str | None) -> str:
+    return "no such table" if sql is None else shown(sql, 1000)
+
+
+def _check_alone(path: Path) -> None:
+    """DuckDB would take a log of changes beside the file for part of it."""
+    if path.is_symlink():
+        raise BadIndex(f"{path} is a link; expected a plain file; build the index again")
+    for file in sorted(path.parent.iterdir()):
+        if file.name.startswith(f"{path.name}."):
+            raise BadIndex(f"{file}: not part of the index; remove it")
 
 
 def _check_header(path: Path) -> None:

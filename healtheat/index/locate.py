@@ -11,7 +11,7 @@ from healtheat.core.errors import Argument, BadIndex, InputError, UsageError
 from healtheat.index.batches import name_after
 from healtheat.index.manifest import MANIFEST_NAME, Manifest
 from healtheat.index.store import Index
-from healtheat.index.verify import VerifyReport
+from healtheat.index.verify import VerifyReport, unlisted
 
 INDEX_ROOT = Path("index")  # of the working directory
 
@@ -68,8 +68,15 @@ def verify_folder(folder: Path) -> VerifyReport:
         with Index.open(folder, verify=False) as index:
             found = index.verify()
     except BadIndex as error:
-        found = [str(error)]
+        found = list(dict.fromkeys((str(error), *_every_unlisted(folder))))
     return VerifyReport(folder, tuple(found))
+
+
+def _every_unlisted(folder: Path) -> list[str]:
+    try:
+        return unlisted(folder, Manifest.read(folder / MANIFEST_NAME))
+    except BadIndex:
+        return []
 
 
 def default_folder(data: Path, source_data: Path) -> Path:

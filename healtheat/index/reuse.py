@@ -27,7 +27,7 @@ from healtheat.index.manifest import (
     shard_name,
 )
 from healtheat.index.shards import Shard, open_shard
-from healtheat.index.verify import damage
+from healtheat.index.verify import damage, unlisted
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def old_index(path: Path) -> tuple[OldIndex | None, str]:
                 f"{path} was in format version {manifest.format_version} and is in version {FORMAT_VERSION} "
                 "now; its verdicts were kept"
             )
-        wrong = damage(path, manifest)
+        wrong = [*unlisted(path, manifest), *damage(path, manifest)]
         if wrong:
             return None, "; ".join(filter(None, (note, wrong[0])))
         tables = None if manifest.format_version == FORMAT_VERSION else older.TABLES

@@ -25,7 +25,7 @@ from healtheat.index.shards import Shard, check_shard, open_shard
 from healtheat.index.staging import is_ready, roll_forward_when_free
 from healtheat.index.verdicts.judging import Judging
 from healtheat.index.verdicts.log import VerdictLog
-from healtheat.index.verify import changed_files, damage, every_problem
+from healtheat.index.verify import changed_files, damage, every_problem, unlisted
 
 MAX_IMAGE_BYTES = 256 << 20
 _ATTEMPTS = 5
@@ -49,6 +49,8 @@ class Index:
     def open(cls, path: str | os.PathLike[str], *, verify: bool = True) -> Index:
         """Open the index at `path`. With `verify`, every file's hash is compared with the manifest.
 
+        A folder that holds a file which is no part of the index is refused.
+
         Raises BadIndex, which names the file, what was expected and what was found. A build that was
         killed while it moved its files into place is finished first.
         """
@@ -58,7 +60,7 @@ class Index:
             before = _stamp(path)
             try:
                 manifest = Manifest.read(path / MANIFEST_NAME)
-                found = damage(path, manifest) if verify else []
+                found = unlisted(path, manifest) or (damage(path, manifest) if verify else [])
                 if found:
                     raise BadIndex(found[0])
                 index = cls(path, manifest, VerdictLog(path))

@@ -58,6 +58,19 @@ def damage(path: Path, manifest: Manifest) -> list[str]:
     return found
 
 
+def unlisted(path: Path, manifest: Manifest) -> list[str]:
+    """What lies in the folder and is no part of the index, one line each.
+
+    The hashes say nothing of it, and a log of changes beside the catalog would replace what is in there.
+    """
+    odd = [path / name for name in foreign_entries(path)]
+    if MODEL_NAME not in manifest.files and (path / MODEL_NAME).exists():
+        odd.append(path / MODEL_NAME)
+    files = sorted((path / VECTORS_FOLDER).rglob("*"))
+    odd += [file for file in files if file.relative_to(path).as_posix() not in manifest.files]
+    return [f"{file}: not part of the index; remove it" for file in odd]
+
+
 def changed_files(root: Path, files: Mapping[str, FileEntry]) -> list[str]:
     """Names of the files (relative to `root`) that are gone or have other bytes than noted."""
     return [name for name, entry in sorted(files.items()) if _difference(root / name, entry)]
@@ -73,10 +86,7 @@ def every_problem(path: Path, opened: Manifest, catalog: Reader, log: LogReader)
     except BadIndex as error:
         return [str(error)]
     found = damage(path, manifest)
-    found += [f"{path / name}: not part of the index; remove it" for name in foreign_entries(path)]
-    for file in sorted((path / VECTORS_FOLDER).rglob("*")):
-        if file.relative_to(path).as_posix() not in manifest.files:
-            found.append(f"{file}: not part of the index; remove it")
+    found += unlisted(path, manifest)
     try:
         log.refresh()
     except BadIndex as error:
