@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from healtheat.core.conditions import AGAIN
 from healtheat.core.errors import BadIndex, InputError
 from healtheat.core.files import open_regular
 from healtheat.core.text import shown
 from healtheat.index.tables import ARROW, TABLES, tables_of_version_3, view_of
+from healtheat.index.values import fault_names, fault_query, long_texts
 
 MEMORY_LIMIT = "2GB"  # per connection; a query that needs more is refused, not the machine
 
@@ -24,6 +27,7 @@ _NOTHING_BUT_READING: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
+_NAME = re.compile(r"\w+")
 _MAGIC = b"DUCK"  # behind the first block's checksum
 # Names of whatever a catalog holds besides tables.
 _OTHER_THINGS = """
@@ -100,6 +104,13 @@ class CatalogWriter:
             self._insert(table, pa.table(columns))
 
     def _insert(self, table: str, rows: pa.Table) -> None:
+        """Raises InputError for a text that no reader would take (see values.py)."""
+        for column, most in long_texts(table).items():
+            longest = pc.max(pc.binary_length(rows[column])).as_py() or 0
+            if longest > most:
+                raise InputError(
+                    f"{table}, {column}: a text of {longest:,} bytes, and an index takes {most:,}; shorten it"
+                )
         columns = ", ".join(TABLES[table])
         with _written(self._path):
             self._connection.register("incoming", rows)
@@ -121,6 +132,8 @@ class Catalog:
         # one and the same database for a path again, even after a build has replaced the file.
         _check_header(path)
         _check_alone(path)
+        self._path = path
+        self._unchecked = set(TABLES if tables is None else ())  # what older indexes hold is only copied
         self._connection = duckdb.connect(":memory:", config=_NOTHING_BUT_READING)
         try:
             self._connection.execute(f"ATTACH {_quoted(path)} AS catalog (READ_ONLY)")
@@ -146,9 +159,14 @@ class Catalog:
         self._connection.execute("SET lock_configuration = true")
 
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """The result of one SELECT, from any thread. Raises InputError for anything else."""
+        """The result of one SELECT, from any thread. Raises InputError for anything else.
+
+        Raises BadIndex where a table that the query names holds what no build writes (see values.py).
+        """
         cursor = self._connection.cursor()
         try:
+            for table in set(_NAME.findall(query.lower())) & self._unchecked:
+                self._check_values(cursor, table)
             statements = cursor.extract_statements(query)
             if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
                 raise InputError("only one SELECT statement at a time; the catalog is read-only")
@@ -157,6 +175,16 @@ class Catalog:
             raise InputError(f"SQL: {str(error).splitlines()[0]}") from None
         finally:
             cursor.close()
+
+    def _check_values(self, cursor: duckdb.DuckDBPyConnection, table: str) -> None:
+        (counts,) = cursor.execute(fault_query(table)).fetchall()
+        for name, count in zip(fault_names(table), counts, strict=True):
+            if count:
+                raise BadIndex(
+                    f"{self._path}: table {table}, {name}: {count:,} values that no build writes; "
+                    "build the index again"
+                )
+        self._unchecked.discard(table)
 
     def create_table(self, name: str, schema: pa.Schema) -> None:
         """An empty table in memory, beside those of the file: the verdicts, which grow while it does not."""
