@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healtheat.building.build import BuildReport, build
-from healtheat.core.errors import Argument, IndexBusy, InputError
+from healtheat.core.errors import Argument, HealtheatError, InputError
 from healtheat.core.progress import Progress, silent
 from healtheat.crops import CropPolicy
 from healtheat.embedding import Encoder
@@ -157,7 +157,7 @@ def _state(index: Index) -> str:
 
 def _keep(index: Index, model: VetModel) -> bool:
     """Put the model into the folder of the index; False where that is not possible now."""
-    with suppress(OSError, IndexBusy), building(index.path) as staging:
+    with suppress(OSError, HealtheatError), building(index.path) as staging:
         with Index.open(index.path) as now:
             if now.manifest.files[CATALOG_NAME] != index.manifest.files[CATALOG_NAME]:
                 return False

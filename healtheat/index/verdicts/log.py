@@ -217,7 +217,8 @@ class VerdictLog:
         if not self._path.exists():
             self._path.open("xb").close()
             sync_folder(self._folder)  # before the line, which counts as soon as it is there
-        with naming(self._path), self._path.open("ab", buffering=0) as file:
+        with naming(self._path):
+            file = self._path.open("ab", buffering=0)
             try:
                 left = memoryview(data)
                 while left:
@@ -226,6 +227,9 @@ class VerdictLog:
             except OSError as error:
                 _take_out(file, self._offset, error)
                 raise
+            finally:
+                with contextlib.suppress(OSError):  # all is synced, or taken out
+                    file.close()
 
     def _now(self) -> str:
         """The time in milliseconds, another one than that of the last line."""
