@@ -17,7 +17,7 @@ import typer
 from healtheat.commands import COMMANDS
 from healtheat.commands._terminal import BROKEN_PIPE, FAULT, INTERRUPTED, USAGE, one_line, prepare_streams
 from healtheat.commands.reference import command_name
-from healtheat.core.conditions import told, told_of_name
+from healtheat.core.conditions import NO_ROOM, told, told_of_name
 from healtheat.core.errors import HealtheatError, with_options
 from healtheat.core.version import __version__
 
@@ -72,7 +72,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         path = where.command_path if where is not None else "healtheat"
         return _fail(f"{_in_our_words(error).format_message()} (see `{path} --help`)", USAGE)
     except OSError as error:
-        return _fail(("" if _stdout_works() else "standard output: ") + told(error), USAGE)
+        return _fail(("standard output: " if _of_stdout(error) else "") + told(error), USAGE)
     except UnicodeEncodeError as error:
         return _fail(told_of_name(error), USAGE)
     except MemoryError:
@@ -111,14 +111,14 @@ def _close_pipe() -> int:
     return BROKEN_PIPE
 
 
-def _stdout_works() -> bool:
-    """False where what was printed cannot be written: it goes nowhere then."""
+def _of_stdout(error: OSError) -> bool:
+    """Whether what was printed could not be written. What is left of it goes nowhere."""
     try:
         sys.stdout.flush()
     except OSError:
         _drop_stdout()
-        return False
-    return True
+        return True
+    return error.filename is None and error.errno in NO_ROOM  # every file of ours is named
 
 
 def _drop_stdout() -> None:

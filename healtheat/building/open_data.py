@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from healtheat.core.paths import check_name
 from healtheat.index.cache import CACHE_FOLDER
 from healtheat.index.locate import default_folder
 from healtheat.sources import DetectorSettings, open_source
@@ -26,6 +27,7 @@ def open_data(
     labels. `task` is what a YOLO data set is labelled for, `names` the file of class names for formats that
     know classes by name. Raises InputError.
     """
+    check_name(data)
     if weights is None:
         source = open_source(data, images=images, task=task, names=names)
         return source, index or default_folder(data, source.data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ from healtheat.core.atomic import replacing_file, sha256_file, sweep, sync_folde
 from healtheat.core.errors import InputError
 from healtheat.core.files import open_regular, read_whole
 
+# A file system without rights of its own (vfat, some shares) refuses to set them; the bytes are what counts.
+_NO_RIGHTS_HERE = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)
 _NUMPY = b"\x93NUMPY"  # what Ultralytics' label caches begin with
 
 
@@ -29,7 +32,11 @@ def put(file: Path, data: bytes, like: Path, *, times: bool = True) -> None:
     """
     with replacing_file(file, swept=True) as staged:
         staged.write_bytes(data)
-        (shutil.copystat if times else shutil.copymode)(like, staged)
+        try:
+            (shutil.copystat if times else shutil.copymode)(like, staged)
+        except OSError as error:
+            if error.errno not in _NO_RIGHTS_HERE:
+                raise
 
 
 def sweep_folders(files: Iterable[Path]) -> None:

@@ -15,6 +15,8 @@ from healtheat.core.errors import InputError
 from healtheat.core.paths import relative
 from healtheat.core.progress import Progress, silent
 
+_TO_FINISH = "run `healtheat apply --in-place` to finish it, or `healtheat rollback` to undo it"
+
 
 def apply_in_place(plan: Plan, *, progress: Progress = silent) -> Run:
     """Take out of the data set itself what the plan takes out; `rollback` puts everything back.
@@ -49,7 +51,7 @@ def fix_for(run: Run) -> str:
     """What to do about an unfinished run."""
     if run.state == "rolling back":
         return "its rollback was begun; run `healtheat rollback` again"
-    return "run `healtheat apply --in-place` to finish it, or `healtheat rollback` to undo it"
+    return _TO_FINISH
 
 
 def _steps(plan: Plan) -> list[Step]:
@@ -86,6 +88,11 @@ def _label_folders(plan: Plan) -> list[str]:
 
 def _work(run: Run, progress: Progress) -> None:
     """Do every step that is not done yet. Safe to repeat from any point."""
+    with run.telling(_TO_FINISH):
+        _steps_of(run, progress)
+
+
+def _steps_of(run: Run, progress: Progress) -> None:
     steps = run.plan.steps
     found = [_found(run, step) for step in steps]  # nothing is touched if one of them is not as expected
     sweep_folders(place for step in steps for place in (run.file(step), run.original(step)))

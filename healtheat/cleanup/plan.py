@@ -140,6 +140,7 @@ def plan_labels(
         raise InputError(
             f"an index built from {source.kind} has no label files; there is nothing to clean up"
         )
+    index.check_source()
     chosen = drop_for(drop, source.edits)
     check_batches(index, source.edits)
     if changed := index.changed_label_files():
@@ -181,6 +182,7 @@ def plan_training(
             Argument("status"),
             " takes these two here",
         )
+    index.check_source()
     check_batches(index, source.edits)
     changed = index.changed_label_files()
     if changed and not force:

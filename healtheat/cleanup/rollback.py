@@ -44,11 +44,12 @@ def rollback(root: Path, *, keep_edited: bool = False, progress: Progress = sile
                 Argument("keep_edited", True),
                 f" to roll back everything else (their originals are in {run.folder / 'originals'})",
             )
-        if run.state != "rolling back":
-            run.note("rollback")
-        _drop_new_caches(run)
-        restored = _restore(run, set(left), progress)
-        run.note("rolled back", left=left)
+        with run.telling("run `healtheat rollback` again"):
+            if run.state != "rolling back":
+                run.note("rollback")
+            _drop_new_caches(run)
+            restored = _restore(run, set(left), progress)
+            run.note("rolled back", left=left)
     return RolledBack(run, restored, left)
 
 

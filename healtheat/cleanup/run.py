@@ -9,21 +9,20 @@ What has been done is read off the files themselves, by their hashes; the journa
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from healtheat.cleanup.journal import Journal
 from healtheat.core.atomic import canonical_json, replacing_folder, sync_folder
-from healtheat.core.conditions import naming
+from healtheat.core.conditions import told
 from healtheat.core.errors import Argument, InputError
-from healtheat.core.files import Unreadable, read_small, read_whole
+from healtheat.core.files import Unreadable, read_small
 from healtheat.core.locks import held
 from healtheat.core.paths import contained
 from healtheat.index.target import QUARANTINE
@@ -66,27 +65,28 @@ class Run:
     root: Path
     folder: Path
     plan: StoredPlan
+    journal: Journal = field(compare=False)
 
     @property
     def state(self) -> State:
-        """How far it came, by the journal."""
+        """How far it came, by the journal. Raises InputError for one that was changed."""
         state: State = "applying"
-        for entry in self._entries():
+        for entry in self.journal.entries():
             state = _STATES.get(entry.get("event", ""), state)
         return state
 
     def note(self, event: str, **more: Any) -> None:
         """Append one line to the journal; it is on the disk when this returns."""
-        entry = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **more}
-        path = self.folder / JOURNAL
-        with naming(path), path.open("ab+") as file:
-            torn = False
-            if file.tell():
-                file.seek(-1, os.SEEK_END)
-                torn = file.read(1) != b"\n"
-            file.write((b"\n" if torn else b"") + canonical_json(entry) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self.journal.append({"at": at, "event": event, **more})
+
+    @contextmanager
+    def telling(self, fix: str) -> Iterator[None]:
+        """What stops the work on this run also says how to go on or back: `fix`."""
+        try:
+            yield
+        except OSError as error:
+            raise InputError(f"{told(error)}; {self.folder}: was begun; {fix}") from None
 
     def file(self, step: Step) -> Path:
         """The file of a step. Raises InputError where a link leads out of the data set."""
@@ -99,16 +99,6 @@ class Run:
     def kept(self, folder: str, path: str) -> Path:
         """Where a file is kept in `folder` of this run."""
         return inside(self.root, (self.folder.relative_to(self.root) / folder / path).as_posix())
-
-    def _entries(self) -> Iterator[dict[str, Any]]:
-        path = self.folder / JOURNAL
-        for line in read_whole(path).split(b"\n") if path.is_file() else ():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue  # torn by a kill; its end was never reported
-            if isinstance(entry, dict):
-                yield entry
 
 
 def inside(root: Path, path: str) -> Path:
@@ -139,7 +129,7 @@ def runs(root: Path) -> list[Run]:
     for path in [p for f in folders for p in (f, f / PLAN, f / JOURNAL)]:
         if path.is_symlink():
             raise InputError(f"{path}: is a link; remove it")
-    return [Run(root, folder, _read(folder / PLAN)) for folder in folders]
+    return [_run(root, folder, _read(folder / PLAN)) for folder in folders]
 
 
 def pending(root: Path) -> Run | None:
@@ -166,7 +156,11 @@ def create(
         (staged / PLAN).write_bytes(canonical_json(plan.model_dump(mode="json"), indent=1) + b"\n")
     for path in (home.parent, root):
         sync_folder(path)
-    return Run(root, folder, plan)
+    return _run(root, folder, plan)
+
+
+def _run(root: Path, folder: Path, plan: StoredPlan) -> Run:
+    return Run(root, folder, plan, Journal(folder / JOURNAL))
 
 
 @contextmanager

@@ -53,6 +53,11 @@ _TODO: Mapping[str, str] = {
 _WHAT_TO_DO = {number: text for name, text in _TODO.items() if (number := getattr(errno, name, None))}
 LOCKLESS = {getattr(errno, name, None) for name, text in _TODO.items() if text == _NO_LOCKS} - {None}
 
+# Not about one file: what is read next would fail as well.
+OF_THE_PROCESS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL)
+
 
 def told(error: OSError) -> str:
     """What happened to which file, and what to do.

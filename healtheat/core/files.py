@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from healtheat.core.conditions import OF_THE_PROCESS
 from healtheat.core.errors import InputError
 
 MAX_WHOLE_BYTES = 2**30
@@ -73,7 +74,7 @@ def read_small(path: Path, limit_bytes: int, *, within: Path | None = None) -> C
     """The content of the regular file `path`, read once; `within` as in `open_regular`.
 
     Raises Missing, or Unreadable if it is no regular file or larger than `limit_bytes`; the size is checked
-    while reading, so a growing file cannot get past it.
+    while reading, so a growing file cannot get past it. Raises OSError where too many files are open.
     """
     try:
         with open_regular(path, within=within) as file:
@@ -85,6 +86,8 @@ def read_small(path: Path, limit_bytes: int, *, within: Path | None = None) -> C
     except NotRegular as error:
         raise Unreadable(str(error.strerror)) from None
     except OSError as error:
+        if error.errno in OF_THE_PROCESS:
+            raise
         raise Unreadable(f"cannot be read ({error.strerror or error})") from error
     if len(data) > limit_bytes:
         raise Unreadable(f"larger than {_amount(limit_bytes)}")

@@ -6,7 +6,8 @@ import os
 import unicodedata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from healtheat.core.text import bad_name, shown
+from healtheat.core.errors import InputError
+from healtheat.core.text import bad_name, is_unicode, shown
 
 # The image formats Ultralytics trains on; whether a file can be decoded shows when it is read.
 IMAGE_SUFFIXES = frozenset(
@@ -71,6 +72,12 @@ def yolo_image_folder(label: Path) -> Path | None:
             parts[i] = "images"
             return Path(*parts)
     return None
+
+
+def check_name(path: Path) -> None:
+    """Raises InputError for a path that no list, table or manifest can hold."""
+    if not is_unicode(text := str(path.absolute())):
+        raise InputError(f"{shown(text, 300)}: a name that is no valid UTF-8; rename the file or folder")
 
 
 def normal(path: Path) -> Path:

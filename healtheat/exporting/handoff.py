@@ -79,6 +79,7 @@ class HandIndex(Findings, Protocol):
     def boxes(self) -> Any: ...
     def vectors(self, box_ids: Any) -> Any: ...
     def image_bytes(self, image_id: int) -> bytes: ...
+    def check_source(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ def gather(index: HandIndex, filters: Filters, *, progress: Progress = silent) -
             of_box[row["box_id"]].append(row)
         elif row["image"] is not None:
             of_image[row["image"]].append(row)
+    index.check_source()
     everything = filters == Filters(flagged_only=False)
     boxes = _boxes(index, of_box)
     root = Path(index.manifest.source.root)

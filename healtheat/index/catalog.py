@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healtheat.core.conditions import AGAIN
+from healtheat.core.conditions import AGAIN, NOT_THERE
 from healtheat.core.errors import BadIndex, InputError
 from healtheat.core.files import open_regular
 from healtheat.core.text import shown
@@ -278,6 +278,8 @@ def _check_header(path: Path) -> None:
         with open_regular(path) as file:
             head = file.read(12)
     except OSError as error:
+        if error.errno not in NOT_THERE:
+            raise
         raise BadIndex(f"{path}: {error.strerror or error}; build the index again") from None
     if head[8:12] != _MAGIC:
         raise BadIndex(f"{path}: expected a DuckDB file, found another; build the index again")

@@ -18,7 +18,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.core.conditions import naming
+from healtheat.core.conditions import NOT_THERE, naming
 from healtheat.core.errors import BadIndex
 from healtheat.core.files import open_regular
 
@@ -94,6 +94,8 @@ def check_shard(path: Path, *, rows: int, dim: int) -> None:
             file.seek(_VECTORS_AT + 4 * rows * dim)
             tail = file.read(_LENGTH.size)
     except OSError as error:
+        if error.errno not in NOT_THERE:
+            raise
         raise BadIndex(f"{path}: {error.strerror or error}; build the index again") from None
     wanted = b"".join(_HEAD.pack(letters, dim, rows, _UNUSED, _UNUSED, 1, 0) for letters in (_OUTER, _INNER))
     if head != wanted + _LENGTH.pack(rows * dim) or tail != _LENGTH.pack(rows):

@@ -16,6 +16,7 @@ from pathlib import Path
 from healtheat.core.atomic import is_temporary, sha256_file, sweep, sync_file, sync_folder, write_file
 from healtheat.core.errors import Argument, BadIndex, IndexBusy, InputError
 from healtheat.core.files import Unreadable, read_small
+from healtheat.core.paths import check_name
 from healtheat.index.cache import CACHE_FOLDER
 from healtheat.index.lock import LOCK_NAME, VERDICT_LOCK_NAME, builder_lock
 from healtheat.index.manifest import MANIFEST_NAME, MODEL_NAME, VECTORS_FOLDER, FileEntry, Manifest
@@ -62,6 +63,7 @@ def building(index_path: Path) -> Iterator[Path]:
 
     Raises InputError for a folder that holds something else, IndexBusy while another process builds.
     """
+    check_name(index_path)
     if not index_path.exists() and not index_path.is_symlink():
         index_path.mkdir(parents=True)
     odd = foreign_entries(index_path)

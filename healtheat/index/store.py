@@ -18,6 +18,7 @@ from healtheat.core.corners import Outline, what_is_wrong
 from healtheat.core.errors import BadIndex, IndexBusy, InputError
 from healtheat.core.files import Unreadable, read_small
 from healtheat.core.issues import Silence
+from healtheat.core.paths import is_folder
 from healtheat.crops import CROP_MEASURES
 from healtheat.index.catalog import Catalog
 from healtheat.index.manifest import BACKGROUND, CATALOG_NAME, MANIFEST_NAME, Manifest, shard_name
@@ -234,6 +235,15 @@ class Index:
         if content.sha256 != self._file_of(image_id)["sha256"]:
             raise InputError(f"{file}: changed since the index was built; build it again")
         return content.data
+
+    def check_source(self) -> None:
+        """Raises InputError where the data set is not where the index was built from."""
+        root = Path(self.manifest.source.root)
+        if not is_folder(root):
+            raise InputError(
+                f"{root}: the data set is not there any more; move it back, or build the index again from "
+                "where it is now"
+            )
 
     def changed_label_files(self) -> list[str]:
         """Label files that are gone or have another content than when the index was built."""

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from healtheat.core.atomic import sha256_file
+from healtheat.core.conditions import OF_THE_PROCESS
 from healtheat.core.errors import BadIndex
 from healtheat.index.manifest import BACKGROUND, MODEL_NAME, VECTORS_FOLDER, FileEntry, Manifest, shard_name
 from healtheat.index.shards import open_shard
@@ -107,6 +108,8 @@ def _difference(path: Path, entry: FileEntry) -> str | None:
             return f"expected {entry.size} bytes, found {size}"
         sha256 = sha256_file(path)
     except OSError as error:
+        if error.errno in OF_THE_PROCESS:
+            raise
         return f"cannot be read ({error.strerror or error})"
     return None if sha256 == entry.sha256 else f"expected SHA-256 {entry.sha256[:16]}…, found {sha256[:16]}…"
 

@@ -16,9 +16,9 @@ from benchmarks import faults
 from benchmarks.fault_calls import FAULTS, Calls, Fault
 from benchmarks.fault_jobs import IMAGES, JOBS, Job, States, quick
 from benchmarks.faults import Trial, faults_of, tried, tried_verdicts
+from healtheat.core import append
 from healtheat.core.atomic import write_file
 from healtheat.index import shards
-from healtheat.index.verdicts import log
 
 EVERY = os.environ.get("HEALTHEAT_FAULTS") == "all"
 SMALL = [job for job in JOBS if job.images == IMAGES]
@@ -56,7 +56,7 @@ class TestFaults:
     def test_a_verdict_that_counts_though_it_was_not_saved_is_seen(
         self, states: States, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(log, "_take_out", lambda file, offset, error: None)
+        monkeypatch.setattr(append, "_take_out", lambda file, offset, error: None)
         monkeypatch.setattr(faults, "faults_of", _first_sync)
         assert tried_verdicts(states).lost
 

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from healtheat.core import append
 from healtheat.core.errors import BadIndex, InputError
 from healtheat.index import Index, NewVerdict
 from healtheat.index.verdicts import log
@@ -354,12 +355,12 @@ def test_where_nobody_can_know_it_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     _append(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", _full)
-        patch.setattr(log, "_take_out", lambda file, offset, error: log_take_out(Stuck(file), offset, error))
-        with pytest.raises(log.NotKnown, match="not known whether"):
+        patch.setattr(append, "_take_out", lambda file, at, error: append_take_out(Stuck(file), at, error))
+        with pytest.raises(append.NotKnown, match="not known whether"):
             _append(tmp_path, verdict="drop")
 
 
-log_take_out = log._take_out
+append_take_out = append._take_out
 
 
 class Stuck:

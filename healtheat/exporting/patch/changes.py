@@ -159,6 +159,7 @@ def gather_changes(index: Index, filters: Filters | None = None) -> Changes:
     source = index.manifest.source
     if source.edits == "none":
         raise InputError(f"an index built from {source.kind} has no label files that could be patched")
+    index.check_source()
     wanted, left = _decided(index, _confirmed(index, filters or Filters()))
     root, data = Path(source.root), Path(source.data)
     if source.edits == "lines":

@@ -18,16 +18,16 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from healtheat.core.atomic import canonical_json, sync_folder, write_file
+from healtheat.core.append import append_synced
+from healtheat.core.atomic import canonical_json, write_file
 from healtheat.core.boxes import NO_CLASS
 from healtheat.core.conditions import naming
-from healtheat.core.errors import BadIndex, HealtheatError, InputError
+from healtheat.core.errors import BadIndex, InputError
 from healtheat.core.files import NotRegular, open_regular
 from healtheat.core.verdicts import DECISIONS
 from healtheat.index.lock import verdict_lock
@@ -42,10 +42,6 @@ MAX_LOG_BYTES = 512 << 20  # two million verdicts
 _MAX_LINE_BYTES = 64 << 10
 _BLOCK_BYTES = 8 << 20
 _BEFORE_CHECK, _AFTER_CHECK = b'{"check":"', b'",'
-
-
-class NotKnown(HealtheatError):
-    """An append failed, and so did taking it out again: it may count or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,30 +202,11 @@ class VerdictLog:
                 if len(line) > _MAX_LINE_BYTES:
                     raise InputError("the verdict is too long")
                 data += line
-            self._put(data)
+            append_synced(self._path, data, self._offset)
             self._take(data)
             with contextlib.suppress(OSError):  # the lines count; a head that is behind them is allowed
                 _write_head(self._folder / HEAD_NAME, len(self._verdicts), self._checks[-1])
         return entries
-
-    def _put(self, data: bytes) -> None:
-        """Whole lines to the end of the log and onto the disk; where that fails, out of it again."""
-        if not self._path.exists():
-            self._path.open("xb").close()
-            sync_folder(self._folder)  # before the line, which counts as soon as it is there
-        with naming(self._path):
-            file = self._path.open("ab", buffering=0)
-            try:
-                left = memoryview(data)
-                while left:
-                    left = left[file.write(left) :]
-                os.fsync(file.fileno())
-            except OSError as error:
-                _take_out(file, self._offset, error)
-                raise
-            finally:
-                with contextlib.suppress(OSError):  # all is synced, or taken out
-                    file.close()
 
     def _now(self) -> str:
         """The time in milliseconds, another one than that of the last line."""
@@ -290,19 +267,6 @@ class VerdictLog:
 
     def _damage(self, what: str) -> BadIndex:
         return BadIndex(f"{self._path}:{len(self._verdicts) + 1}: {what}; restore the file from a copy")
-
-
-def _take_out(file: FileIO, offset: int, error: OSError) -> None:
-    """Cut off what a failed append wrote behind `offset`. Raises NotKnown where that fails as well."""
-    try:
-        file.truncate(offset)
-        os.fsync(file.fileno())
-    except OSError:
-        if os.fstat(file.fileno()).st_size > offset:
-            raise NotKnown(
-                f"{file.name}: {error.strerror}; it is not known whether the verdict was saved; "
-                "check the disk, then look at it again"
-            ) from error
 
 
 def check_who(who: str) -> None:
