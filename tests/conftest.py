@@ -133,7 +133,12 @@ def processes() -> Iterator[BaseContext]:
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["tests.cleanup.killed", "tests.index.killed_build", "tests.index.test_verdicts"]
+        [
+            "tests.cleanup.killed",
+            "tests.commands.at_once",
+            "tests.index.killed_build",
+            "tests.index.test_verdicts",
+        ]
     )
     # The server imports by PYTHONPATH alone, and must not own threads when it forks.
     with pytest.MonkeyPatch.context() as patch:
