@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,14 @@ from healtheat.core.files import Unreadable, read_small
 from healtheat.core.paths import check_name
 from healtheat.index.cache import CACHE_FOLDER
 from healtheat.index.lock import LOCK_NAME, VERDICT_LOCK_NAME, builder_lock
-from healtheat.index.manifest import MANIFEST_NAME, MODEL_NAME, VECTORS_FOLDER, FileEntry, Manifest
+from healtheat.index.manifest import (
+    CATALOG_NAME,
+    MANIFEST_NAME,
+    MODEL_NAME,
+    VECTORS_FOLDER,
+    FileEntry,
+    Manifest,
+)
 from healtheat.index.verdicts.log import HEAD_NAME, LOG_NAME, TORN_NAME
 
 STAGING_FOLDER = ".staging"
@@ -27,7 +34,7 @@ READY_NAME = "READY"
 
 _OWN_FILES = {
     MANIFEST_NAME,
-    "catalog.duckdb",
+    CATALOG_NAME,
     MODEL_NAME,
     LOG_NAME,
     HEAD_NAME,
@@ -55,15 +62,41 @@ def foreign_entries(index_path: Path) -> list[str]:
     return odd
 
 
+def first_index(folders: Iterable[Path]) -> Path | None:
+    """The first of the folders that is an index, damaged or still being built too."""
+    for folder in folders:
+        manifest, log = (folder / MANIFEST_NAME).is_file(), (folder / LOG_NAME).is_file()
+        parts = (CATALOG_NAME, VECTORS_FOLDER, STAGING_FOLDER)
+        if (log and (manifest or (folder / HEAD_NAME).is_file())) or (
+            manifest and any((folder / name).exists() for name in parts)
+        ):
+            return folder
+    return None
+
+
+def _check_place(index_path: Path) -> None:
+    """Raises InputError for a folder inside an index, which would be foreign to that one and break it."""
+    try:
+        parents = index_path.resolve().parents
+    except (OSError, RuntimeError):  # a link to itself: what opens it says so
+        return
+    if (found := first_index(parents)) is not None:
+        raise InputError(
+            f"{index_path}: lies in the index {found}, which holds nothing else; write elsewhere"
+        )
+
+
 @contextmanager
 def building(index_path: Path) -> Iterator[Path]:
     """Hold the index for a build and yield a fresh staging folder; what is not committed is thrown away.
 
     A build that fails takes its folder along; of one that was killed, the next build sweeps it.
 
-    Raises InputError for a folder that holds something else, IndexBusy while another process builds.
+    Raises InputError for a folder that holds something else or lies in an index, IndexBusy while another
+    process builds.
     """
     check_name(index_path)
+    _check_place(index_path)
     if not index_path.exists() and not index_path.is_symlink():
         index_path.mkdir(parents=True)
     odd = foreign_entries(index_path)

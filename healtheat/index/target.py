@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -11,10 +10,10 @@ from typing import Self
 from healtheat.core.errors import Argument, InputError
 from healtheat.core.paths import is_file, is_folder, normal
 from healtheat.index.batches import batches_of
-from healtheat.index.manifest import CATALOG_NAME, MANIFEST_NAME, VECTORS_FOLDER
-from healtheat.index.staging import STAGING_FOLDER
+from healtheat.index.manifest import MANIFEST_NAME
+from healtheat.index.staging import first_index
 from healtheat.index.store import Index
-from healtheat.index.verdicts.log import HEAD_NAME, LOG_NAME
+from healtheat.index.verdicts.log import LOG_NAME
 
 QUARANTINE = ".healtheat"  # in the data set: the originals of a cleanup in place
 
@@ -83,7 +82,7 @@ class Places:
             raise InputError(f"{to}: holds the data set; give a folder elsewhere")
         names = (MANIFEST_NAME, LOG_NAME) if replaced else ()
         below = (file.parent for name in names for file in target.rglob(name))
-        if (found := self.index if self.index.is_relative_to(target) else _first_index(below)) is not None:
+        if (found := self.index if self.index.is_relative_to(target) else first_index(below)) is not None:
             raise InputError(f"{to}: holds the index {found}; give a folder elsewhere")
 
     def check_marked(self, to: Path, mark: str, what: str, *, overwrite: bool = False) -> None:
@@ -108,7 +107,7 @@ class Places:
         above = (target, *target.parents)
         if (inside := next((folder for folder in above if folder in self.folders), None)) is not None:
             raise InputError(f"{to}: lies inside {inside}, which holds the data set; write elsewhere")
-        if (found := self.index if self.index in above else _first_index(above)) is not None:
+        if (found := self.index if self.index in above else first_index(above)) is not None:
             raise InputError(f"{to}: lies in the index {found}, which holds nothing else; write elsewhere")
 
     def _is_data(self, to: Path) -> bool:
@@ -130,18 +129,6 @@ def _outermost(folder: Path, root: Path) -> Path:
         return root / folder.relative_to(root).parts[0]
     named = [n for n, part in enumerate(folder.parts, 1) if part in ("images", "labels")]
     return Path(*folder.parts[: named[-1]]) if named else folder
-
-
-def _first_index(folders: Iterable[Path]) -> Path | None:
-    """The first of the folders that is an index, damaged or still being built too."""
-    for folder in folders:
-        manifest, log = (folder / MANIFEST_NAME).is_file(), (folder / LOG_NAME).is_file()
-        parts = (CATALOG_NAME, VECTORS_FOLDER, STAGING_FOLDER)
-        if (log and (manifest or (folder / HEAD_NAME).is_file())) or (
-            manifest and any((folder / name).exists() for name in parts)
-        ):
-            return folder
-    return None
 
 
 def _resolved(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import numpy as np
 
 from healtheat.building.open_data import open_data
 from healtheat.core.boxes import Boxes, Problem, ProblemCode
-from healtheat.core.errors import Argument, InputError
+from healtheat.core.errors import Argument, BadIndex, InputError
 from healtheat.core.files import Unreadable, read_small
 from healtheat.core.paths import is_any_image, relative
 from healtheat.index import Index
 from healtheat.index.batches import name_after
+from healtheat.index.decisions import is_vetted
 from healtheat.index.manifest import MANIFEST_NAME, Manifest
 from healtheat.signals.detector.predictions import PredictionFolder
 from healtheat.sources.base import Edits, LabelFile, LabelledImage, Record, Source
@@ -27,6 +29,14 @@ VETTED_ROOT = Path("vetted")
 def batch_folder(new: Path, to: Path | None = None) -> Path:
     """Where the index of the batch `new` goes: `to`, or ./vetted/NAME."""
     return to or VETTED_ROOT / name_after(new)
+
+
+def _same(a: Path, b: Path) -> bool:
+    """Whether both lead to one folder, through links too."""
+    try:
+        return a.resolve() == b.resolve()
+    except (OSError, RuntimeError):
+        return False
 
 
 def open_batch(
@@ -46,7 +56,7 @@ def open_batch(
     Raises InputError, also where `to` is the index that it is judged by, or that of another data set.
     """
     folder = batch_folder(new, to)
-    if folder.absolute() == against.absolute():
+    if _same(folder, against):
         raise InputError(f"{folder} is the index to judge by; give another folder with ", Argument("to"))
     if predictions is not None and weights is not None:
         raise InputError("give either ", Argument("weights"), " or ", Argument("predictions"))
@@ -67,7 +77,19 @@ def open_batch(
         data = Manifest.read(there, older=True).source.data
         if data != source.data.absolute().as_posix():
             raise InputError(f"{folder} holds {data}; name another folder with ", Argument("to"))
+    if there.is_file():
+        _check_replaced(folder)
     return source, folder
+
+
+def _check_replaced(folder: Path) -> None:
+    """Raises InputError where the index in `folder` is not of a batch: the decisions would replace it."""
+    with suppress(BadIndex), Index.open(folder) as index:
+        if not is_vetted(index):
+            raise InputError(
+                f"{folder} is an index that was built, not a vetted batch; give another folder with ",
+                Argument("to"),
+            )
 
 
 @dataclass(frozen=True)

@@ -114,11 +114,30 @@ def test_a_batch_that_looks_wrong_is_refused(here: Path, tmp_path: Path, capfd: 
         (["--max-wrong", "nan"], "--max-wrong nan: give a share"),
         (["--against", "absent"], "absent"),
         (["--to", "index/trusted"], "is the index to judge by; give another folder with --to"),
+        (["--to", "index/../index/trusted"], "is the index to judge by; give another folder with --to"),
+        (["--to", "index/trusted/below/it"], "lies in the index"),
     ],
 )
 def test_bad_input_is_told_in_a_line(here: Path, capfd: Capture, more: list[str], why: str) -> None:
     _, err = said(capfd, "vet", "new/data.yaml", *AGAINST, *more, code=2)
     assert why in err and len(err.strip().splitlines()) == 1
+
+
+def test_the_index_is_known_through_a_link(here: Path, tmp_path: Path, capfd: Capture) -> None:
+    """The batch is the data of the index itself: nothing else keeps it from being replaced."""
+    (tmp_path / "link").symlink_to(here / "index/trusted", target_is_directory=True)
+    before = sha256_file(here / "index/trusted/catalog.duckdb")
+    _, err = said(capfd, "vet", "trusted/data.yaml", *AGAINST, "--to", str(tmp_path / "link"), code=2)
+    assert "is the index to judge by" in err
+    assert sha256_file(here / "index/trusted/catalog.duckdb") == before
+
+
+def test_an_index_that_was_built_is_not_replaced(here: Path, tmp_path: Path, capfd: Capture) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(here / "index/trusted", other)
+    _, err = said(capfd, "vet", "new/data.yaml", *AGAINST, "--to", str(other), code=2)
+    assert "not a vetted batch" in err and len(err.strip().splitlines()) == 1
+    assert sha256_file(other / "catalog.duckdb") == sha256_file(here / "index/trusted/catalog.duckdb")
 
 
 @pytest.mark.parametrize(
