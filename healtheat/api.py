@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from healtheat.findings.score import ScoreReport
     from healtheat.guarding import Guarded
     from healtheat.index import Index
+    from healtheat.index.again import Again
     from healtheat.index.locate import IndexLike
     from healtheat.index.verify import VerifyReport
     from healtheat.listing import ContentsReport
@@ -137,6 +138,11 @@ def add(
     images: PathLike | None = None,
     task: str | None = None,
     names: PathLike | None = None,
+    encoder: str | None = None,
+    group_by: str | None = None,
+    contents_rule: str | None = None,
+    classes: PathLike | None = None,
+    predictions: PathLike | None = None,
     threads: int | None = None,
     progress: Progress = silent,
 ) -> AddReport:
@@ -146,13 +152,16 @@ def add(
     index, whose vectors are taken over where the same encoder made them; of a vetted one `accepted_only`
     takes the boxes that were accepted, on images that have one. `name` is that of the batch, by default after
     `new`. An image that the index holds already is not added twice; one that it holds with other labels is
-    left out and told in `problems`. `dry_run` only counts. Raises InputError where a class has another name,
+    left out and told in `problems`. `dry_run` only counts. `encoder`, `group_by`, `contents_rule`, `classes`
+    and `predictions` are needed where the index was built or scored with an encoder that is not embedded, an
+    expression or files: nothing that an index names is run or opened unless it is given again ("auto" and
+    "none" do without a rule and without predictions). Raises InputError where a class has another name,
     the batch's name is taken or there is nothing to add; EncoderError, IndexBusy or BadIndex.
     """
     from healtheat.building.take import take
     from healtheat.index.locate import index_folder
 
-    arguments.text(name=name, task=task, optional=True)
+    arguments.text(name=name, task=task, encoder=encoder, group_by=group_by, optional=True)
     arguments.whole(threads=threads, least=1, optional=True)
     arguments.number(conf=conf)
     arguments.switch(accepted_only=accepted_only, dry_run=dry_run)
@@ -166,23 +175,51 @@ def add(
         images=path_or_none(images=images),
         task=task,
         names=path_or_none(names=names),
+        again=_again(contents_rule, classes, predictions, encoder=encoder, group_by=group_by),
         dry_run=dry_run,
         threads=threads,
         progress=progress,
     )
 
 
-def remove(name: str, *, from_: IndexLike = None, progress: Progress = silent) -> RemoveReport:
+def _again(
+    contents_rule: str | None,
+    classes: PathLike | None,
+    predictions: PathLike | None,
+    *,
+    encoder: str | None = None,
+    group_by: str | None = None,
+) -> Again:
+    """What was given again, checked. Raises UsageError."""
+    from healtheat.index.again import Again
+
+    arguments.text(contents_rule=contents_rule, optional=True)
+    arguments.path(predictions=predictions, optional=True)
+    folder = None if predictions is None else os.fspath(predictions)
+    return Again(encoder, group_by, contents_rule, path_or_none(classes=classes), folder)
+
+
+def remove(
+    name: str,
+    *,
+    from_: IndexLike = None,
+    contents_rule: str | None = None,
+    classes: PathLike | None = None,
+    predictions: PathLike | None = None,
+    progress: Progress = silent,
+) -> RemoveReport:
     """Take the batch `name` out of the index `from_`, which is then as if it had never been added.
 
     The images and label files of the batch are not touched, and verdicts stay in the log: they speak again if
-    it is added again. Raises InputError for no such batch, IndexBusy or BadIndex.
+    it is added again. `contents_rule`, `classes` and `predictions` as in `add`. Raises InputError for no such
+    batch, IndexBusy or BadIndex.
     """
     from healtheat.building.removal import remove as run
     from healtheat.index.locate import index_folder
 
     arguments.text(name=name)
-    return run(name, index_folder(from_), progress=progress)
+    again = _again(contents_rule, classes, predictions)
+    return run(name, index_folder(from_), again=again, progress=progress)
 
 
 def batches(index: IndexLike = None) -> pa.Table:
@@ -458,12 +495,14 @@ def similar(
     line: int | None = None,
     class_: ClassWords = None,
     limit: int = 10,
+    encoder: str | Encoder | None = None,
 ) -> pa.Table:
     """The boxes of an index most similar to a crop of any image: `healtheat.view.similar.SIMILAR_SCHEMA`.
 
     The crop is `box` (cx, cy, w, h as shares of the image), the box on `line` (from 0) of the image's labels,
-    or the whole image. Where the index holds this very file, boxes of the same source are left out. Raises
-    InputError, BadIndex, or EncoderError where the index's encoder cannot be loaded.
+    or the whole image. Where the index holds this very file, boxes of the same source are left out. `encoder`
+    is the index's own, needed where it is not embedded. Raises InputError, BadIndex, or EncoderError where
+    that cannot be loaded.
     """
     from healtheat.index.locate import opened
     from healtheat.view.similar import similar as run
@@ -471,7 +510,15 @@ def similar(
     arguments.whole(line=line, least=0, optional=True)
     arguments.whole(limit=limit, least=0)
     with opened(index) as own:
-        return run(own, needed_path(image=image), box=box, line=line, classes=class_, limit=limit)
+        return run(
+            own,
+            needed_path(image=image),
+            box=box,
+            line=line,
+            classes=class_,
+            limit=limit,
+            encoder=encoder,
+        )
 
 
 def problems(index: IndexLike = None) -> pa.Table:
@@ -518,6 +565,7 @@ def score(
 ) -> ScoreReport:
     """Run the signals again over an index; what is not given stays as at the last scoring.
 
+    An expression or files of the last scoring must be given again, or left out by "auto" and "none".
     Raises InputError, BadIndex or IndexBusy.
     """
     from healtheat.findings.choose import score_again
@@ -606,6 +654,8 @@ def vet(
     names: PathLike | None = None,
     contents_rule: str | None = "auto",
     classes: PathLike | None = None,
+    encoder: str | None = None,
+    group_by: str | None = None,
     no_guard: bool = False,
     strict: bool = False,
     threads: int | None = None,
@@ -621,10 +671,11 @@ def vet(
     index of its own in the folder `to` (./vetted/NAME by default), whose flagged findings are the boxes held;
     class ids go through as they came. A batch that looks collapsed is refused as a whole unless `no_guard`.
     What is learned of `against` is kept in it. `format` writes the accepted and the held boxes to the folder
-    `out` as well (see docs/vet.md); `overwrite` replaces what an earlier vet wrote there. Raises InputError,
-    EncoderError, IndexBusy or BadIndex.
+    `out` as well (see docs/vet.md); `overwrite` replaces what an earlier vet wrote there. `encoder` and
+    `group_by` as in `add`. Raises InputError, EncoderError, IndexBusy or BadIndex.
     """
     from healtheat.exporting.vetted.hand_out import choose_hand_out
+    from healtheat.index.again import Again
     from healtheat.listing import ChosenRule
     from healtheat.vetting.open_batch import batch_folder, open_batch
     from healtheat.vetting.run import VetSettings, check_max_wrong, refused
@@ -633,6 +684,7 @@ def vet(
     arguments.number(max_wrong=max_wrong, conf=conf)
     check_max_wrong(max_wrong)
     arguments.text(contents_rule=contents_rule, task=task, format=format, optional=True)
+    arguments.text(encoder=encoder, group_by=group_by, optional=True)
     arguments.switch(no_guard=no_guard, strict=strict, overwrite=overwrite)
     arguments.whole(threads=threads, least=1, optional=True)
     judge = needed_path(against=against)
@@ -659,7 +711,7 @@ def vet(
         task=task,
         names=path_or_none(names=names),
     )
-    report = run(source, judge, folder, settings, progress)
+    report = run(source, judge, folder, settings, progress, again=Again(encoder, group_by))
     return report if hand_out is None else hand_out.of(report)
 
 
@@ -683,10 +735,12 @@ def selftest(
     budget: int | None = None,
     crops: int = 200,
     seed: int = 0,
+    encoder: str | None = None,
     progress: Progress = silent,
 ) -> SelftestReport:
     """Plant errors in a copy of the data, in memory, and measure how many are found.
 
+    `encoder` is the index's own, needed for new crops where it is not embedded.
     Raises InputError, BadIndex, or EncoderError where new crops are wanted and the encoder cannot be had.
     """
     from healtheat.findings.filters import words
@@ -694,6 +748,7 @@ def selftest(
     from healtheat.planting import selftest_index
 
     arguments.number(rate=rate)
+    arguments.text(encoder=encoder, optional=True)
     arguments.whole(plantings=plantings, least=1)
     arguments.whole(budget=budget, least=1, optional=True)
     arguments.whole(crops=crops, seed=seed, least=0)
@@ -706,6 +761,7 @@ def selftest(
             budget=budget,
             crops=crops,
             seed=seed,
+            encoder=encoder,
             progress=progress,
         )
 

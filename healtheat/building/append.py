@@ -33,6 +33,7 @@ from healtheat.findings.choose import as_before
 from healtheat.findings.outcome import Failure, Flags
 from healtheat.findings.score import check_unjudged
 from healtheat.index import Index
+from healtheat.index.again import Again, group_rule_of
 from healtheat.index.batches import Batch, batch_name, batches_of
 from healtheat.index.cache import CACHE_FOLDER, VectorPool
 from healtheat.index.catalog import CatalogWriter
@@ -82,6 +83,7 @@ def add(
     *,
     name: str | None = None,
     encoder: Encoder | None = None,
+    again: Again | None = None,
     signals: Sequence[Signal] = SIGNALS,
     dry_run: bool = False,
     threads: int | None = None,
@@ -89,8 +91,9 @@ def add(
 ) -> AddReport:
     """Take `source` into the index in `index_dir` as the batch `name`, by default named after its data.
 
-    `encoder` is the index's own unless given. Vectors of an IndexSource are taken over where the same encoder
-    made them. With `dry_run` nothing is embedded, and nothing stays written. Raises InputError where
+    `encoder` is the index's own unless given; `again` is what the user says again of it. Vectors of an
+    IndexSource are taken over where the same encoder made them. With `dry_run` nothing is embedded, and
+    nothing stays written. Raises InputError where
     class names disagree, the name is taken, or there is nothing to add; BadIndex, IndexBusy, EncoderError.
     """
     started = time.perf_counter()
@@ -101,8 +104,8 @@ def add(
         with Index.open(index_dir) as index, ExitStack() as stack:
             check_unjudged(index)
             there = _batch_there(index, called, source)
-            inputs, findings = as_before(index)
-            work = _Work.on(index, source, called, encoder, dry_run, stack)
+            inputs, findings = as_before(index, again)
+            work = _Work.on(index, source, called, encoder, again or Again(), dry_run, stack)
             threads = threads or max(1, (os.cpu_count() or 2) // 2)
             old, new = index.manifest, _take_in(work, staging, threads, progress)
             _check_new(work, there)
@@ -136,6 +139,7 @@ class _Work:
     pool: VectorPool
     batcher: Batcher
     dry_run: bool
+    group_rule: str
     intake: Intake = field(init=False)
 
     @classmethod
@@ -145,12 +149,14 @@ class _Work:
         source: Source,
         name: str,
         encoder: Encoder | None,
+        again: Again,
         dry_run: bool,
         stack: ExitStack,
     ) -> _Work:
         manifest = index.manifest
-        encoder = encoder or EncoderWhenNeeded(index)
-        per_image = manifest.settings["background_per_image"]
+        group_rule = group_rule_of(index, again.group_by)
+        encoder = encoder or EncoderWhenNeeded(index, again.encoder)
+        per_image = manifest.settings.get("background_per_image")
         plan = CropPlan(
             CropPolicy.model_validate(manifest.crop_policy),
             encoder.spec.resolution_px,
@@ -167,7 +173,7 @@ class _Work:
         expected = source.expected() if isinstance(source, IndexSource) else None
         into, held = joining(index, len(batches_of(index)) + 1, source.root, expected)
         batcher = (CropCounter if dry_run else Batcher)(encoder, pool)
-        return cls(index, source, name, into, held, plan, pool, batcher, dry_run)
+        return cls(index, source, name, into, held, plan, pool, batcher, dry_run, group_rule)
 
     def report(self) -> AddReport:
         """What came in; nothing is written or scored so far."""
@@ -210,13 +216,12 @@ def _batch_there(index: Index, name: str, source: Source) -> Batch | None:
 def _take_in(work: _Work, staging: Path, threads: int, progress: Progress) -> Manifest:
     """The tables and the shards that get boxes into `staging`, and the manifest to be."""
     index, pool = work.index, work.pool
-    group_rule = str(index.manifest.settings["group_rule"])
     with CatalogWriter(staging / CATALOG_NAME) as catalog:
         for table in BASE_TABLES:
             catalog.add_table(table, index.sql(f"SELECT * FROM {table} ORDER BY 1"))
         copy_build_run(index, catalog)
         work.intake = Intake(
-            work.source, catalog, pool, work.batcher, work.plan, group_rule, False, progress, work.into
+            work.source, catalog, pool, work.batcher, work.plan, work.group_rule, False, progress, work.into
         )
         try:
             work.intake.run(threads)

@@ -19,6 +19,7 @@ from healtheat.core.progress import Progress, silent
 from healtheat.findings.choose import as_before
 from healtheat.findings.outcome import Failure, Flags
 from healtheat.index import Index
+from healtheat.index.again import Again
 from healtheat.index.batches import Batch, batch_named
 from healtheat.index.catalog import CatalogWriter
 from healtheat.index.manifest import BACKGROUND, CATALOG_NAME, Manifest, shard_name
@@ -61,6 +62,7 @@ def remove(
     name: str,
     index_dir: Path,
     *,
+    again: Again | None = None,
     signals: Sequence[Signal] = SIGNALS,
     progress: Progress = silent,
 ) -> RemoveReport:
@@ -72,7 +74,7 @@ def remove(
     with building(index_dir) as staging:
         with Index.open(index_dir) as index:
             batch, old = batch_named(index, name), index.manifest
-            inputs, findings = as_before(index)
+            inputs, findings = as_before(index, again)
             tables = {table: _kept(index, table, batch.batch_id) for table in BASE_TABLES}
             with CatalogWriter(staging / CATALOG_NAME) as catalog:
                 for table, rows in tables.items():

@@ -10,6 +10,7 @@ from healtheat.building.open_data import open_data
 from healtheat.core.errors import Argument, InputError
 from healtheat.core.progress import Progress, silent
 from healtheat.index import Index
+from healtheat.index.again import Again
 from healtheat.index.batches import name_after
 from healtheat.index.manifest import MANIFEST_NAME
 
@@ -25,6 +26,7 @@ def take(
     images: Path | None = None,
     task: str | None = None,
     names: Path | None = None,
+    again: Again | None = None,
     dry_run: bool = False,
     threads: int | None = None,
     progress: Progress = silent,
@@ -42,7 +44,9 @@ def take(
         source, _ = open_data(
             new, index=index_dir, images=images, weights=weights, conf=conf, task=task, names=names
         )
-        return add(source, index_dir, name=name, dry_run=dry_run, threads=threads, progress=progress)
+        return add(
+            source, index_dir, name=name, again=again, dry_run=dry_run, threads=threads, progress=progress
+        )
     for option, value in {"weights": weights, "images": images, "task": task, "names": names}.items():
         if value is not None:
             raise InputError(Argument(option), f": {new} is an index, which says that itself")
@@ -51,4 +55,6 @@ def take(
     with Index.open(new) as opened:
         source = IndexSource(opened, accepted_only=accepted_only)
         name = name_after(new) if name is None else name
-        return add(source, index_dir, name=name, dry_run=dry_run, threads=threads, progress=progress)
+        return add(
+            source, index_dir, name=name, again=again, dry_run=dry_run, threads=threads, progress=progress
+        )

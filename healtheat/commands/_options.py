@@ -30,6 +30,25 @@ EncoderOption = Annotated[
         help="One of `healtheat encoders`; auto: the embedded one that suits a sample of the boxes best.",
     ),
 ]
+AgainEncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        metavar="NAME",
+        help="The encoder that the index was built with, as the build was told; needed where it is not one "
+        "of healtheat's own.",
+        show_default=False,
+    ),
+]
+AgainGroupOption = Annotated[
+    str | None,
+    typer.Option(
+        "--group-by",
+        metavar="REGEX",
+        help="The expression that the index groups its images by; needed where it has one.",
+        show_default=False,
+    ),
+]
 IssueOption = Annotated[
     list[str] | None,
     typer.Option("--issue", metavar="NAME", help=f"Only this issue: {', '.join(ISSUES)}. Repeatable."),

@@ -55,6 +55,11 @@ def add(
     images: options.ImagesOption = None,
     task: options.TaskOption = None,
     names: options.NamesOption = None,
+    encoder: options.AgainEncoderOption = None,
+    group_by: options.AgainGroupOption = None,
+    contents_rule: options.ContentsRuleOption = None,
+    classes: options.ClassesOption = None,
+    predictions: options.PredictionsOption = None,
     threads: options.ThreadsOption = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -63,7 +68,9 @@ def add(
     Nothing else is read or embedded again; then the signals run over everything, and verdicts stay. Class ids
     and names must agree with those of the index; a class that it does not know is taken and told. An image
     that the index holds already, with the same boxes, is not added twice; with other labels it is left out
-    and becomes a problem. An add that was interrupted continues with the same command.
+    and becomes a problem. An add that was interrupted continues with the same command. An expression, files
+    or an encoder of your own that the index was built with are given again: an index names nothing to run or
+    to open.
 
     \b
     Examples:
@@ -84,6 +91,11 @@ def add(
             images=images,
             task=task,
             names=names,
+            encoder=encoder,
+            group_by=group_by,
+            contents_rule=contents_rule,
+            classes=classes,
+            predictions=predictions,
             threads=threads,
             progress=progress,
         )

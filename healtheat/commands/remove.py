@@ -26,12 +26,16 @@ def remove(
             show_default=False,
         ),
     ] = None,
+    contents_rule: options.ContentsRuleOption = None,
+    classes: options.ClassesOption = None,
+    predictions: options.PredictionsOption = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Take a batch out of an index again, which is then as if it had never been added.
 
     Its images and label files are not touched, and nothing is embedded. Verdicts on its boxes stay in the
-    log: they speak again if the batch is added again.
+    log: they speak again if the batch is added again. An expression or files of the last scoring are given
+    again, as for `healtheat score`.
 
     \b
     Examples:
@@ -39,7 +43,14 @@ def remove(
       healtheat remove june --from index/pills
     """
     with progress_bar() as progress:
-        report = api.remove(name, from_=options.which_index(from_), progress=progress)
+        report = api.remove(
+            name,
+            from_=options.which_index(from_),
+            contents_rule=contents_rule,
+            classes=classes,
+            predictions=predictions,
+            progress=progress,
+        )
     batch = report.batch
     if json_:
         summary = {

@@ -18,8 +18,9 @@ def score(
     """Run the signals again over an index.
 
     Vectors, boxes and verdicts stay as they are; nothing is embedded. Useful after an update of healtheat,
-    or where a signal failed. Findings are flagged, and image names and predictions are read, as at the last
-    scoring, unless --contents-rule, --classes or --predictions is given. `healtheat flag` applies other
+    or where a signal failed. Findings are flagged, and image names are read, as at the last scoring; an
+    expression or files of that are given again, or left out by the words auto and none. `healtheat flag`
+    applies other
     thresholds without running any signal.
 
     \b

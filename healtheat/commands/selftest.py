@@ -50,6 +50,7 @@ def selftest(
     seed: Annotated[
         int, typer.Option("--seed", metavar="N", help="The same seed plants the same errors.")
     ] = 0,
+    encoder: options.AgainEncoderOption = None,
     format: Annotated[
         Literal["table", "json"], typer.Option("--format", "-f", help="What goes to stdout.")
     ] = "table",
@@ -75,6 +76,7 @@ def selftest(
             budget=budget,
             crops=crops,
             seed=seed,
+            encoder=encoder,
             progress=progress,
         )
     if format == "json":

@@ -36,6 +36,7 @@ def similar(
     ] = None,
     class_: options.ClassOption = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, metavar="N", help="At most N rows.")] = 10,
+    encoder: options.AgainEncoderOption = None,
     format: Annotated[
         Literal["table", "csv", "json", "jsonl"], typer.Option("--format", "-f", help="What goes to stdout.")
     ] = "table",
@@ -62,6 +63,7 @@ def similar(
         line=None if line is None else line - 1,
         class_=class_,
         limit=limit,
+        encoder=encoder,
     )
     if format != "table":
         TEXT_FORMATS[format](rows, sys.stdout)

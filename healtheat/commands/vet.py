@@ -91,6 +91,8 @@ def vet(
     names: options.NamesOption = None,
     contents_rule: options.ContentsRuleOption = "auto",
     classes: options.ClassesOption = None,
+    encoder: options.AgainEncoderOption = None,
+    group_by: options.AgainGroupOption = None,
     no_guard: Annotated[
         bool, typer.Option("--no-guard", help="Judge the boxes of a batch that looks collapsed as well.")
     ] = False,
@@ -138,6 +140,8 @@ def vet(
             names=names,
             contents_rule=contents_rule,
             classes=classes,
+            encoder=encoder,
+            group_by=group_by,
             no_guard=no_guard,
             strict=strict,
             threads=threads,

@@ -6,14 +6,18 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from healtheat.core.errors import Argument, InputError
+from pydantic import ValidationError
+
+from healtheat.core.errors import Argument, BadIndex, InputError
 from healtheat.core.issues import ISSUES
 from healtheat.core.paths import is_file
 from healtheat.core.progress import Progress, silent
+from healtheat.core.validation import what_is_wrong
 from healtheat.findings.flag import THRESHOLDS, FindingSettings
 from healtheat.findings.inputs import Inputs, contents_of, predictions_of
 from healtheat.findings.score import PredictionsUsed, ScoreReport, rescore
 from healtheat.index import Index
+from healtheat.index.again import BUILT_IN_RULES, Again, refused_kept
 from healtheat.listing import ChosenRule
 from healtheat.signals.detector.predictions import PredictionFolder
 from healtheat.signals.detector.results import PredictionList
@@ -49,26 +53,49 @@ def score_again(
     `predictions` "none" leaves them out where some were given before. Findings are flagged as before.
     Raises InputError, BadIndex or IndexBusy.
     """
+    given = None if predictions is None else os.fspath(predictions)
     with Index.open(index_dir) as index:
-        inputs, flagging = as_before(index, contents_rule, classes, predictions)
+        inputs, flagging = as_before(
+            index, Again(contents_rule=contents_rule, classes=classes, predictions=given)
+        )
         used = _used(inputs.predictions, index)
     return rescore(index_dir, inputs=inputs, findings=flagging, predictions=used, progress=progress)
 
 
-def as_before(
-    index: Index,
-    contents_rule: str | None = None,
-    classes: Path | None = None,
-    predictions: str | os.PathLike[str] | None = None,
-) -> tuple[Inputs, FindingSettings]:
-    """What the last scoring of `index` looked at and how it flagged, but for what is given. InputError."""
-    flagging = FindingSettings.model_validate(index.manifest.settings["findings"])
-    if contents_rule is None and classes is None:
-        contents = ChosenRule(*contents_of(index))
-    else:
-        contents = ChosenRule(contents_rule or "auto", classes)
-    folder = predictions_of(index) if predictions is None else _folder(predictions)
-    return Inputs(contents, _predictions(folder, Path(index.manifest.source.data))), flagging
+def as_before(index: Index, again: Again | None = None) -> tuple[Inputs, FindingSettings]:
+    """What the last scoring of `index` looked at and how it flagged, but for what is given `again`.
+
+    Raises InputError where it looked at files or ran an expression, and they are not given again; BadIndex.
+    """
+    again = again or Again()
+    contents = _contents(index, again)
+    kept = predictions_of(index)
+    if again.predictions is None and kept is not None:
+        which = Argument("predictions"), Argument("predictions", "none")
+        raise refused_kept(index, "the predictions in", str(kept), *which)
+    folder = _folder(again.predictions)
+    return Inputs(contents, _predictions(folder, Path(index.manifest.source.data))), _flagging(index)
+
+
+def _contents(index: Index, again: Again) -> ChosenRule:
+    if again.contents_rule is not None or again.classes is not None:
+        return ChosenRule(again.contents_rule or "auto", again.classes)
+    rule, classes = contents_of(index)
+    if rule not in BUILT_IN_RULES:
+        which = Argument("contents_rule"), Argument("contents_rule", "auto")
+        raise refused_kept(index, "the rule", rule, *which)
+    if classes is not None:
+        which = Argument("classes"), Argument("contents_rule", "auto")
+        raise refused_kept(index, "the classes in", str(classes), *which)
+    return ChosenRule(rule)
+
+
+def _flagging(index: Index) -> FindingSettings:
+    try:
+        return FindingSettings.model_validate(index.manifest.settings.get("findings"))
+    except ValidationError as error:
+        where, what = what_is_wrong(error)
+        raise BadIndex(f"{index.path}: settings.findings.{where}: {what}; build the index again") from None
 
 
 def finding_settings(

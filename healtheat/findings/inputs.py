@@ -10,7 +10,7 @@ from typing import Any
 from healtheat.core.errors import InputError
 from healtheat.findings.pixels import IndexPixels
 from healtheat.index import Index
-from healtheat.index.runs import last_settings
+from healtheat.index.runs import text_setting
 from healtheat.listing import ChosenRule
 from healtheat.signals import SIGNALS, Samples, Signal, samples_from
 from healtheat.signals.agreement import Agreement
@@ -78,12 +78,11 @@ def samples_of(index: Index) -> Samples:
 
 def contents_of(index: Index) -> tuple[str, Path | None]:
     """Rule and class map of the last scoring of `index`, as `ChosenRule` takes them."""
-    settings = last_settings(index, Contents.name)
-    classes = settings.get("classes")
-    return settings.get("rule") or "auto", Path(classes) if classes else None
+    rule, classes = (text_setting(index, Contents.name, name) for name in ("rule", "classes"))
+    return rule or "auto", Path(classes) if classes else None
 
 
 def predictions_of(index: Index) -> Path | None:
     """The folder of predictions of the last scoring of `index`; None where there were none."""
-    folder = last_settings(index, Agreement.name).get("predictions")
+    folder = text_setting(index, Agreement.name, "predictions")
     return Path(folder) if folder else None

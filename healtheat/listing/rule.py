@@ -14,6 +14,7 @@ from typing import Protocol
 
 from healtheat.core.errors import InputError
 from healtheat.core.files import Missing, Unreadable, read_small
+from healtheat.core.pattern import Pattern
 
 MAX_PATH_CHARS = 1024  # file names come from strangers; no rule looks at more than this
 MAX_CSV_BYTES = 64 << 20
@@ -66,7 +67,7 @@ class PatternRule:
     """
 
     name: str
-    pattern: re.Pattern[str]
+    pattern: Pattern
     image_suffix: str = ""
     category_offset: int | None = None
     digits: int = 0  # codes are numbers of this many digits; spreadsheets strip their leading zeros
@@ -75,11 +76,8 @@ class PatternRule:
     @classmethod
     def of(cls, expression: str) -> PatternRule:
         """The rule of a user's regular expression; InputError where it is none or names no group."""
-        try:
-            pattern = re.compile(expression)
-        except re.error as error:
-            raise InputError(f"rule {expression!r}: not a regular expression: {error}") from None
-        if not {"codes", "code"} & set(pattern.groupindex):
+        pattern = Pattern(expression, "rule")
+        if not {"codes", "code"} & set(pattern.named):
             raise InputError(
                 f"rule {expression!r}: needs a group (?P<codes>…) around the whole list, "
                 "or (?P<code>…) around each code"
@@ -96,13 +94,13 @@ class PatternRule:
         if len(path) > MAX_PATH_CHARS:
             return None
         text = _plain(str(PurePosixPath(path).with_suffix("")) if PurePosixPath(path).suffix else path)
-        if "codes" in self.pattern.groupindex:
+        if "codes" in self.pattern.named:
             match = self.pattern.search(text)
             if match is None or match["codes"] is None:
                 return None
             return Counter(self.canonical(c) for c in _SEPARATORS.split(match["codes"]) if c)
         found: Counter[str] = Counter()
-        for match in self.pattern.finditer(text):
+        for match in self.pattern.every(text):
             count = _count(match.groupdict().get("count") or "1")
             if count is None or not match["code"]:
                 return None
@@ -121,7 +119,7 @@ def _count(text: str) -> int | None:
 AIHUB = PatternRule(
     name="aihub",
     # K-<drug codes of six digits>_<seven numbers of camera setup>
-    pattern=re.compile(r"(?:^|/)K-(?P<codes>[0-9]{6}(?:-[0-9]{6})*)(?:_[0-9]{1,4}){7}(?![0-9])"),
+    pattern=Pattern(r"(?:^|/)K-(?P<codes>[0-9]{6}(?:-[0-9]{6})*)(?:_[0-9]{1,4}){7}(?![0-9])"),
     image_suffix=".png",
     category_offset=-1,
     digits=6,

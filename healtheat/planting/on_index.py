@@ -22,14 +22,16 @@ def selftest_index(
     budget: int | None = None,
     crops: int = 200,
     seed: int = 0,
+    encoder: str | None = None,
     progress: Progress = silent,
 ) -> SelftestReport:
     """What would be found of errors planted in a copy of the samples of `index` (see `selftest`).
 
+    `encoder` is the name of the one that the index was built with, needed where it is not embedded.
     With `crops` 0 the kinds that need new crops are left out, and no encoder is loaded. Raises InputError, or
     EncoderError where the encoder of the index cannot be had.
     """
-    maker = IndexCrops(index, encoder_of(index)) if crops else None
+    maker = IndexCrops(index, encoder_of(index, encoder)) if crops else None
     report = selftest(
         samples_from(index),
         maker,

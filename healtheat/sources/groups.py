@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.core.errors import InputError
+from healtheat.core.pattern import pattern
 
 _AIHUB = re.compile(r"(K(?:-\d{6})+)_")  # K-<drug code>-<drug code>…_<camera set-up>
+MAX_PATH_CHARS = 4096  # no rule looks at more of a path
 _ROBOFLOW = ".rf."  # <original name>.rf.<hash>.jpg, one for each augmented copy
 
 
@@ -31,13 +33,10 @@ def group_key(path: str, rule: str = "auto") -> str:
             return name.split(_ROBOFLOW, 1)[0]
         found = _AIHUB.match(name)
         return found.group(1) if found else path
-    try:
-        pattern = re.compile(rule)
-    except re.error as error:
-        raise InputError(f"group rule {rule!r} is not a regular expression: {error}; correct it") from None
-    if pattern.groups < 1:
+    found_by = pattern(rule, "group rule")
+    if found_by.groups < 1:
         raise InputError(f"group rule {rule!r} has no group; put (…) around the part that copies share")
-    match = pattern.search(path)
+    match = found_by.search(path[:MAX_PATH_CHARS])
     return match.group(1) if match and match.group(1) is not None else path
 
 

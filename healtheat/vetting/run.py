@@ -23,6 +23,7 @@ from healtheat.findings.inputs import Inputs, samples_of
 from healtheat.findings.run import run_signals
 from healtheat.guarding.report import Check
 from healtheat.index import Index
+from healtheat.index.again import Again, group_rule_of
 from healtheat.index.decisions import said_of
 from healtheat.index.encoder import EncoderWhenNeeded
 from healtheat.index.manifest import CATALOG_NAME, MODEL_NAME
@@ -84,18 +85,20 @@ def vet(
     progress: Progress = silent,
     *,
     encoder: Encoder | None = None,
+    again: Again | None = None,
 ) -> VetReport:
     """Judge the boxes of `source` by the index in the folder `against`; the batch goes to the folder `to`.
 
-    `encoder` is the index's own unless given.
+    `encoder` is the index's own unless given; `again` is what the user says again of it.
     What was learned of the index is kept in it, unless it cannot be written. Raises InputError where classes
     do not fit, or the index has too few trusted boxes; BadIndex, IndexBusy, EncoderError.
     """
-    settings = settings or VetSettings()
+    settings, again = settings or VetSettings(), again or Again()
     started = time.perf_counter()
     with Index.open(against) as index:
         check_names(source.names, index.names, against)
-        learned = _learn(index, encoder, progress)
+        group_rule_of(index, again.group_by)  # a rule that was not given again is told before the work
+        learned = _learn(index, encoder or EncoderWhenNeeded(index, again.encoder), progress)
     fitted_s = time.perf_counter() - started
     with Index.open(against) as index:  # once more: it may have a file more
         work = _Work(index, learned.model, settings, progress)
@@ -103,9 +106,9 @@ def vet(
         built = build(
             source,
             to,
-            encoder=encoder or EncoderWhenNeeded(index),
+            encoder=encoder or EncoderWhenNeeded(index, again.encoder),
             crop_policy=CropPolicy.model_validate(manifest.crop_policy),
-            group_rule=str(manifest.settings["group_rule"]),
+            group_rule=group_rule_of(index, again.group_by),
             background_per_image=0,
             strict=settings.strict,
             threads=settings.threads,
@@ -135,13 +138,13 @@ class _Learned:
     kept: bool
 
 
-def _learn(index: Index, encoder: Encoder | None, progress: Progress) -> _Learned:
+def _learn(index: Index, encoder: Encoder, progress: Progress) -> _Learned:
     """What is known of the index, learned if it is not there or not of what is trusted now."""
     state = _state(index)
     model = store.read(index.path, index.manifest.dim)
     if model is not None and model.fitted_on == state:
         return _Learned(model, new=False, kept=True)
-    crops = IndexCrops(index, encoder or EncoderWhenNeeded(index))
+    crops = IndexCrops(index, encoder)
     model = fit(Trusted(index), crops, fitted_on=state, progress=progress)
     return _Learned(model, new=True, kept=_keep(index, model))
 

@@ -62,14 +62,15 @@ def similar(
     line: int | None = None,
     classes: ClassWords = None,
     limit: int = 10,
-    encoder: Encoder | None = None,
+    encoder: Encoder | str | None = None,
 ) -> pa.Table:
     """The `limit` boxes of `index` most similar to a crop of the file `image`, in SIMILAR_SCHEMA, best first.
 
     The crop is `box` (centre x, y, width, height as shares of the image), the box on 0-based `line` of the
     image's labels, or the whole image. Where the index holds this very file, no box of the same source
-    answers. `encoder` defaults to the one of the index; it is not needed for a line of a known image.
-    Raises InputError, or EncoderError where the index's encoder cannot be loaded.
+    answers. `encoder` defaults to the one of the index, whose name is needed where it is not embedded; none
+    is needed for a line of a known image. Raises InputError, or
+    EncoderError where the index's encoder cannot be loaded.
     """
     if box is not None and line is not None:
         raise InputError(
@@ -94,7 +95,12 @@ def similar(
 
 
 def _asked(
-    index: Index, store: IndexStore, image: Path, box: Xywhn | None, line: int | None, encoder: Encoder | None
+    index: Index,
+    store: IndexStore,
+    image: Path,
+    box: Xywhn | None,
+    line: int | None,
+    encoder: Encoder | str | None,
 ) -> Asked:
     place, outline = None if box is None else _checked(box), None
     image = _found(index, image)
@@ -119,7 +125,8 @@ def _asked(
         pixels = open_image(content.data, str(image))
     except ImageError as error:
         raise InputError(f"{image}: {error}") from None
-    encoder = encoder or encoder_of(index)
+    if not isinstance(encoder, Encoder):
+        encoder = encoder_of(index, encoder)
     places = [WHOLE_IMAGE if place is None else place]
     crop = cut(pixels, places, policy, encoder.spec.resolution_px, [outline])
     return Asked(encoder.encode(crop)[0], group=group)

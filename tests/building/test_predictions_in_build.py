@@ -61,7 +61,9 @@ def test_predictions_are_given_remembered_and_taken_away(
     assert run(["score", "--index", str(index), "--predictions", "predictions"]) == 0
     assert "predictions for 12 of 12 images" in capsys.readouterr().err
     monkeypatch.chdir(data.parent)
-    assert run(["score", "--index", str(index)]) == 0  # found from anywhere
+    assert run(["score", "--index", str(index)]) == 2  # nothing that an index names is opened unasked
+    assert f"'{folder}'" in (said := capsys.readouterr().err) and "--predictions none" in said
+    assert run(["score", "--index", str(index), "--predictions", str(folder)]) == 0
     assert remembered(index) == folder
     by_agreement = [row for row in findings(index) if row["signal"] == "agreement"]
     swapped = max((r for r in by_agreement if r["issue"] == "mislabel"), key=lambda r: r["score"])  # type: ignore[arg-type,return-value]
@@ -132,4 +134,5 @@ def test_results_in_one_json_say_what_text_files_say(data: Path, tmp_path: Path)
             [(row["path"], row["issue"], row["box_id"], row["flagged"]) for row in findings(index_dir)]
         )
     assert found[0] == found[1] and any(issue == "missing_box" for _, issue, _, _ in found[0])
-    assert score_again(tmp_path / "index 1").findings == len(found[1])  # it is read again
+    again = score_again(tmp_path / "index 1", predictions=tmp_path / "preds.json")
+    assert again.findings == len(found[1])  # it is read again
