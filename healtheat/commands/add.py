@@ -19,34 +19,39 @@ if TYPE_CHECKING:
 
 PROBLEMS_SHOWN = 5
 
+NewArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="NEW", help="Anything that `healtheat build` reads, or a folder that is an index."
+    ),
+]
+ToOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--to",
+        metavar="INDEX",
+        help="The index that takes it in. Default: the one built last under ./index.",
+        show_default=False,
+    ),
+]
+NameOption = Annotated[
+    str | None,
+    typer.Option("--name", metavar="NAME", help="What the batch is called. Default: after NEW."),
+]
+AcceptedOption = Annotated[
+    bool,
+    typer.Option(
+        "--accepted-only",
+        help="NEW is a vetted index: only boxes that were accepted, on images that have one.",
+    ),
+]
+
 
 def add(
-    new: Annotated[
-        Path,
-        typer.Argument(
-            metavar="NEW", help="Anything that `healtheat build` reads, or a folder that is an index."
-        ),
-    ],
-    to: Annotated[
-        Path | None,
-        typer.Option(
-            "--to",
-            metavar="INDEX",
-            help="The index that takes it in. Default: the one built last under ./index.",
-            show_default=False,
-        ),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option("--name", metavar="NAME", help="What the batch is called. Default: after NEW."),
-    ] = None,
-    accepted_only: Annotated[
-        bool,
-        typer.Option(
-            "--accepted-only",
-            help="NEW is a vetted index: only boxes that were accepted, on images that have one.",
-        ),
-    ] = False,
+    new: NewArgument,
+    to: ToOption = None,
+    name: NameOption = None,
+    accepted_only: AcceptedOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be added and embedded.")
     ] = False,
