@@ -70,6 +70,7 @@ def build(
     budget: int | None = None,
     device: str = "auto",
     threads: int | None = None,
+    outside: bool = False,
     strict: bool = False,
     drop_batches: bool = False,
     progress: Progress = silent,
@@ -82,7 +83,8 @@ def build(
     and cuts polygons along their outline, "box" takes the upright boxes around them. `task` (detect, segment,
     pose, obb) is what a YOLO data set is labelled for, where its files do not tell it. `names` is a file with
     the class names in order of their ids (one a line, or a data.yaml), for formats that know classes by name
-    alone. An index with batches (see `add`) is built over only with `drop_batches`, which loses them.
+    alone. With `outside`, a data.yaml and its lists may name places outside of its folder. An index with
+    batches (see `add`) is built over only with `drop_batches`, which loses them.
     Raises InputError, EncoderError, IndexBusy or BadIndex.
     """
     from healtheat.building.auto import encoder_of_word, known_cut
@@ -90,6 +92,7 @@ def build(
     from healtheat.building.open_data import open_data
     from healtheat.embedding import parse_views
     from healtheat.findings.choose import choose_inputs, finding_settings
+    from healtheat.sources.outside import outside_allowed
 
     arguments.text(group_by=group_by, device=device, cut=cut)
     arguments.text(contents_rule=contents_rule, task=task, optional=True)
@@ -98,18 +101,19 @@ def build(
     arguments.whole(budget=budget, optional=True)
     arguments.number(conf=conf)
     arguments.number(padding=padding, fdr=fdr, optional=True)
-    arguments.switch(strict=strict, drop_batches=drop_batches)
+    arguments.switch(strict=strict, drop_batches=drop_batches, outside=outside)
     inputs = choose_inputs(contents_rule, path_or_none(classes=classes), predictions, needed_path(data=data))
     flagging = finding_settings(fdr=fdr, budget=budget)
-    source, folder = open_data(
-        needed_path(data=data),
-        index=path_or_none(index=index),
-        images=path_or_none(images=images),
-        weights=path_or_none(weights=weights),
-        conf=conf,
-        task=task,
-        names=path_or_none(names=names),
-    )
+    with outside_allowed(outside):
+        source, folder = open_data(
+            needed_path(data=data),
+            index=path_or_none(index=index),
+            images=path_or_none(images=images),
+            weights=path_or_none(weights=weights),
+            conf=conf,
+            task=task,
+            names=path_or_none(names=names),
+        )
     return run(
         source,
         folder,
@@ -144,42 +148,46 @@ def add(
     classes: PathLike | None = None,
     predictions: PathLike | None = None,
     threads: int | None = None,
+    outside: bool = False,
     progress: Progress = silent,
 ) -> AddReport:
     """Take the data set `new` into the index `to` as a batch; only its crops are embedded.
 
-    `new` is anything that `build` reads (`weights`, `conf`, `images`, `task` and `names` as there), or an
-    index, whose vectors are taken over where the same encoder made them; of a vetted one `accepted_only`
-    takes the boxes that were accepted, on images that have one. `name` is that of the batch, by default after
-    `new`. An image that the index holds already is not added twice; one that it holds with other labels is
-    left out and told in `problems`. `dry_run` only counts. `encoder`, `group_by`, `contents_rule`, `classes`
-    and `predictions` are needed where the index was built or scored with an encoder that is not embedded, an
-    expression or files: nothing that an index names is run or opened unless it is given again ("auto" and
-    "none" do without a rule and without predictions). Raises InputError where a class has another name,
-    the batch's name is taken or there is nothing to add; EncoderError, IndexBusy or BadIndex.
+    `new` is anything that `build` reads, `weights`, `conf`, `images`, `task`, `names` and `outside` as
+    there, or an index, whose vectors are taken over where the same encoder made them; of a vetted one
+    `accepted_only` takes the boxes that were accepted, on images that have one. `name` is that of the
+    batch, by default after `new`. An image that the index holds already is not added twice; one that it
+    holds with other labels is left out and told in `problems`. `dry_run` only counts. `encoder`,
+    `group_by`, `contents_rule`, `classes` and `predictions` are needed where the index was built or
+    scored with an encoder that is not embedded, an expression or files: nothing that an index names is
+    run or opened unless it is given again ("auto" and "none" do without a rule and without predictions).
+    Raises InputError where a class has another name, the batch's name is taken or there is nothing to
+    add; EncoderError, IndexBusy or BadIndex.
     """
     from healtheat.building.take import take
     from healtheat.index.locate import index_folder
+    from healtheat.sources.outside import outside_allowed
 
     arguments.text(name=name, task=task, encoder=encoder, group_by=group_by, optional=True)
     arguments.whole(threads=threads, least=1, optional=True)
     arguments.number(conf=conf)
-    arguments.switch(accepted_only=accepted_only, dry_run=dry_run)
-    return take(
-        needed_path(new=new),
-        index_folder(to),
-        name=name,
-        accepted_only=accepted_only,
-        weights=path_or_none(weights=weights),
-        conf=conf,
-        images=path_or_none(images=images),
-        task=task,
-        names=path_or_none(names=names),
-        again=_again(contents_rule, classes, predictions, encoder=encoder, group_by=group_by),
-        dry_run=dry_run,
-        threads=threads,
-        progress=progress,
-    )
+    arguments.switch(accepted_only=accepted_only, dry_run=dry_run, outside=outside)
+    with outside_allowed(outside):
+        return take(
+            needed_path(new=new),
+            index_folder(to),
+            name=name,
+            accepted_only=accepted_only,
+            weights=path_or_none(weights=weights),
+            conf=conf,
+            images=path_or_none(images=images),
+            task=task,
+            names=path_or_none(names=names),
+            again=_again(contents_rule, classes, predictions, encoder=encoder, group_by=group_by),
+            dry_run=dry_run,
+            threads=threads,
+            progress=progress,
+        )
 
 
 def _again(
@@ -373,22 +381,26 @@ def export(
     crops: bool = False,
     overwrite: bool = False,
     force: bool = False,
+    outside: bool = False,
     progress: Progress = silent,
 ) -> Exported:
     """Write findings to the file or folder `to`, in `format` or the one that its suffix means.
 
     Which findings: as for `query`. "yolo" writes lists to train on and is a dry run unless `write`; what the
-    other options are for stands in `healtheat export --help`. The data set and the index are never touched.
-    Raises InputError for what cannot be written or an option that means nothing for the format; BadIndex.
+    other options are for (`outside` as in `build`) stands in `healtheat export --help`. The data set and the
+    index are never touched. Raises InputError for what cannot be written or an option that means nothing for
+    the format; BadIndex.
     """
     from healtheat.exporting.formats import format_of
     from healtheat.exporting.run import export as run
     from healtheat.findings.words import FilterWords
     from healtheat.index.locate import opened
+    from healtheat.sources.outside import outside_allowed
 
     arguments.path(to=to)
     arguments.text(format=format, optional=True)
     arguments.switch(write=write, spreadsheet=spreadsheet, crops=crops, overwrite=overwrite, force=force)
+    arguments.switch(outside=outside)
     format_of(Path(to), format)  # said before an index is opened, which takes a while
     asked = FilterWords(
         issue=issue,
@@ -401,7 +413,7 @@ def export(
         status=status,
         all_=all_,
     )
-    with opened(index) as own:
+    with opened(index) as own, outside_allowed(outside):
         return run(
             own,
             to,
@@ -433,25 +445,28 @@ def apply(
     image: Words = None,
     signal: Words = None,
     min_score: float | None = None,
+    outside: bool = False,
     progress: Progress = silent,
 ) -> Applied:
     """Take out of the labels what people decided to drop; a dry run unless `to` or `in_place` says where.
 
     `to` is a new folder for a cleaned copy; `in_place` changes the data set itself, and `rollback` undoes it.
     `flagged` also takes out what is only flagged, `drop="images"` the whole image of a box, `drop="mask"` its
-    pixels in the copy too. Class ids are never changed. Raises InputError where something changed since the
-    build, or where more than `max_share` (0.1) of the boxes or images would go; BadIndex.
+    pixels in the copy too. Class ids are never changed. `outside` as in `build`. Raises InputError
+    where something changed since the build, or where more than `max_share` (0.1) of the boxes or images would
+    go; BadIndex.
     """
     from healtheat.cleanup import apply as run
     from healtheat.findings.words import FilterWords
     from healtheat.index.locate import opened
+    from healtheat.sources.outside import outside_allowed
 
     arguments.path(to=to, optional=True)
-    arguments.switch(in_place=in_place, flagged=flagged)
+    arguments.switch(in_place=in_place, flagged=flagged, outside=outside)
     asked = FilterWords(
         issue=issue, class_=class_, split=split, image=image, signal=signal, min_score=min_score
     )
-    with opened(index) as own:
+    with opened(index) as own, outside_allowed(outside):
         return run(
             own,
             to,
@@ -582,15 +597,21 @@ def score(
     )
 
 
-def contents(data: PathLike, *, rule: str = "aihub", classes: PathLike | None = None) -> ContentsReport:
+def contents(
+    data: PathLike, *, rule: str = "aihub", classes: PathLike | None = None, outside: bool = False
+) -> ContentsReport:
     """Compare labels with what the names of the images list; no image is read and no index is needed.
 
-    The report's `table` has one row per missing, superfluous or unexpected box. Raises InputError.
+    The report's `table` has one row per missing, superfluous or unexpected box; `outside` as in `build`.
+    Raises InputError.
     """
     from healtheat.listing import contents as run
+    from healtheat.sources.outside import outside_allowed
 
     arguments.text(rule=rule)
-    return run(needed_path(data=data), rule=rule, classes=path_or_none(classes=classes))
+    arguments.switch(outside=outside)
+    with outside_allowed(outside):
+        return run(needed_path(data=data), rule=rule, classes=path_or_none(classes=classes))
 
 
 def guard(
@@ -600,22 +621,26 @@ def guard(
     rule: str = "auto",
     classes: PathLike | None = None,
     names: PathLike | None = None,
+    outside: bool = False,
 ) -> Guarded:
     """Say whether the proposed labels collapse classes; `collapse` of the result is the answer.
 
-    `names` gives class ids where labels know classes by name, as in `build`.
+    `names` gives class ids where labels know classes by name, and `outside` as in `build`.
     Raises InputError where something cannot be read or there is nothing to judge.
     """
     from healtheat.guarding import guard as run
+    from healtheat.sources.outside import outside_allowed
 
     arguments.text(rule=rule)
-    return run(
-        needed_path(proposed=proposed),
-        path_or_none(against=against),
-        rule=rule,
-        classes=path_or_none(classes=classes),
-        names=path_or_none(names=names),
-    )
+    arguments.switch(outside=outside)
+    with outside_allowed(outside):
+        return run(
+            needed_path(proposed=proposed),
+            path_or_none(against=against),
+            rule=rule,
+            classes=path_or_none(classes=classes),
+            names=path_or_none(names=names),
+        )
 
 
 def diff(
@@ -625,19 +650,23 @@ def diff(
     classes: Classes = "auto",
     tolerance: float = 0.001,
     names: PathLike | None = None,
+    outside: bool = False,
 ) -> DiffReport:
     """Compare two versions of labels: data sets, labels alone, or indexes. Nothing is written.
 
     Of an index as `old`, the report says which findings the new version settles and which are open.
     `classes` says whether the tool kept ids or names; "auto" takes what both agree on. `tolerance` is a share
     of the image: a place that differs by less is the same, rounded. `names` gives class ids where labels know
-    classes by name, as in `build`. Raises InputError or BadIndex.
+    classes by name, and `outside` as in `build`. Raises InputError or BadIndex.
     """
     from healtheat.comparing.run import diff as run
+    from healtheat.sources.outside import outside_allowed
 
     arguments.text(classes=classes)
     arguments.number(tolerance=tolerance)
-    return run(old, new, classes=classes, tolerance=tolerance, names=path_or_none(names=names))
+    arguments.switch(outside=outside)
+    with outside_allowed(outside):
+        return run(old, new, classes=classes, tolerance=tolerance, names=path_or_none(names=names))
 
 
 def vet(
@@ -659,6 +688,7 @@ def vet(
     no_guard: bool = False,
     strict: bool = False,
     threads: int | None = None,
+    outside: bool = False,
     format: Literal["yolo", "coco"] | None = None,
     out: PathLike | None = None,
     overwrite: bool = False,
@@ -672,11 +702,12 @@ def vet(
     class ids go through as they came. A batch that looks collapsed is refused as a whole unless `no_guard`.
     What is learned of `against` is kept in it. `format` writes the accepted and the held boxes to the folder
     `out` as well (see docs/vet.md); `overwrite` replaces what an earlier vet wrote there. `encoder` and
-    `group_by` as in `add`. Raises InputError, EncoderError, IndexBusy or BadIndex.
+    `group_by` as in `add`, `outside` as in `build`. Raises InputError, EncoderError, IndexBusy or BadIndex.
     """
     from healtheat.exporting.vetted.hand_out import choose_hand_out
     from healtheat.index.again import Again
     from healtheat.listing import ChosenRule
+    from healtheat.sources.outside import outside_allowed
     from healtheat.vetting.open_batch import batch_folder, open_batch
     from healtheat.vetting.run import VetSettings, check_max_wrong, refused
     from healtheat.vetting.run import vet as run
@@ -685,7 +716,7 @@ def vet(
     check_max_wrong(max_wrong)
     arguments.text(contents_rule=contents_rule, task=task, format=format, optional=True)
     arguments.text(encoder=encoder, group_by=group_by, optional=True)
-    arguments.switch(no_guard=no_guard, strict=strict, overwrite=overwrite)
+    arguments.switch(no_guard=no_guard, strict=strict, overwrite=overwrite, outside=outside)
     arguments.whole(threads=threads, least=1, optional=True)
     judge = needed_path(against=against)
     hand_out = choose_hand_out(format, path_or_none(out=out), judge, overwrite=overwrite)
@@ -697,20 +728,22 @@ def vet(
         threads=threads,
     )
     data, folder = needed_path(new=new), batch_folder(needed_path(new=new), path_or_none(to=to))
-    collapsed = refused(data, judge, folder, settings) if weights is None and predictions is None else None
-    if collapsed is not None:
-        return collapsed
-    source, folder = open_batch(
-        data,
-        judge,
-        to=path_or_none(to=to),
-        weights=path_or_none(weights=weights),
-        conf=conf,
-        predictions=path_or_none(predictions=predictions),
-        images=path_or_none(images=images),
-        task=task,
-        names=path_or_none(names=names),
-    )
+    with outside_allowed(outside):
+        if weights is None and predictions is None:
+            collapsed = refused(data, judge, folder, settings)
+            if collapsed is not None:
+                return collapsed
+        source, folder = open_batch(
+            data,
+            judge,
+            to=path_or_none(to=to),
+            weights=path_or_none(weights=weights),
+            conf=conf,
+            predictions=path_or_none(predictions=predictions),
+            images=path_or_none(images=images),
+            task=task,
+            names=path_or_none(names=names),
+        )
     report = run(source, judge, folder, settings, progress, again=Again(encoder, group_by))
     return report if hand_out is None else hand_out.of(report)
 

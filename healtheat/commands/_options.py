@@ -175,6 +175,13 @@ ImagesOption = Annotated[
         help="The images, if they are elsewhere than a COCO file or another tool's labels.",
     ),
 ]
+OutsideOption = Annotated[
+    bool,
+    typer.Option(
+        "--outside",
+        help="YOLO: data.yaml and its lists may name places outside of its folder, by a path or a link.",
+    ),
+]
 TaskOption = Annotated[
     str | None,
     typer.Option(

@@ -42,6 +42,7 @@ def build(
     images: options.ImagesOption = None,
     task: options.TaskOption = None,
     names: options.NamesOption = None,
+    outside: options.OutsideOption = False,
     views: Annotated[
         str | None,
         typer.Option(
@@ -116,6 +117,7 @@ def build(
             images=images,
             task=task,
             names=names,
+            outside=outside,
             views=views,
             padding=padding,
             cut=cut,

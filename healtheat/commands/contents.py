@@ -35,6 +35,7 @@ def contents(
         ),
     ] = "aihub",
     classes: options.ClassesOption = None,
+    outside: options.OutsideOption = False,
     format: Annotated[
         Literal["table", "csv", "json", "jsonl"], typer.Option("--format", "-f", help="What goes to stdout.")
     ] = "table",
@@ -61,7 +62,7 @@ def contents(
     """
     from healtheat.core.table import TEXT_FORMATS
 
-    report = api.contents(data, rule=rule, classes=classes)
+    report = api.contents(data, rule=rule, classes=classes, outside=outside)
     if format == "table":
         _show(report.table.slice(0, limit))
         if (total := report.table.num_rows) > limit:

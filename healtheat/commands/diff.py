@@ -40,6 +40,7 @@ def diff(
         ),
     ] = 0.001,
     names: options.NamesOption = None,
+    outside: options.OutsideOption = False,
     format: Annotated[
         Literal["table", "csv", "json"], typer.Option("--format", "-f", help="What goes to stdout.")
     ] = "table",
@@ -74,7 +75,7 @@ def diff(
 
     if list_ == "findings" and format != "csv":
         raise UsageError("--list findings is for --format csv; the table and the JSON hold the counts")
-    found = api.diff(old, new, classes=classes, tolerance=tolerance, names=names)
+    found = api.diff(old, new, classes=classes, tolerance=tolerance, names=names, outside=outside)
     if list_ == "findings" and found.findings is None:
         raise UsageError(f"--list findings: {old} is no index, so it has none")
     failed = check_gates(found, fail_on or ())

@@ -63,6 +63,7 @@ def export(
     all_: options.AllOption = False,
     drop: options.DropOption = None,
     max_share: options.MaxShareOption = None,
+    outside: options.OutsideOption = False,
     write: Annotated[
         bool, typer.Option("--write", help="yolo: write; without it only print what would be written.")
     ] = False,
@@ -126,6 +127,7 @@ def export(
             all_=all_,
             drop=drop,
             max_share=max_share,
+            outside=outside,
             write=write,
             spreadsheet=spreadsheet,
             crops=crops,

@@ -42,6 +42,7 @@ def guard(
     ] = "auto",
     classes: options.ClassesOption = None,
     names: options.NamesOption = None,
+    outside: options.OutsideOption = False,
     format: Annotated[
         Literal["table", "json"], typer.Option("--format", "-f", help="What goes to stdout.")
     ] = "table",
@@ -58,7 +59,7 @@ def guard(
       healtheat guard runs/predict/labels --against data.yaml
       healtheat guard proposed.json --against labels.json --format json
     """
-    guarded = api.guard(proposed, against=against, rule=rule, classes=classes, names=names)
+    guarded = api.guard(proposed, against=against, rule=rule, classes=classes, names=names, outside=outside)
     if guarded.codes_unused:
         note("the names look like AI Hub's, but their codes lead to no class: --classes CSV would use them")
     for path, problems in guarded.problems.items():

@@ -31,7 +31,7 @@ _NULLABLE = {
     "scores": {"raw", "score", "abstain", "withheld", "reason", "cx", "cy", "w", "h"},
     "findings": {"score", "suspicion", "withheld", "cx", "cy", "w", "h", "reason", "evidence"},
     "runs": {"signal", "fault", "error", "seconds", "settings"},
-    "decisions": {"score", "p_value", "held_for", "reason"},
+    "decisions": {"score", "p_value", "held_for", "reason", "suggestion"},
     "images": {"dhash"},
     "batches": set[str](),
 }

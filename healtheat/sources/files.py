@@ -9,10 +9,12 @@ from itertools import islice
 from pathlib import Path
 
 from healtheat.core.text import bad_name
+from healtheat.sources.outside import Bounds
 
 OnBad = Callable[[Path, str], None]
 
 
+_SYSTEM = re.compile(r"/(?:proc|sys|dev(?!/shm))(?:/|$)")
 _LOOK_AT = 20_000  # files; enough to see what a folder holds
 
 
@@ -21,18 +23,22 @@ def first_files(folder: Path) -> list[Path]:
     return list(islice(walk(folder, lambda path, reason: None), _LOOK_AT))
 
 
-def walk(folder: Path, on_bad: OnBad) -> Iterator[Path]:
+def walk(folder: Path, on_bad: OnBad, bounds: Bounds | None = None) -> Iterator[Path]:
     """Every file below `folder`, depth first, sorted by name. Hidden names (`.…`) are left out.
 
     Linked folders are followed, but never one inside itself. Links that lead nowhere come out as files, so
     that reading reports them. `on_bad(path, reason)` is told of folders that cannot be listed, of pipes and
-    devices, and of names that no list could hold.
+    devices, of folders of the system, and of names that no list could hold. Raises InputError for a linked
+    folder beyond `bounds`.
     """
-    yield from _walk(folder, frozenset(), on_bad)
+    yield from _walk(folder, frozenset(), on_bad, bounds)
 
 
-def _walk(folder: Path, above: frozenset[str], on_bad: OnBad) -> Iterator[Path]:
+def _walk(folder: Path, above: frozenset[str], on_bad: OnBad, bounds: Bounds | None) -> Iterator[Path]:
     here = os.path.realpath(folder)
+    if _SYSTEM.match(here):
+        on_bad(folder, "a folder of the system, which holds no data set; not followed")
+        return
     if here in above:
         on_bad(folder, "folder linked into itself; not followed")
         return
@@ -52,7 +58,9 @@ def _walk(folder: Path, above: frozenset[str], on_bad: OnBad) -> Iterator[Path]:
         if reason := bad_name(name):
             on_bad(path, reason)
         elif kind == "folder":
-            yield from _walk(path, above | {here}, on_bad)
+            if bounds is not None and path.is_symlink():
+                bounds.check([path])
+            yield from _walk(path, above | {here}, on_bad, bounds)
         elif kind == "file":
             yield path
         else:

@@ -17,6 +17,7 @@ from healtheat.building.build import BuildReport, build
 from healtheat.core.boxes import ProblemCode as Code
 from healtheat.core.errors import InputError
 from healtheat.sources import open_source
+from healtheat.sources.outside import outside_allowed
 from tests.cases.folders import case
 from tests.index.small_set import FakeEncoder
 from tests.sources.reading import Read, Tree
@@ -25,9 +26,9 @@ BOX = "0 .5 .5 .1 .1\n"
 VAL_IS_TRAIN = {Code.SAME_SPLIT: 1}  # most of these sets name one folder as train and val
 
 
-def read(data: Path) -> Read:
+def read(data: Path, *, outside: bool = False) -> Read:
     """The set as read where training is started: `path: .` counts from there."""
-    with contextlib.chdir(data if data.is_dir() else data.parent):
+    with contextlib.chdir(data if data.is_dir() else data.parent), outside_allowed(outside):
         return Read(open_source(data))
 
 
@@ -253,12 +254,13 @@ def test_labels_beside_a_link_to_images_are_told(
     tree.put("set/images/val/b.jpg" if link != "images" else f"{to}/val/b.jpg")
     data = tree.put("set/data.yaml", "names: [a]\ntrain: images/train\nval: images/val\n")
     (data.parent / link).symlink_to(tree.root / to)
-    found = read(data)
+    found = read(data, outside=True)
     (told,) = (p for p in found.problems if p.code == Code.MISPLACED_LABELS)
     assert told.file == labels and f"it looks in {(tree.root / looks).as_posix()}" in told.reason
     assert "is a link" in told.reason and boxes(found) == 0
     tree.put(f"{looks}/a.txt", BOX)
-    assert boxes(read(data)) == 1 and Code.MISPLACED_LABELS not in read(data).codes
+    found = read(data, outside=True)
+    assert boxes(found) == 1 and Code.MISPLACED_LABELS not in found.codes
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file systems that tell .txt and .TXT apart")
@@ -291,7 +293,7 @@ def test_a_split_that_is_a_link_counts_as_what_it_leads_to(tree: Tree) -> None:
     tree.put("nas/labels/train/a.txt", BOX)
     tree.put("data/data.yaml", "names: [a]\ntrain: pills\n")
     os.symlink("../nas/images/train", tree.root / "data/pills")  # noqa: PTH211
-    found = read(tree.root / "data")
+    found = read(tree.root / "data", outside=True)
     (image,) = found.images.values()
     assert image.path == (tree.root / "nas/images/train/a.jpg").as_posix() == image.file.as_posix()
     assert (image.label_path, boxes(found)) == ((tree.root / "nas/labels/train/a.txt").as_posix(), 1)

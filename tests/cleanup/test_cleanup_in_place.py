@@ -14,7 +14,7 @@ from healtheat.index import NewVerdict
 from healtheat.sources import open_source
 from healtheat.sources.base import LabelledImage
 from tests.cleanup.killed import run as run_killed
-from tests.cleanup.small_yolo import LABELS, decide_some, make_index, tree
+from tests.cleanup.small_yolo import LABELS, PROBLEMS, decide_some, make_index, tree
 from tests.made_index import MadeIndex
 
 KILLS = 21  # a scenario, spread evenly over its steps
@@ -75,11 +75,10 @@ def test_two_cleanups_are_undone_one_by_one(index: MadeIndex, tmp_path: Path) ->
         names={3: "a", 7: "b", 40: "c"},
         root=tmp_path / "other",
         labels=LABELS,
+        problems=PROBLEMS,
         findings=[{"image": "images/val/b.jpg", "line": 0, "issue": "background"}],
     )
-    again.judging.append(
-        NewVerdict(box_id=9, issue="background", verdict="drop", who="a")
-    )  # its 가 나 has one box more
+    again.judging.append(NewVerdict(box_id=8, issue="background", verdict="drop", who="a"))
     source = again.manifest.source.model_copy(
         update={"root": index.root.as_posix(), "data": (index.root / "data.yaml").as_posix()}
     )

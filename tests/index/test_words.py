@@ -54,5 +54,8 @@ def test_words_that_do_not_fit_are_refused(made: Path, tmp_path: Path, change: s
     shutil.copytree(made, copy)
     with duckdb.connect(str(copy / "catalog.duckdb")) as catalog:
         catalog.execute(change)
-    with Index.open(copy, verify=False) as index, pytest.raises(BadIndex, match="words: pill, 약"):
+    with (
+        Index.open(copy, verify=False) as index,
+        pytest.raises(BadIndex, match=r"words(: pill|, weight)"),
+    ):
         index.words()

@@ -10,6 +10,7 @@ from healtheat.core.files import Unreadable, read_small
 from healtheat.core.paths import is_file, is_folder
 from healtheat.sources.base import LabelFile, LabelFormat, Record, Source, SourceOptions
 from healtheat.sources.darknet.obj_data import MAX_BYTES, load_obj_data
+from healtheat.sources.outside import Bounds
 from healtheat.sources.yolo.source import YoloSource
 
 
@@ -31,6 +32,9 @@ class DarknetSource(YoloSource):
         self._splits = described.splits
         self._yaml = (described.path, described.content)
         self._names_file = described.names_file
+        self._bounds = Bounds(data)
+        given = () if names is not None else (self._names_file,)
+        self._bounds.check((*given, *(split.path for split in self._splits)))
 
     def read(self) -> Iterator[Record]:
         """As `YoloSource.read`, with the file of names first. Raises InputError."""

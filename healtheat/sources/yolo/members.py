@@ -12,6 +12,7 @@ from healtheat.core.paths import is_any_image, is_folder, is_image, relative
 from healtheat.core.text import shown
 from healtheat.sources.base import LabelFile
 from healtheat.sources.files import split_of, walk
+from healtheat.sources.outside import Bounds
 from healtheat.sources.yolo.data_yaml import Split
 from healtheat.sources.yolo.image_list import listed_images
 
@@ -58,13 +59,21 @@ class Roots:
         return relative(path, self.root) if Path(name).is_absolute() else name
 
 
-def gather(splits: tuple[Split, ...], roots: Roots, data: str, *, darknet: bool = False) -> Members:
+def gather(
+    splits: tuple[Split, ...],
+    roots: Roots,
+    data: str,
+    *,
+    darknet: bool = False,
+    bounds: Bounds | None = None,
+) -> Members:
     """What the splits name, in their order, images sorted by path. `data` is what problems call data.yaml.
 
     `darknet`: lists are those of Darknet (see `listed_images`). Raises InputError for a list that cannot be
-    read.
+    read, or a
+    place beyond `bounds`.
     """
-    return _Gathering(roots, data, darknet).all(splits)
+    return _Gathering(roots, data, darknet, bounds).all(splits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +87,9 @@ class _Named:
 
 
 class _Gathering:
-    def __init__(self, roots: Roots, data: str, darknet: bool) -> None:
+    def __init__(self, roots: Roots, data: str, darknet: bool, bounds: Bounds | None) -> None:
         self._roots, self._data, self._darknet = roots, data, darknet
+        self._bounds = bounds
         self._found = Members()
         self._first: dict[str, str] = {}  # path → split
 
@@ -163,7 +173,7 @@ class _Gathering:
         self._found.folders.append(real)
         if real != split.path:
             self._found.links.setdefault(real, split.path)
-        for path in walked(real, self._roots, self._found.walked):
+        for path in walked(real, self._roots, self._found.walked, self._bounds):
             if isinstance(path, Problem):
                 self._found.records.append(path)
                 continue
@@ -184,11 +194,15 @@ class _Gathering:
             self._found.records.append(LabelFile(file, listed.content.sha256, listed.content.size))
             self._found.records += listed.problems
         self._found.lists.add(str(real))
+        if self._bounds is not None:
+            self._bounds.check(folder / "x" for folder in dict.fromkeys(p.parent for p, _ in listed.images))
         for path, line in listed.images:
             yield _Named(path, split.name or "", file, line)
 
 
-def walked(folder: Path, roots: Roots, told: set[str]) -> Iterator[Path | Problem]:
+def walked(
+    folder: Path, roots: Roots, told: set[str], bounds: Bounds | None = None
+) -> Iterator[Path | Problem]:
     """Files below `folder`, and what cannot be walked, unless it is among `told`, where it is then added."""
     bad: list[Problem] = []
 
@@ -197,7 +211,7 @@ def walked(folder: Path, roots: Roots, told: set[str]) -> Iterator[Path | Proble
             told.add(str(path))
             bad.append(Problem(ProblemCode.BAD_PATH, shown(roots.relative(path), 1000), None, reason))
 
-    for path in walk(folder, on_bad):
+    for path in walk(folder, on_bad, bounds):
         yield from bad
         bad.clear()
         yield path

@@ -12,6 +12,7 @@ from healtheat.core.files import Content, Missing, Unreadable, read_small
 from healtheat.core.paths import IMAGE_SUFFIXES, is_file, is_folder, normal, yolo_label_path
 from healtheat.core.text import shown
 from healtheat.sources.base import Edits, LabelFile, LabelFormat, LabelledImage, Record, Source, SourceOptions
+from healtheat.sources.outside import Bounds
 from healtheat.sources.yolo.data_yaml import Split, load_data_yaml
 from healtheat.sources.yolo.labels import MAX_LABEL_BYTES, parse_labels
 from healtheat.sources.yolo.line import LabelRules, Task
@@ -53,6 +54,8 @@ class YoloSource:
             self.root, self.names, self._splits = described.root, described.names, described.splits
             self._yaml = (described.path, described.content)
             self._keypoints, self._problems = described.keypoints, described.problems
+        self._bounds = Bounds(data)
+        self._bounds.check(split.path for split in self._splits)
         if task == "pose":
             rules_of(Shapes(self._keypoints), "pose")
         self._roots = Roots(self.root)
@@ -88,7 +91,7 @@ class YoloSource:
     def members(self) -> Members:
         """The images of all splits and how often each is named, without their labels. Raises InputError."""
         data = self._roots.relative(self._yaml[0]) if self._yaml else self.data.name
-        return gather(self._splits, self._roots, data, darknet=self.kind == "darknet")
+        return gather(self._splits, self._roots, data, darknet=self.kind == "darknet", bounds=self._bounds)
 
     def rules(self, members: Members) -> LabelRules:
         """How the label files of `members` are to be read; looks into each of them."""

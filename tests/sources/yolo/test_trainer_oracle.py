@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from healtheat.core.boxes import Problem
 from healtheat.core.boxes import ProblemCode as Code
 from healtheat.core.errors import InputError
 from healtheat.sources import LabelledImage, open_source
+from healtheat.sources.outside import outside_allowed
 from healtheat.sources.yolo.source import YoloSource
 from healtheat.sources.yolo.task import TASKS
 from tests.sources.yolo.made_sets import LAYOUTS, PIXELS, MadeImage, MadeSet, made_sets, write
@@ -29,6 +31,13 @@ SETS = int(os.environ.get("HEALTHEAT_ORACLE_SETS", "200"))
 CLOSE = 2e-6  # the trainer computes in single precision
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+
+
+@pytest.fixture(autouse=True)
+def outside() -> Iterator[None]:
+    """The trainer follows links and paths to anywhere."""
+    with outside_allowed(True):
+        yield
 
 
 @settings(max_examples=SETS, deadline=None, suppress_health_check=list(HealthCheck))

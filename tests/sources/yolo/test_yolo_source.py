@@ -9,6 +9,7 @@ import pytest
 
 from healtheat.core.errors import InputError
 from healtheat.sources import open_source
+from healtheat.sources.outside import outside_allowed
 from healtheat.sources.yolo.source import YoloSource
 from tests.sources.reading import Read
 
@@ -170,7 +171,8 @@ def test_lists(tree, tmp_path_factory):
     ]
     tree.put("train.txt", "\ufeff" + "\r\n".join(lines))
     tree.put("bad.txt", b"\xff\xfe.jpg\n")
-    source = open_source(tree.put("data.yaml", "names: [a, b]\ntrain: train.txt\ntest: bad.txt\n"))
+    with outside_allowed(True):
+        source = open_source(tree.put("data.yaml", "names: [a, b]\ntrain: train.txt\ntest: bad.txt\n"))
     read = Read(source)
     assert set(read.images) == {"images/train/1.jpg", "images/val/3.webp", outside.as_posix()}
     assert {"train.txt", "bad.txt", "data.yaml"} <= set(read.files)
@@ -188,9 +190,9 @@ def test_lists(tree, tmp_path_factory):
 def test_images_outside_the_root_by_data_yaml(tree):
     tree.put("images/1.jpg")
     tree.put("labels/1.txt", BOX)
-    image = next(
-        iter(Read(open_source(tree.put("sub/data.yaml", "names: [a]\ntrain: ../images\n"))).images.values())
-    )
+    with outside_allowed(True):
+        source = open_source(tree.put("sub/data.yaml", "names: [a]\ntrain: ../images\n"))
+    (image,) = Read(source).images.values()
     assert image.path == (tree.root / "images/1.jpg").as_posix()
     assert image.label_path == (tree.root / "labels/1.txt").as_posix()
     assert len(image.boxes) == 1
