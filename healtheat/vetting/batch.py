@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.core.boxes import NO_CLASS, box_number
+from healtheat.core.boxes import NO_CLASS, Boxes, box_number
 from healtheat.core.text import counted
 from healtheat.signals.evidence.beliefs import believe
 from healtheat.signals.evidence.overlaps import doubled
@@ -26,6 +26,7 @@ from healtheat.vetting.trusted import Trusted
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
+_ORDINARY = 0.1  # p-value above which a box looks as usual
 FEWEST_BOXES, FEWEST_SOURCES = 3, 2  # of a class, to judge boxes of it
 _WRONG = 0.05  # share of wrong labels expected where the rest of an image is believed
 _DOUBLE = 0.5
@@ -41,6 +42,7 @@ HELD_AS = {
     "leak": "duplicate",
     "double": "duplicate",
     "unlisted": "unexpected_class",
+    "unsure": "mislabel",
     "person": "mislabel",
     "batch": "mislabel",  # it was refused as a whole
 }
@@ -103,8 +105,9 @@ def judge(batch: Samples, trusted: Trusted, model: VetModel, outside: Outside, m
         kind = estimate.likeliest(like)
         suggestion[rows] = judging.suggested(rows, kind)
         for at, row in enumerate(rows.tolist()):
-            reason[row] = judging.words(row, int(kind[at]), score[row], p_value[row], suggestion[row])
-            why[row] = "" if accept[row] else _WHY[int(kind[at])]
+            held = "" if accept[row] else _held_for(int(kind[at]), p_value[row], suggestion[row])
+            reason[row] = judging.words(row, int(kind[at]), held, p_value[row], suggestion[row])
+            why[row] = held
     for row, said in outside.person.items():
         accept[row] = said == "ok"
         why[row] = "" if accept[row] else "person"
@@ -126,6 +129,17 @@ def judge(batch: Samples, trusted: Trusted, model: VetModel, outside: Outside, m
 
 
 _WHY = {CLASS: "class", ALIKE: "alike", MOVED: "moved", BACKGROUND: "background", UNKNOWN: "unknown"}
+
+
+def _held_for(kind: int, p_value: float, suggestion: int) -> str:
+    """What the looks of a box hold it for; an ordinary one is held for the batch it came in."""
+    return "unsure" if p_value > _ORDINARY and suggestion == NO_CLASS else _WHY[kind]
+
+
+def _places(boxes: Boxes, rows: NDArray[np.bool_]) -> Counter[tuple[float, ...]]:
+    """Class and place of the boxes `rows` (n,), exact to a millionth of the image."""
+    places = np.round(boxes.xywhn[rows], 6).tolist()
+    return Counter((c, *place) for c, place in zip(boxes.class_id[rows].tolist(), places, strict=True))
 
 
 class _Judging:
@@ -197,15 +211,14 @@ class _Judging:
         held = {sha: row for row, sha in reversed(list(enumerate(images.sha256))) if sha}
         out: dict[int, str] = {}
         all_boxes = self.trusted.index.boxes()
-        labels: dict[int, Counter[int]] = {}
+        labels: dict[int, bool] = {}  # row of an image → whether its labels differ
         for row, place in enumerate(self.batch.image_row.tolist()):
             known = held.get(self.batch.images.sha256[place])
             if known is None:
                 continue
             if place not in labels:
-                mine = self.batch.boxes.class_id[self.batch.image_row == place].tolist()
-                theirs = all_boxes.class_id[all_boxes.image_id == images.image_id[known]].tolist()
-                labels[place] = Counter(mine) - Counter(theirs)
+                mine = _places(self.batch.boxes, self.batch.image_row == place)
+                labels[place] = mine != _places(all_boxes, all_boxes.image_id == images.image_id[known])
             other = " under other labels" if labels[place] else ""
             out[row] = f"the index holds this image already{other}: {images.path[known]}"
         return out
@@ -240,11 +253,12 @@ class _Judging:
         near = self.looks.near
         return np.where(there, near.ids[at, code], -1), np.where(there, near.similarity[at, code], -1)
 
-    def words(self, row: int, kind: int, score: float, p_value: float, suggestion: int) -> str:
-        """Why the box scores so, for people."""
+    def words(self, row: int, kind: int, held: str, p_value: float, suggestion: int) -> str:
+        """Why the box is accepted, or `held` for what it is, for people."""
         name = self.batch.name(int(self.batch.boxes.class_id[row]))
-        if p_value > 0.1:
-            return f"as usual for {name}: {p_value:.0%} of trusted boxes look as odd or odder"
+        if held == "unsure" or (not held and p_value > _ORDINARY):
+            usual = f"as usual for {name}: {p_value:.0%} of trusted boxes look as odd or odder"
+            return f"{usual}, yet not sure enough among so many wrong ones" if held else usual
         rare = f"{p_value:.1%} of trusted boxes look as odd or odder"
         if suggestion != NO_CLASS:
             own = float(np.exp(self.log_p[row, self.code[row]]))

@@ -26,6 +26,7 @@ HELD_WORDS: Mapping[str, str] = {
     "leak": "on an image that the index holds already",
     "double": "second box on one object",
     "unlisted": "class that the name of its image does not list",
+    "unsure": "looks as usual, but is not sure enough in this batch",
     "person": "a person called it wrong",
     "batch": "the batch was refused as a whole",
 }

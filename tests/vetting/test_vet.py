@@ -174,6 +174,30 @@ def test_images_that_the_index_holds_are_told(index, trusted, tmp_path):
     assert all("the index holds this image already" in r for r in report.decisions["reason"].to_pylist())
 
 
+def test_a_moved_box_on_an_image_that_the_index_holds_is_another_label(index, trusted, tmp_path):
+    with Index.open(trusted) as own:
+        root = Path(own.manifest.source.root)
+    shutil.copytree(root, tmp_path / "copy")
+    file = sorted((tmp_path / "copy").rglob("labels/*.txt"))[0]
+    first, *others = file.read_text(encoding="utf-8").splitlines()
+    c, x, *rest = first.split()
+    moved = " ".join([c, f"{float(x) + 0.02:.6f}", *rest])
+    file.write_text("\n".join([moved, *others]) + "\n", encoding="utf-8")
+    rows = run(index, tmp_path / "copy" / "data.yaml", tmp_path / "batch").decisions.to_pylist()
+    other = {Path(row["image"]).stem for row in rows if "under other labels" in row["reason"]}
+    assert other == {file.stem}
+
+
+@pytest.mark.parametrize("max_wrong", [0.0001, 0.02])
+def test_a_box_that_looks_as_usual_is_held_for_nothing_else(index, tmp_path, max_wrong):
+    report = run(index, new_set(tmp_path / "new", wrong=WRONG), tmp_path / "batch", max_wrong=max_wrong)
+    for row in report.decisions.to_pylist():
+        if row["decision"] == "hold":
+            assert row["reason"].startswith("as usual") == (row["held_for"] == "unsure"), row
+            assert (row["held_for"] == "unsure") <= (row["suggestion"] is None and row["p_value"] > 0.1)
+    assert ("unsure" in report.held_for) == (max_wrong == 0.0001)
+
+
 def test_a_class_without_trusted_boxes_is_held_with_that_reason(index, tmp_path):
     data = new_set(tmp_path / "new")
     file = next((tmp_path / "new").rglob("labels/사진 02.txt"))
