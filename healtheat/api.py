@@ -66,6 +66,7 @@ def build(
     contents_rule: str | None = "auto",
     classes: PathLike | None = None,
     predictions: PathLike | None = None,
+    missing: bool = False,
     fdr: float | None = None,
     budget: int | None = None,
     device: str = "auto",
@@ -83,8 +84,9 @@ def build(
     and cuts polygons along their outline, "box" takes the upright boxes around them. `task` (detect, segment,
     pose, obb) is what a YOLO data set is labelled for, where its files do not tell it. `names` is a file with
     the class names in order of their ids (one a line, or a data.yaml), for formats that know classes by name
-    alone. With `outside`, a data.yaml and its lists may name places outside of its folder. An index with
-    batches (see `add`) is built over only with `drop_batches`, which loses them.
+    alone. `missing`: search the images for objects without a box and for loose boxes (docs/missing.md). With
+    `outside`, a data.yaml and its lists may name places outside of its folder. An index with batches (see
+    `add`) is built over only with `drop_batches`, which loses them.
     Raises InputError, EncoderError, IndexBusy or BadIndex.
     """
     from healtheat.building.auto import encoder_of_word, known_cut
@@ -101,8 +103,10 @@ def build(
     arguments.whole(budget=budget, optional=True)
     arguments.number(conf=conf)
     arguments.number(padding=padding, fdr=fdr, optional=True)
-    arguments.switch(strict=strict, drop_batches=drop_batches, outside=outside)
-    inputs = choose_inputs(contents_rule, path_or_none(classes=classes), predictions, needed_path(data=data))
+    arguments.switch(strict=strict, drop_batches=drop_batches, outside=outside, missing=missing)
+    inputs = choose_inputs(
+        contents_rule, path_or_none(classes=classes), predictions, needed_path(data=data), missing
+    )
     flagging = finding_settings(fdr=fdr, budget=budget)
     with outside_allowed(outside):
         source, folder = open_data(
@@ -576,6 +580,7 @@ def score(
     contents_rule: str | None = None,
     classes: PathLike | None = None,
     predictions: PathLike | None = None,
+    missing: bool | None = None,
     progress: Progress = silent,
 ) -> ScoreReport:
     """Run the signals again over an index; what is not given stays as at the last scoring.
@@ -593,6 +598,7 @@ def score(
         contents_rule=contents_rule,
         classes=path_or_none(classes=classes),
         predictions=predictions,
+        missing=missing,
         progress=progress,
     )
 

@@ -123,7 +123,7 @@ def build(
     """
     clock = _Clock()
     inputs = inputs or Inputs()
-    signals = inputs.signals(signals)
+    signals = inputs.signals(signals, progress)
     settings = _settings(group_rule, background_per_image, findings, signals)
     threads = threads or max(1, (os.cpu_count() or 2) // 2)
     cutting = Cutting(crop_policy, padding, cut)

@@ -53,7 +53,7 @@ def put_in_place(
     for name in kept:
         _link(index_dir / name, staging / name)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    signals = scoring.inputs.signals(scoring.signals)
+    signals = scoring.inputs.signals(scoring.signals, scoring.progress)
     settings = {**new.settings, "signals": [signal.name for signal in signals]}
     new = new.model_copy(
         update={"format_version": FORMAT_VERSION, "created_at": now, "settings": settings, "files": {}}

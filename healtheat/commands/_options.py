@@ -105,6 +105,22 @@ PredictionsOption = Annotated[
         "some were given before.",
     ),
 ]
+MissingOption = Annotated[
+    bool,
+    typer.Option(
+        "--missing/--no-missing",
+        help="Search the images for objects like the labelled ones that have no box, and for boxes that do "
+        "not fit their object. Takes longer than the rest of the build.",
+    ),
+]
+MissingAgainOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--missing/--no-missing",
+        help="Search the images for missing and loose boxes, or no longer. Default: as at the last scoring.",
+        show_default=False,
+    ),
+]
 DropOption = Annotated[
     Drop | None,
     typer.Option(

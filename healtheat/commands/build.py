@@ -81,6 +81,7 @@ def build(
     contents_rule: options.ContentsRuleOption = "auto",
     classes: options.ClassesOption = None,
     predictions: options.PredictionsOption = None,
+    missing: options.MissingOption = False,
     fdr: options.FdrOption = None,
     budget: options.BudgetOption = None,
     device: Annotated[
@@ -105,6 +106,7 @@ def build(
       healtheat build images --weights best.pt
       healtheat build data.yaml --contents-rule aihub --classes classes.csv
       healtheat build data.yaml --predictions runs/detect/predict/labels
+      healtheat build data.yaml --missing
       healtheat build data.yaml --encoder ViT-B-32/laion2b_s34b_b79k --views 0,90,180,270
     """
     with progress_bar() as progress:
@@ -125,6 +127,7 @@ def build(
             contents_rule=contents_rule,
             classes=classes,
             predictions=predictions,
+            missing=missing,
             fdr=fdr,
             budget=budget,
             device=device,

@@ -14,14 +14,14 @@ def score(
     contents_rule: options.ContentsRuleOption = None,
     classes: options.ClassesOption = None,
     predictions: options.PredictionsOption = None,
+    missing: options.MissingAgainOption = None,
 ) -> None:
     """Run the signals again over an index.
 
     Vectors, boxes and verdicts stay as they are; nothing is embedded. Useful after an update of healtheat,
-    or where a signal failed. Findings are flagged, and image names are read, as at the last scoring; an
-    expression or files of that are given again, or left out by the words auto and none. `healtheat flag`
-    applies other
-    thresholds without running any signal.
+    or where a signal failed. Findings are flagged, image names are read, and missing boxes are searched for, as
+    at the last scoring; an expression or files of that are given again, or left out by the words auto and
+    none. `healtheat flag` applies other thresholds without running any signal.
 
     \b
     Examples:
@@ -29,6 +29,7 @@ def score(
       healtheat score --index index/pills
       healtheat score --contents-rule aihub --classes classes.csv
       healtheat score --predictions runs/detect/predict/labels
+      healtheat score --missing
     """
     with progress_bar() as progress:
         report = api.score(
@@ -36,6 +37,7 @@ def score(
             contents_rule=contents_rule,
             classes=classes,
             predictions=predictions,
+            missing=missing,
             progress=progress,
         )
     if (used := report.predictions) is not None:

@@ -264,3 +264,9 @@ def rows_of(image_id: NDArray[Any], images: int) -> list[NDArray[np.int64]]:
     order = np.argsort(image_id, kind="stable").astype(np.int64)
     ends = np.searchsorted(image_id[order], np.arange(images + 1))
     return [order[ends[i] : ends[i + 1]] for i in range(images)]
+
+
+def xyxy_to_xywh(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, 4) centre x, centre y, width, height of boxes given as left, top, right, bottom."""
+    low, high = corners[:, :2], corners[:, 2:]
+    return np.concatenate([(low + high) / 2, high - low], axis=1)

@@ -14,7 +14,7 @@ from healtheat.core.paths import is_file
 from healtheat.core.progress import Progress, silent
 from healtheat.core.validation import what_is_wrong
 from healtheat.findings.flag import THRESHOLDS, FindingSettings
-from healtheat.findings.inputs import Inputs, contents_of, predictions_of
+from healtheat.findings.inputs import Inputs, contents_of, missing_of, predictions_of
 from healtheat.findings.score import PredictionsUsed, ScoreReport, rescore
 from healtheat.index import Index
 from healtheat.index.again import BUILT_IN_RULES, Again, refused_kept
@@ -30,14 +30,16 @@ def choose_inputs(
     classes: Path | None = None,
     predictions: str | os.PathLike[str] | None = None,
     data: Path | None = None,
+    missing: bool = False,
 ) -> Inputs:
-    """This rule for image names and these predictions of a detector, for the signals that look at them.
+    """This rule for image names and these predictions of a detector, for the signals that look at them; and
+    whether images are searched for `missing` boxes.
 
     `data` is the data set, whose COCO file gives the image ids of a results JSON.
     Raises InputError where a rule, a class file or the predictions cannot be used.
     """
     contents = ChosenRule(contents_rule or "auto", classes)
-    return Inputs(contents, _predictions(_folder(predictions), data))
+    return Inputs(contents, _predictions(_folder(predictions), data), missing)
 
 
 def score_again(
@@ -46,6 +48,7 @@ def score_again(
     contents_rule: str | None = None,
     classes: Path | None = None,
     predictions: str | os.PathLike[str] | None = None,
+    missing: bool | None = None,
     progress: Progress = silent,
 ) -> ScoreReport:
     """Run the signals again over the index in `index_dir`; what is None stays as at the last scoring.
@@ -56,7 +59,7 @@ def score_again(
     given = None if predictions is None else os.fspath(predictions)
     with Index.open(index_dir) as index:
         inputs, flagging = as_before(
-            index, Again(contents_rule=contents_rule, classes=classes, predictions=given)
+            index, Again(contents_rule=contents_rule, classes=classes, predictions=given, missing=missing)
         )
         used = _used(inputs.predictions, index)
     return rescore(index_dir, inputs=inputs, findings=flagging, predictions=used, progress=progress)
@@ -74,7 +77,9 @@ def as_before(index: Index, again: Again | None = None) -> tuple[Inputs, Finding
         which = Argument("predictions"), Argument("predictions", "none")
         raise refused_kept(index, "the predictions in", str(kept), *which)
     folder = _folder(again.predictions)
-    return Inputs(contents, _predictions(folder, Path(index.manifest.source.data))), _flagging(index)
+    search = missing_of(index) if again.missing is None else again.missing
+    predictions = _predictions(folder, Path(index.manifest.source.data))
+    return Inputs(contents, predictions, search), _flagging(index)
 
 
 def _contents(index: Index, again: Again) -> ChosenRule:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from healtheat.core.errors import InputError
+from healtheat.core.progress import Progress, silent
 from healtheat.findings.pixels import IndexPixels
 from healtheat.index import Index
 from healtheat.index.runs import text_setting
@@ -17,25 +18,35 @@ from healtheat.signals.agreement import Agreement
 from healtheat.signals.contents import Contents
 from healtheat.signals.detector.predictions import PredictionFolder
 from healtheat.signals.label import Label
+from healtheat.signals.overlooked import Overlooked
 
 _NAMES = (Contents.name, Label.name)  # signals that read what an image's name lists
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """`contents`: how names of images list what is on them. `predictions`: those of a detector, if any."""
+    """`contents`: how names of images list what is on them. `predictions`: those of a detector, if any.
+    `missing`: whether images are searched for objects without a box.
+    """
 
     contents: ChosenRule = field(default_factory=ChosenRule)
     predictions: PredictionFolder | None = None
+    missing: bool = False
     _listed: list[tuple[Samples, Samples]] = field(
         init=False, default_factory=list, compare=False, repr=False
     )  # the last samples and the same with their listing
 
-    def signals(self, signals: Sequence[Signal] = SIGNALS) -> tuple[Signal, ...]:
-        """`signals`, and the agreement with the predictions where there are any."""
-        if self.predictions is None or any(signal.name == Agreement.name for signal in signals):
-            return tuple(signals)
-        return (*signals, Agreement())
+    def signals(self, signals: Sequence[Signal] = SIGNALS, progress: Progress = silent) -> tuple[Signal, ...]:
+        """`signals`, the search for missing boxes where it is asked for, and the agreement with predictions
+        where there are any.
+        """
+        more: list[Signal] = []
+        if self.missing:
+            more.append(Overlooked(progress=progress))
+        if self.predictions is not None:
+            more.append(Agreement())
+        given = {signal.name for signal in signals}
+        return (*signals, *(signal for signal in more if signal.name not in given))
 
     def joined(self, signal: Signal, samples: Samples) -> Samples:
         """`samples` with what `signal` needs of these; the same object where it needs nothing.
@@ -80,6 +91,11 @@ def contents_of(index: Index) -> tuple[str, Path | None]:
     """Rule and class map of the last scoring of `index`, as `ChosenRule` takes them."""
     rule, classes = (text_setting(index, Contents.name, name) for name in ("rule", "classes"))
     return rule or "auto", Path(classes) if classes else None
+
+
+def missing_of(index: Index) -> bool:
+    """Whether the last scoring of `index` searched for missing boxes."""
+    return bool(last_settings(index, Overlooked.name))
 
 
 def predictions_of(index: Index) -> Path | None:

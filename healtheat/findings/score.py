@@ -86,7 +86,7 @@ def rescore(
     the report.
     """
     inputs = inputs or Inputs()
-    signals = inputs.signals(signals)
+    signals = inputs.signals(signals, progress)
 
     def tables(index: Index) -> dict[str, pa.Table]:
         return score(index, signals, findings, progress, inputs=inputs)

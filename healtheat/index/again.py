@@ -26,6 +26,7 @@ class Again:
     contents_rule: str | None = None
     classes: Path | None = None
     predictions: str | None = None
+    missing: bool | None = None
 
 
 def group_rule_of(index: Index, given: str | None = None) -> str:

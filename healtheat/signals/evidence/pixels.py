@@ -36,6 +36,14 @@ class Pixels(Protocol):
         """(m, s, s) the same boxes on a copy of the image; see crops/grey.py."""
         ...
 
+    def rgb(self, image_id: int) -> NDArray[np.uint8] | None:
+        """(height, width, 3) the whole image, upright."""
+        ...
+
+    def vectors(self, image_id: int, xywhn: Floats) -> NDArray[np.float32] | None:
+        """(m, d) embeddings of boxes (m, 4), cut as those of the set; None also without an encoder."""
+        ...
+
 
 def turned(grey: Floats) -> list[Floats]:
     """The eight rotations and reflections of a square, itself first."""

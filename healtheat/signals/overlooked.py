@@ -1,0 +1,156 @@
+"""Objects without a box, and boxes that do not fit their object, found by looking at the images.
+
+What objects of this set look like, and where they end, is learned from its boxes (regions/); no detector is
+needed. What that is worth is learned as for a detector: see detector/rates.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from healtheat.core.boxes import NO_CLASS, rows_of, xyxy_to_xywh
+from healtheat.core.issues import Silence
+from healtheat.core.overlap import iou, overlaps
+from healtheat.core.progress import Progress, silent
+from healtheat.core.text import counted
+from healtheat.signals.base import Scores, Signal
+from healtheat.signals.detector.rates import placing, plateau
+from healtheat.signals.evidence.pixels import Pixels
+from healtheat.signals.regions.classes import Classes
+from healtheat.signals.regions.search import FEWEST_BOXES, FEWEST_IMAGES, OFF, ON, OneImage, Search
+from healtheat.signals.samples import Samples
+from healtheat.sources.label_set import broken_classes
+
+MISSING, BAD = "missing_box", "bad_box"
+_COVERED = 0.5  # share of a place inside a labelled box, or of it inside the place, from which it is none
+_SHOWN = 0.02  # chance from which a place is worth a row
+Floats = NDArray[np.float64]
+
+
+class Overlooked(Signal):
+    """Looks at every image with labels; asked for on request, since it costs more than the other signals."""
+
+    name = "overlooked"
+    issues = (MISSING, BAD)
+
+    def __init__(self, *, seed: int = 0, progress: Progress = silent) -> None:
+        self.seed = seed
+        self._progress = progress
+
+    def measure(self, queries: Samples, store: Samples) -> Sequence[Scores | Silence]:
+        """Rows about images for boxes that are missing, scores of boxes that are placed badly."""
+        pixels = queries.pixels
+        images = sum(1 for rows in rows_of(queries.image_row, len(queries.images)) if len(rows))
+        if pixels is None or len(queries) < FEWEST_BOXES or images < FEWEST_IMAGES:
+            few = f"{counted(len(queries), 'box', 'boxes')} on {counted(images, 'image')}"
+            why = f"{few} are too few to learn from ({FEWEST_BOXES} and {FEWEST_IMAGES})"
+            return [Silence(self.name, issue, why) for issue in self.issues]
+        labelled = [
+            row for row, status in enumerate(queries.images.status) if status in ("labelled", "empty")
+        ]
+        found = Search(queries, pixels, self._progress, self.seed).run(labelled)
+        if not found:
+            why = "objects cannot be told from the rest of the images"
+            return [Silence(self.name, issue, why) for issue in self.issues]
+        return [self._missing(queries, store, pixels, found), self._bad(queries, found)]
+
+    def _missing(
+        self, queries: Samples, store: Samples, pixels: Pixels, found: Mapping[int, OneImage]
+    ) -> Scores:
+        rows = sorted(found)
+        image = np.concatenate([np.full(len(found[r].logit), r) for r in rows])
+        places = np.concatenate([found[r].xyxyn for r in rows])
+        logit = np.concatenate([found[r].logit for r in rows])
+        overlap = np.concatenate([found[r].overlap for r in rows])
+        clear = (overlap >= ON) | (overlap < OFF)
+        image, places, logit, overlap = image[clear], places[clear], logit[clear], overlap[clear]
+        chance = plateau(overlap >= ON, expit(logit)).overlooked()
+        free = (overlap < OFF) & (chance >= _SHOWN) & ~self._covered(queries, image, places)
+        broken = {
+            r for r in rows if broken_classes(queries.problems_of[queries.images.path[r]])
+        }  # a line that could not be read may be the box
+        free &= ~np.isin(image, sorted(broken))
+        image, places, chance, logit = image[free], places[free], chance[free], logit[free]
+        xywhn = xyxy_to_xywh(places)
+        class_id, sure = self._classes(queries, store, pixels, image, xywhn)
+        return Scores.of_images(
+            self,
+            MISSING,
+            image_id=queries.images.image_id[image],
+            score=chance,
+            raw=logit,
+            class_id=class_id,
+            place=xywhn,
+            reason=[
+                "an object like the labelled ones, and no box"
+                + (f"; looks like {queries.name(c)} ({p:.0%})" if c != NO_CLASS else "")
+                for c, p in zip(class_id.tolist(), sure, strict=True)
+            ],
+            evidence=[
+                {"looks_like_an_object": round(float(expit(v)), 4), "class_chance": round(float(p), 4)}
+                for v, p in zip(logit, sure, strict=True)
+            ],
+        )
+
+    def _covered(self, samples: Samples, image: NDArray[np.int64], places: Floats) -> NDArray[np.bool_]:
+        """(m,) places that hold a labelled box, or lie in one: parts and groups of objects."""
+        rows = rows_of(samples.image_row, len(samples.images))
+        corners = samples.boxes.xyxyn
+        out = np.zeros(len(image), bool)
+        for at, row in enumerate(image.tolist()):
+            if len(rows[row]):
+                out[at] = overlaps(places[at : at + 1], corners[rows[row]])[1].max() >= _COVERED
+        return out
+
+    def _classes(
+        self, queries: Samples, store: Samples, pixels: Pixels, image: NDArray[np.int64], xywhn: Floats
+    ) -> tuple[NDArray[np.int64], Floats]:
+        """Class id and its chance for each place; NO_CLASS and 0 where none is likely or can be asked."""
+        class_id, sure = np.full(len(image), NO_CLASS, np.int64), np.zeros(len(image))
+        models = Classes.of(store)
+        asked = np.unique(image).tolist()
+        for number, row in enumerate(asked):
+            self._progress("missing: classes", number, len(asked))
+            mine = np.flatnonzero(image == row)
+            vectors = pixels.vectors(int(queries.images.image_id[row]), xywhn[mine])
+            if vectors is not None and vectors.shape[1] == store.vectors.shape[1]:
+                class_id[mine], sure[mine] = models.likeliest(vectors)
+        return class_id, sure
+
+    def _bad(self, samples: Samples, found: Mapping[int, OneImage]) -> Scores:
+        n = len(samples)
+        fit, sure, place = np.full(n, np.nan), np.zeros(n), np.full((n, 4), np.nan)
+        why: list[str | None] = ["the image could not be looked at"] * n
+        corners = samples.boxes.xyxyn
+        for row, mine in enumerate(rows_of(samples.image_row, len(samples.images))):
+            one = found.get(row)
+            if one is None or not one.read or not len(mine):
+                continue
+            fit[mine] = np.diagonal(iou(corners[mine], one.moved))
+            sure[mine], place[mine] = expit(one.sure), xyxy_to_xywh(one.moved)
+            for box, value in zip(mine.tolist(), one.sure.tolist(), strict=True):
+                why[box] = None if value > 0 else "no clear object in the box"
+        judged = np.array([w is None for w in why], bool)
+        score, usual = np.zeros(n), np.ones(n)
+        if judged.any():
+            code = np.unique(samples.class_code[judged], return_inverse=True)[1].reshape(-1)
+            told = placing(fit[judged], sure[judged], code.astype(np.int64))
+            score[judged], usual[judged] = told.wrong, told.usual
+        return Scores.of(
+            self,
+            BAD,
+            samples,
+            raw=np.where(judged, 1 - np.nan_to_num(fit), 0.0),
+            score=score,
+            reason=[
+                f"overlaps the object by IoU {f:.2f}; usual is {u:.2f}"
+                for f, u in zip(fit, usual, strict=True)
+            ],
+            abstain=why,
+            place=place,
+            evidence=[{"iou": round(float(f), 4)} if j else {} for f, j in zip(fit, judged, strict=True)],
+        )

@@ -1,0 +1,58 @@
+"""Which class is at a place where no box is? From the crops that are labelled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from healtheat.core.boxes import NO_CLASS
+from healtheat.signals.evidence.classmodel import Discriminant, Logistic
+from healtheat.signals.evidence.components import COMPONENTS, Axes
+from healtheat.signals.evidence.stack import log_softmax
+from healtheat.signals.samples import Samples
+
+Floats = NDArray[np.float64]
+
+_MOST_FITTED = 20_000
+_MOST_VALUES = 20_000_000  # boxes × classes above which the logistic regression takes too long
+_SURE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """Models of the classes `class_ids` (c,)."""
+
+    class_ids: NDArray[np.int64]
+    axes: Axes
+    discriminant: Discriminant
+    logistic: Logistic | None
+
+    @classmethod
+    def of(cls, store: Samples, seed: int = 0) -> Classes:
+        """Fitted on the labelled crops of `store`, at most _MOST_FITTED of them."""
+        rows = np.arange(len(store))
+        if len(rows) > _MOST_FITTED:
+            rows = np.sort(np.random.default_rng(seed).choice(rows, _MOST_FITTED, replace=False))
+        vectors, code, c = store.vectors[rows], store.class_code[rows], len(store.class_ids)
+        axes = Axes.fit(vectors, COMPONENTS)
+        parts = axes.project(vectors)
+        small = c > 1 and len(rows) * c <= _MOST_VALUES
+        return cls(
+            store.class_ids,
+            axes,
+            Discriminant.fit(axes.whitened(parts), code, c),
+            Logistic.fit(parts, code, c) if small else None,
+        )
+
+    def likeliest(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.int64], Floats]:
+        """Class ids (m,) of crops (m, d), NO_CLASS where none has half of the chance; and their chances."""
+        parts = self.axes.project(vectors)
+        log_p = self.discriminant.log_p(self.axes.whitened(parts))
+        if self.logistic is not None:
+            log_p = (log_p + self.logistic.log_p(parts)) / 2
+        p = np.exp(log_softmax(log_p))
+        best = p.argmax(axis=1)
+        chance = p[np.arange(len(p)), best]
+        return np.where(chance >= _SURE, self.class_ids[best], NO_CLASS), chance

@@ -1,0 +1,213 @@
+"""Objects like the labelled ones on every image of a set, by models that saw no image of its source.
+
+First the whole image at a few scales: a small head says where middles of objects are (heads.py). Then
+crops of the best places: each is moved to its object twice and judged again (refine.py). Labelled boxes are
+moved to their objects in the same way, which shows those that are placed badly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from healtheat.core.boxes import rows_of
+from healtheat.core.overlap import iou
+from healtheat.core.progress import Progress, silent
+from healtheat.embedding.feature_maps import FeatureMaps
+from healtheat.signals.evidence.classmodel import folds
+from healtheat.signals.evidence.pixels import Pixels
+from healtheat.signals.regions.heads import Heads, Lessons, suppress
+from healtheat.signals.regions.pyramid import Pyramid
+from healtheat.signals.regions.refine import Crops, Refiner, Selector, crop_features, shaken, steps
+from healtheat.signals.samples import Samples
+
+Floats = NDArray[np.float64]
+
+FOLDS = 3
+MOST_TAUGHT = 300  # images that are learned from
+_MOST_SHAKEN = 2_500  # crops that the refiner learns from
+_SHAKES = 5  # of a box
+_MOST_PLACES = 16  # of an image beside its labelled boxes
+ON, OFF = 0.5, 0.3  # IoU with a label from which a place shows it, and below which it shows none
+FEWEST_BOXES, FEWEST_IMAGES = 30, 10
+
+
+@dataclass(slots=True)
+class OneImage:
+    """Places on an image: `xyxyn` (m, 4), `logit` (m,) that an object of the set is there, and its IoU with
+    the nearest labelled box. `moved` (b, 4) are the labelled boxes after they were moved to their objects,
+    `sure` (b,) the logits of these. `read` says whether the image could be read.
+    """
+
+    xyxyn: Floats = field(default_factory=lambda: np.empty((0, 4)))
+    logit: Floats = field(default_factory=lambda: np.empty(0))
+    overlap: Floats = field(default_factory=lambda: np.empty(0))
+    moved: Floats = field(default_factory=lambda: np.empty((0, 4)))
+    sure: Floats = field(default_factory=lambda: np.empty(0))
+    read: bool = False
+
+
+@dataclass(slots=True)
+class _Looked:
+    """What is judged once the selectors are there: crops of places and of labelled boxes, and their heat."""
+
+    places: Floats
+    crops: Crops
+    heat: Floats
+    moved: Floats
+    box_crops: Crops
+
+
+class Search:
+    """One search of a set; `of(row)` of an image's row gives what was found."""
+
+    def __init__(self, samples: Samples, pixels: Pixels, progress: Progress = silent, seed: int = 0) -> None:
+        self.samples, self.pixels, self.progress = samples, pixels, progress
+        self.rng = np.random.default_rng(seed)
+        self.maps = FeatureMaps()
+        corners = samples.boxes.xyxyn
+        rows = rows_of(samples.image_row, len(samples.images))
+        self.boxes = [corners[r] for r in rows]
+        keys = np.unique(samples.images.group_key.astype(str), return_inverse=True)[1].astype(np.int32)
+        self.fold = folds(keys.reshape(-1), FOLDS)
+        self.pyramid = Pyramid.of(samples.boxes.xywhn)
+
+    def run(self, rows: Sequence[int]) -> dict[int, OneImage]:
+        """Row of an image → what is on it, for the images asked about. {} where too little can be learned."""
+        taught = self._taught()
+        lessons, shakes = self._lessons(taught)
+        heads, refiners = self._first(lessons, shakes)
+        if not heads:
+            return {}
+        asked = set(rows)
+        looked = self._look(taught, heads, refiners, "places")
+        selectors = self._selectors(looked)
+        if not selectors:
+            return {}
+        found = {row: self._judged(row, looked.pop(row), selectors) for row in list(looked)}
+        for row in rows:
+            if row not in found:
+                one = self._look([row], heads, refiners, "")
+                found[row] = self._judged(row, one[row], selectors) if row in one else OneImage()
+            self.progress("missing: images", len(found), max(len(asked | set(found)), 1))
+        return {row: one for row, one in found.items() if row in asked}
+
+    def _taught(self) -> list[int]:
+        """Rows of images with boxes, at random, at most MOST_TAUGHT."""
+        rows = np.array([row for row, boxes in enumerate(self.boxes) if len(boxes)], np.int64)
+        return sorted(self.rng.permutation(rows)[:MOST_TAUGHT].tolist())
+
+    def _lessons(self, taught: Sequence[int]) -> tuple[dict[int, Lessons], dict[int, tuple[Crops, Floats]]]:
+        """Row of an image → places to learn from; and crops of shaken boxes with what moves them back."""
+        lessons, shakes = {}, {}
+        count = 0
+        for number, row in enumerate(taught):
+            self.progress("missing: learn", number, len(taught))
+            image = self._read(row)
+            if image is None:
+                continue
+            boxes = self.boxes[row]
+            lessons[row] = Lessons.join(
+                [Lessons.of(level, boxes, self.rng) for level in self.pyramid.levels(image, self.maps)]
+            )
+            if count < _MOST_SHAKEN:
+                goals = np.repeat(boxes, _SHAKES, axis=0)[: _MOST_SHAKEN - count]
+                moved = shaken(goals, self.rng)
+                shakes[row] = (crop_features(image, moved, self.maps), steps(moved, goals))
+                count += len(goals)
+        return lessons, shakes
+
+    def _first(
+        self, lessons: dict[int, Lessons], shakes: dict[int, tuple[Crops, Floats]]
+    ) -> tuple[list[Heads], list[Refiner]]:
+        """Heads and refiners for each fold, which did not see it."""
+        heads, refiners = [], []
+        for fold in range(FOLDS):
+            mine = [row for row in lessons if self.fold[row] != fold]
+            told = sum(int((~np.isnan(lessons[row].sides[:, 0])).sum()) for row in mine)
+            crops = [shakes[row] for row in mine if row in shakes]
+            if not told or sum(len(c) for c, _ in crops) < FEWEST_BOXES:
+                return [], []
+            heads.append(Heads.fit(Lessons.join([lessons[row] for row in mine])))
+            refiners.append(
+                Refiner.fit(np.concatenate([c for c, _ in crops]), np.concatenate([m for _, m in crops]))
+            )
+        return heads, refiners
+
+    def _look(
+        self, rows: Iterable[int], heads: Sequence[Heads], refiners: Sequence[Refiner], stage: str
+    ) -> dict[int, _Looked]:
+        out = {}
+        rows = list(rows)
+        for number, row in enumerate(rows):
+            if stage:
+                self.progress(f"missing: {stage}", number, len(rows))
+            image = self._read(row)
+            if image is None:
+                continue
+            fold = int(self.fold[row])
+            most = _MOST_PLACES + len(self.boxes[row])
+            places, heat = heads[fold].propose(self.pyramid.levels(image, self.maps), most)
+            first = refiners[fold](places, crop_features(image, places, self.maps)) if len(places) else places
+            crops = crop_features(image, first, self.maps)
+            boxes = self.boxes[row]
+            moved = refiners[fold](boxes, crop_features(image, boxes, self.maps)) if len(boxes) else boxes
+            out[row] = _Looked(
+                places=refiners[fold](first, crops) if len(first) else first,
+                crops=crops,
+                heat=heat,
+                moved=moved,
+                box_crops=crop_features(image, moved, self.maps),
+            )
+            if len(boxes):
+                out[row].moved = refiners[fold](moved, out[row].box_crops)
+        return out
+
+    def _selectors(self, looked: dict[int, _Looked]) -> list[Selector]:
+        """A selector for each fold, which did not see it."""
+        overlap = {row: _overlap(one.places, self.boxes[row]) for row, one in looked.items()}
+        out = []
+        for fold in range(FOLDS):
+            mine = [row for row in looked if self.fold[row] != fold]
+            if not mine:
+                return []
+            over = np.concatenate([overlap[row] for row in mine])
+            clear = (over >= ON) | (over < OFF)
+            is_one = over[clear] >= ON
+            if is_one.sum() < FEWEST_BOXES:
+                return []
+            crops = np.concatenate([looked[row].crops for row in mine])[clear]
+            heat = np.concatenate([looked[row].heat for row in mine])[clear]
+            if is_one.all():  # nothing else on any image looks like an object
+                is_one = np.r_[is_one, False]
+                crops, heat = np.r_[crops, np.zeros_like(crops[:1])], np.r_[heat, 0.0]
+            out.append(Selector.fit(crops, heat, is_one))
+        return out
+
+    def _judged(self, row: int, one: _Looked, selectors: Sequence[Selector]) -> OneImage:
+        selector = selectors[int(self.fold[row])]
+        logits = selector(one.crops, one.heat)
+        kept = suppress(one.places, logits, len(logits))
+        boxes = self.boxes[row]
+        own_heat = np.full(len(boxes), 0.9)
+        return OneImage(
+            xyxyn=one.places[kept],
+            logit=logits[kept],
+            overlap=_overlap(one.places[kept], boxes),
+            moved=one.moved,
+            sure=selector(one.box_crops, own_heat),
+            read=True,
+        )
+
+    def _read(self, row: int) -> NDArray[np.uint8] | None:
+        return self.pixels.rgb(int(self.samples.images.image_id[row]))
+
+
+def _overlap(places: Floats, boxes: Floats) -> Floats:
+    """(m,) highest IoU of each place with a box."""
+    if not len(places) or not len(boxes):
+        return np.zeros(len(places))
+    return np.asarray(iou(places, boxes).max(axis=1))
