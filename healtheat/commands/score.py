@@ -19,8 +19,8 @@ def score(
     """Run the signals again over an index.
 
     Vectors, boxes and verdicts stay as they are; nothing is embedded. Useful after an update of healtheat,
-    or where a signal failed. Findings are flagged, image names are read, and missing boxes are searched for, as
-    at the last scoring; an expression or files of that are given again, or left out by the words auto and
+    or where a signal failed. Findings are flagged, image names are read, and missing boxes are searched for,
+    as at the last scoring; an expression or files of that are given again, or left out by the words auto and
     none. `healtheat flag` applies other thresholds without running any signal.
 
     \b

@@ -11,7 +11,7 @@ from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
 from healtheat.findings.pixels import IndexPixels
 from healtheat.index import Index
-from healtheat.index.runs import text_setting
+from healtheat.index.runs import last_settings, text_setting
 from healtheat.listing import ChosenRule
 from healtheat.signals import SIGNALS, Samples, Signal, samples_from
 from healtheat.signals.agreement import Agreement

@@ -108,9 +108,9 @@ class Heads:
         near = ~np.isnan(lessons.sides[:, 0])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # an early stop is good enough here
-            options = {"hidden_layer_sizes": _HIDDEN, "alpha": 1e-2, "random_state": seed}
-            middle = MLPRegressor(**options, max_iter=60).fit(z, lessons.heat.astype(np.float32))
-            sides = MLPRegressor(**options, max_iter=200).fit(z[near], lessons.sides[near].astype(np.float32))
+            middle = _network(len(z), seed, rounds=40).fit(z, lessons.heat.astype(np.float32))
+            sides = _network(int(near.sum()), seed, rounds=100)
+            sides.fit(z[near], lessons.sides[near].astype(np.float32))
         return cls(mean, axes, middle, sides)
 
     def propose(self, levels: Sequence[Level], most: int) -> tuple[Floats, Floats]:
@@ -133,6 +133,17 @@ class Heads:
         boxes = np.clip(boxes, 0, 1)
         wide = ((boxes[:, 2:] - boxes[:, :2]) * level.size[:2] >= 0.25 * level.object_px).all(axis=1)
         return boxes[wide], heat.ravel()[peak][wide]
+
+
+def _network(rows: int, seed: int, rounds: int) -> MLPRegressor:
+    return MLPRegressor(
+        hidden_layer_sizes=_HIDDEN,
+        alpha=1e-2,
+        batch_size=min(512, rows),
+        learning_rate_init=3e-3,
+        max_iter=rounds,
+        random_state=seed,
+    )
 
 
 def suppress(boxes: Floats, score: Floats, most: int) -> NDArray[np.int64]:

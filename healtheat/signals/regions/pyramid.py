@@ -14,7 +14,7 @@ from healtheat.embedding.feature_maps import CHANNELS, FeatureMaps
 
 Floats = NDArray[np.float64]
 
-OBJECT_PX = 48.0  # side of an object at its level: six cells
+OBJECT_PX = 40.0  # side of an object at its level: five cells
 CELL_PX = 8
 _STEP = 2.0  # from level to level
 _TAILS = (0.02, 0.98)  # of the sizes of boxes, which levels must reach

@@ -1,0 +1,151 @@
+"""Objects without a box, and boxes that do not fit, found on drawn images; learned from their own labels."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from healtheat.core.boxes import NO_CLASS
+from healtheat.core.issues import Silence
+from healtheat.core.overlap import iou
+from healtheat.signals import Samples, Scores
+from healtheat.signals.overlooked import Overlooked
+
+SIDE, IMAGES = 160, 24
+COLOURS = ((200, 40, 40), (40, 60, 200))
+
+
+class Drawn:
+    """Images with three discs each, and the true boxes; `vectors` tell the colours apart."""
+
+    def __init__(self, seed=3):
+        rng = np.random.default_rng(seed)
+        self.images, self.boxes, self.classes = [], [], []
+        for _ in range(IMAGES):
+            ground = rng.normal(150, 12, (SIDE, SIDE, 1)) + np.zeros(3)
+            image = Image.fromarray(ground.clip(0, 255).astype(np.uint8))
+            draw, boxes, classes = ImageDraw.Draw(image), [], []
+            for column in range(3):
+                size = rng.integers(26, 38)
+                x, y = 12 + 50 * column + rng.integers(0, 8), rng.integers(5, SIDE - size - 5)
+                code = int(rng.integers(2))
+                draw.ellipse((x, y, x + size, y + size), fill=COLOURS[code], outline=(20, 20, 20))
+                boxes.append([x, y, x + size, y + size])
+                classes.append(code)
+            # A dark square that is no object of the set.
+            draw.rectangle((2, 2, 10, 10), fill=(0, 0, 0))
+            self.images.append(np.asarray(image))
+            self.boxes.append(np.array(boxes, np.float64) / SIDE)
+            self.classes.append(classes)
+
+    def rgb(self, image_id):
+        return self.images[image_id]
+
+    def vectors(self, image_id, xywhn):
+        out = []
+        for cx, cy, *_ in xywhn * SIDE:
+            colour = self.images[image_id][int(cy), int(cx)].astype(np.float32)
+            out.append(colour / np.linalg.norm(colour))
+        return np.stack(out)
+
+    def samples(self, *, hidden=(), moved=None):
+        """The labels without the boxes (image, column) of `hidden`; those of `moved` are shifted."""
+        image_id, class_id, xywhn = [], [], []
+        for at, (boxes, classes) in enumerate(zip(self.boxes, self.classes, strict=True)):
+            for column, ((x0, y0, x1, y1), code) in enumerate(zip(boxes, classes, strict=True)):
+                if (at, column) in hidden:
+                    continue
+                dx, dy = (moved or {}).get((at, column), (0, 0))
+                w, h = x1 - x0, y1 - y0
+                image_id.append(at)
+                class_id.append(code)
+                xywhn.append([(x0 + x1) / 2 + dx * w, (y0 + y1) / 2 + dy * h, w, h])
+        vectors = np.concatenate(
+            [self.vectors(i, np.array([b])) for i, b in zip(image_id, xywhn, strict=True)]
+        )
+        made = Samples.of(
+            [7 * code for code in class_id],
+            vectors,
+            xywhn=xywhn,
+            image_id=image_id,
+            image_path=[f"{i}.png" for i in range(IMAGES)],
+            size_px=[[SIDE, SIDE]] * IMAGES,
+        )
+        return replace(made, pixels=self)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return Drawn()
+
+
+HIDDEN = {(2, 0), (5, 2), (9, 1), (13, 0), (17, 2), (20, 1)}
+
+
+@pytest.fixture(scope="module")
+def scores(drawn):
+    samples = drawn.samples(hidden=HIDDEN, moved={(1, 1): (0.2, 0.2), (8, 0): (-0.25, 0.1)})
+    missing, bad = Overlooked().measure(samples, samples)
+    return samples, missing, bad
+
+
+def test_hidden_objects_are_the_most_likely_missing_boxes(drawn, scores):
+    _, missing, _ = scores
+    assert isinstance(missing, Scores) and missing.issue == "missing_box"
+    best = np.argsort(-missing.score)[: len(HIDDEN)]
+    found = set()
+    for row in best:
+        cx, cy, w, h = missing.place[row]
+        image = int(missing.image_id[row])
+        overlap = iou(np.array([[cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]]), drawn.boxes[image])[0]
+        assert overlap.max() >= 0.5
+        found.add((image, int(overlap.argmax())))
+        assert missing.class_id[row] == 7 * drawn.classes[image][int(overlap.argmax())]
+        assert "no box" in missing.reason[row]
+    assert found == HIDDEN
+    others = np.delete(missing.score, best)  # a chance of what few boxes can tell
+    assert missing.score[best].min() > 0.2 > 3 * others.max(initial=0.0)
+    assert (missing.suggestion == NO_CLASS).all() and (missing.box_id == -1).all()
+
+
+def test_boxes_off_their_object_stand_out_and_the_place_is_better(drawn, scores):
+    samples, _, bad = scores
+    moved = [
+        row
+        for row in range(len(samples))
+        for image, column in ((1, 1), (8, 0))
+        if samples.boxes.image_id[row] == image
+        and np.abs(drawn.boxes[image][column][:2] - samples.boxes.xyxyn[row][:2]).max() < 0.1
+    ]
+    assert len(moved) == 2
+    judged = np.flatnonzero(~np.isnan(bad.score))
+    assert set(np.argsort(-np.nan_to_num(bad.raw))[:2].tolist()) == set(moved)
+    assert bad.score[moved].min() > np.delete(bad.score[judged], np.searchsorted(judged, moved)).max()
+    for row in moved:
+        cx, cy, w, h = bad.place[row]
+        new = np.array([[cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]])
+        true = drawn.boxes[int(samples.boxes.image_id[row])]
+        assert iou(new, true).max() > iou(samples.boxes.xyxyn[[row]], true).max()
+
+
+def test_where_nothing_is_missing_nothing_is_said_and_unread_images_are_left_out(drawn):
+    class Partly(Drawn):
+        def rgb(self, image_id):
+            return None if image_id in (2, 9) else super().rgb(image_id)
+
+    samples = replace(drawn.samples(), pixels=Partly())
+    missing, bad = Overlooked().measure(samples, samples)
+    assert (missing.score < 0.5).all() and (bad.score[~np.isnan(bad.score)] < 0.5).all()
+    assert not np.isin(missing.image_id, [2, 9]).any()
+    gone = np.isin(samples.boxes.image_id, [2, 9])
+    assert np.isnan(bad.score[gone]).all() and all("looked at" in why for why in bad.abstain[gone])
+
+
+@pytest.mark.parametrize("keep", [5, 1])
+def test_too_little_to_learn_from_is_said(drawn, keep):
+    whole = drawn.samples()
+    few = drawn.samples(hidden={(i, c) for i in range(keep, IMAGES) for c in range(3)})
+    answers = Overlooked().measure(few, few)
+    assert len(answers) == 2 and all(isinstance(a, Silence) and "too few" in a.why for a in answers)
+    assert all(isinstance(a, Silence) for a in Overlooked().measure(replace(whole, pixels=None), whole))
