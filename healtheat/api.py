@@ -85,9 +85,8 @@ def build(
     pose, obb) is what a YOLO data set is labelled for, where its files do not tell it. `names` is a file with
     the class names in order of their ids (one a line, or a data.yaml), for formats that know classes by name
     alone. `missing`: search the images for objects without a box and for loose boxes (docs/missing.md). With
-    `outside`, a data.yaml and its lists may name places outside of its folder. An index with batches (see
-    `add`) is built over only with `drop_batches`, which loses them.
-    Raises InputError, EncoderError, IndexBusy or BadIndex.
+    `outside`, a data.yaml and its lists may name places outside of its folder. Only with `drop_batches` is an
+    index with batches (see `add`) built over. Raises InputError, EncoderError, IndexBusy or BadIndex.
     """
     from healtheat.building.auto import encoder_of_word, known_cut
     from healtheat.building.build import build as run
@@ -104,10 +103,8 @@ def build(
     arguments.number(conf=conf)
     arguments.number(padding=padding, fdr=fdr, optional=True)
     arguments.switch(strict=strict, drop_batches=drop_batches, outside=outside, missing=missing)
-    inputs = choose_inputs(
-        contents_rule, path_or_none(classes=classes), predictions, needed_path(data=data), missing
-    )
-    flagging = finding_settings(fdr=fdr, budget=budget)
+    own = path_or_none(classes=classes)
+    inputs = choose_inputs(contents_rule, own, predictions, needed_path(data=data), missing)
     with outside_allowed(outside):
         source, folder = open_data(
             needed_path(data=data),
@@ -126,7 +123,7 @@ def build(
         cut=known_cut(cut),
         group_rule=group_by,
         inputs=inputs,
-        findings=flagging,
+        findings=finding_settings(fdr=fdr, budget=budget),
         strict=strict,
         drop_batches=drop_batches,
         threads=threads,
