@@ -24,6 +24,8 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
+from healtheat.core.atomic import is_temporary
+
 _MOVING = ("ENOSPC", "EIO", "EACCES")
 FAULTS: Mapping[str, Sequence[str]] = {
     "open to write": ("ENOSPC", "EIO", "EMFILE", "EACCES"),
@@ -113,7 +115,7 @@ class Calls:
         yield shutil, "_USE_CP_SENDFILE", False  # so that copies go through `write`
         yield os, "fsync", self._of_handle(os.fsync, "fsync")
         yield fcntl, "flock", self._of_handle(fcntl.flock, "flock")
-        yield os, "open", self._of_path(os.open, "os.open")
+        yield os, "open", self._os_opening(os.open)
         for name in ("replace", "rename", "link", "mkdir", "unlink", "rmdir", "utime", "chmod"):
             yield os, name, self._of_path(getattr(os, name), name)
         yield os, "remove", os.unlink
@@ -140,6 +142,16 @@ class Calls:
             if self.failing(kind, whole):
                 raise self.error(path)
             return call(path, *args, **more)
+
+        return wrapped
+
+    def _os_opening(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """A file that is only read may be one of the data set; the others are locks and syncs."""
+
+        def wrapped(path: Any, flags: int, *args: Any, **more: Any) -> Any:
+            reads = not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and os.path.isfile(path)  # noqa: PTH113
+            reads = reads and not is_temporary(Path(os.fsdecode(path)).name)
+            return self._of_path(call, "open to read" if reads else "os.open")(path, flags, *args, **more)
 
         return wrapped
 
