@@ -20,7 +20,7 @@ from healtheat.signals.detector.predictions import PredictionFolder
 from healtheat.signals.label import Label
 from healtheat.signals.overlooked import Overlooked
 
-_NAMES = (Contents.name, Label.name)  # signals that read what an image's name lists
+_NAMES = (Contents.name, Label.name, Overlooked.name)  # signals that read what an image's name lists
 
 
 @dataclass(frozen=True, slots=True)

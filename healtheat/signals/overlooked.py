@@ -6,6 +6,7 @@ needed. What that is worth is learned as for a detector: see detector/rates.py.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -28,6 +29,7 @@ from healtheat.sources.label_set import broken_classes
 MISSING, BAD = "missing_box", "bad_box"
 _COVERED = 0.5  # share of a place inside a labelled box, or of it inside the place, from which it is none
 _SHOWN = 0.02  # chance from which a place is worth a row
+_LISTED = 0.2  # chance of the best place from which it may be what the image's name lists
 Floats = NDArray[np.float64]
 
 
@@ -76,7 +78,7 @@ class Overlooked(Signal):
         free &= ~np.isin(image, sorted(broken))
         image, places, chance, logit = image[free], places[free], chance[free], logit[free]
         xywhn = xyxy_to_xywh(places)
-        class_id, sure = self._classes(queries, store, pixels, image, xywhn)
+        class_id, sure = self._classes(queries, store, pixels, image, xywhn, chance)
         return Scores.of_images(
             self,
             MISSING,
@@ -107,18 +109,30 @@ class Overlooked(Signal):
         return out
 
     def _classes(
-        self, queries: Samples, store: Samples, pixels: Pixels, image: NDArray[np.int64], xywhn: Floats
+        self,
+        queries: Samples,
+        store: Samples,
+        pixels: Pixels,
+        image: NDArray[np.int64],
+        xywhn: Floats,
+        chance: Floats,
     ) -> tuple[NDArray[np.int64], Floats]:
-        """Class id and its chance for each place; NO_CLASS and 0 where none is likely or can be asked."""
+        """Class id and its chance for each place; NO_CLASS and 0 where none is likely or can be asked.
+
+        On an image whose name lists what is on it, the likeliest places get the classes that have no box.
+        """
+        rows = rows_of(queries.image_row, len(queries.images))
         class_id, sure = np.full(len(image), NO_CLASS, np.int64), np.zeros(len(image))
         models = Classes.of(store)
         asked = np.unique(image).tolist()
         for number, row in enumerate(asked):
             self._progress("missing: classes", number, len(asked))
             mine = np.flatnonzero(image == row)
+            mine = mine[np.argsort(-chance[mine], kind="stable")]
             vectors = pixels.vectors(int(queries.images.image_id[row]), xywhn[mine])
             if vectors is not None and vectors.shape[1] == store.vectors.shape[1]:
-                class_id[mine], sure[mine] = models.likeliest(vectors)
+                lacking = _lacking(queries, row, rows[row]) if chance[mine[0]] >= _LISTED else {}
+                class_id[mine], sure[mine] = models.likeliest(vectors, lacking)
         return class_id, sure
 
     def _bad(self, samples: Samples, found: Mapping[int, OneImage]) -> Scores:
@@ -154,3 +168,12 @@ class Overlooked(Signal):
             place=place,
             evidence=[{"iou": round(float(f), 4)} if j else {} for f, j in zip(fit, judged, strict=True)],
         )
+
+
+def _lacking(samples: Samples, image: int, rows: NDArray[np.int64]) -> dict[int, int]:
+    """Class id → how many boxes of it the image lacks by its name."""
+    listed = None if samples.listing is None else samples.listing.listed[image]
+    if not listed:
+        return {}
+    there = Counter(samples.boxes.class_id[rows].tolist())
+    return {c: n - there[c] for c, n in listed.items() if n > there[c]}

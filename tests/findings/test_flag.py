@@ -139,3 +139,51 @@ def test_settings_reject_what_they_do_not_know() -> None:
     for bad in ({"fdr": 0}, {"fdr": 1.5}, {"budget": -1}, {"other": 1}):
         with pytest.raises(ValueError):
             FindingSettings(**bad)
+
+
+PLACE = {"cx": 0.5, "cy": 0.5, "w": 0.2, "h": 0.2}
+
+
+def missing(*rows: dict[str, object]) -> list[dict[str, object]]:
+    tables = [
+        scores((-1, str(row.pop("signal")), "missing_box", float(str(row.pop("score")))), **row)
+        for row in rows
+    ]
+    return list(find(pa.concat_tables(tables)).to_pylist())
+
+
+def test_what_is_missing_and_where_are_one_finding() -> None:
+    (found,) = missing(
+        {"signal": "contents", "score": 1.0, "class_id": 31},
+        {"signal": "overlooked", "score": 0.8, "class_id": 31, **PLACE},
+    )
+    assert (found["class_id"], found["score"], found["cx"]) == (31, 1.0, 0.5)
+    assert found["reason"] == "contents says so; here: overlooked says so"
+
+
+@pytest.mark.parametrize("other", [{"class_id": 30}, {"image_id": 4}, {"class_id": -1}])
+def test_another_class_or_image_is_another_finding(other: dict[str, object]) -> None:
+    found = missing(
+        {"signal": "contents", "score": 1.0, "class_id": 31},
+        {"signal": "overlooked", "score": 0.8, "class_id": 31, **PLACE, **other},
+    )
+    assert sorted(float(str(row["score"])) for row in found) == [0.8, 1.0]
+
+
+def test_two_of_a_class_are_two_findings() -> None:
+    one = {"signal": "contents", "score": 1.0, "class_id": 31}
+    here = {"signal": "overlooked", "score": 0.8, "class_id": 31, **PLACE}
+    assert [row["cx"] for row in missing(dict(one), dict(one), here)] == [None, 0.5]
+
+
+def test_one_place_of_two_signals_is_one_finding() -> None:
+    near = {**PLACE, "cx": 0.53}
+    far = {**PLACE, "cx": 0.9}
+    found = missing(
+        {"signal": "agreement", "score": 0.6, "class_id": 3, **PLACE},
+        {"signal": "overlooked", "score": 0.8, "class_id": -1, **near},
+        {"signal": "overlooked", "score": 0.7, "class_id": -1, **far},
+    )
+    assert [(row["signal"], row["cx"]) for row in found] == [("overlooked", 0.53), ("overlooked", 0.9)]
+    same = [{"signal": "a", "score": s, "class_id": 3, **PLACE} for s in (0.9, 0.8)]
+    assert len(missing(*same)) == 2  # a signal that says it twice means two

@@ -11,6 +11,7 @@ from healtheat.core.issues import Silence
 from healtheat.core.overlap import iou
 from healtheat.signals import Samples, Scores
 from healtheat.signals.overlooked import Overlooked
+from healtheat.signals.regions.classes import Classes
 
 SIDE, IMAGES = 160, 24
 COLOURS = ((200, 40, 40), (40, 60, 200))
@@ -149,3 +150,14 @@ def test_too_little_to_learn_from_is_said(drawn, keep):
     answers = Overlooked().measure(few, few)
     assert len(answers) == 2 and all(isinstance(a, Silence) and "too few" in a.why for a in answers)
     assert all(isinstance(a, Silence) for a in Overlooked().measure(replace(whole, pixels=None), whole))
+
+
+def test_places_get_the_classes_that_an_images_name_lacks_first(drawn):
+    samples = drawn.samples()
+    models = Classes.of(samples)
+    red, blue = (samples.vectors[np.flatnonzero(samples.class_code == code)[:1]] for code in (0, 1))
+    two = np.concatenate([red, blue])
+    assert models.likeliest(two)[0].tolist() == [0, 7]
+    assert models.likeliest(two, {7: 1})[0].tolist() == [7, 7]  # the name says so, whatever it looks like
+    assert models.likeliest(two, {0: 1, 7: 1})[0].tolist() == [0, 7]
+    assert models.likeliest(two, {99: 1})[0].tolist() == [0, 7]  # a class without a crop

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,13 +48,30 @@ class Classes:
             Logistic.fit(parts, code, c) if small else None,
         )
 
-    def likeliest(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.int64], Floats]:
-        """Class ids (m,) of crops (m, d), NO_CLASS where none has half of the chance; and their chances."""
+    def chances(self, vectors: NDArray[np.float32]) -> Floats:
+        """(m, c) chances of the classes of crops (m, d)."""
         parts = self.axes.project(vectors)
         log_p = self.discriminant.log_p(self.axes.whitened(parts))
         if self.logistic is not None:
             log_p = (log_p + self.logistic.log_p(parts)) / 2
-        p = np.exp(log_softmax(log_p))
+        return np.asarray(np.exp(log_softmax(log_p)))
+
+    def likeliest(
+        self, vectors: NDArray[np.float32], lacking: Mapping[int, int] | None = None
+    ) -> tuple[NDArray[np.int64], Floats]:
+        """Class ids (m,) of crops (m, d), NO_CLASS where none has half of the chance; and their chances.
+
+        `lacking`: class id → how many boxes of it the image lacks by its name: the first crops get those.
+        """
+        p = self.chances(vectors)
         best = p.argmax(axis=1)
         chance = p[np.arange(len(p)), best]
-        return np.where(chance >= _SURE, self.class_ids[best], NO_CLASS), chance
+        found = np.where(chance >= _SURE, self.class_ids[best], NO_CLASS)
+        left = Counter(lacking or {})
+        for row in range(len(p)):
+            known = [int(np.searchsorted(self.class_ids, c)) for c in +left if c in self.class_ids]
+            if known:
+                code = max(known, key=lambda c: float(p[row, c]))
+                found[row], chance[row] = self.class_ids[code], p[row, code]
+                left[int(found[row])] -= 1
+        return found, chance
