@@ -31,4 +31,5 @@ def write_sets(folder: Path) -> Path:
 
 def without_encoders(patch: pytest.MonkeyPatch) -> None:
     """Let an index load the encoder that these sets are embedded with."""
+    patch.setattr("healtheat.index.encoder.embedded", lambda: ("fake",))
     patch.setattr("healtheat.index.encoder.load_encoder", lambda name, **more: FakeEncoder())
