@@ -12,6 +12,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._terminal import console, note, one_line, print_json, progress_bar
+from healtheat.core.paths import is_file
 from healtheat.core.text import counted
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def vet(
         )
     _print(report, format)
     sys.stdout.flush()
-    _notes(report)
+    _notes(report, format)
     if report.verdict == "refused":
         raise typer.Exit(1)
 
@@ -179,8 +180,11 @@ def _show(report: VetReport) -> None:
     if report.decisions is None:
         return
     typer.echo(_quality(report))
-    whole = counted(report.whole, "image has", "images have")
-    typer.echo(f"{whole} every box accepted, of {counted(report.images, 'image')}")
+    whole = counted(report.whole - report.bare, "image has", "images have")
+    bare = f"; {counted(report.bare, 'has', 'have')} no box" if report.bare else ""
+    typer.echo(f"{whole} every box accepted, of {counted(report.images, 'image')}{bare}")
+    if report.drift is not None:
+        typer.echo(f"drift between batch and index: {report.drift.distance:.2f} (0 to 1)")
     _show_classes(report)
     _show_held(report)
     if report.files:
@@ -194,7 +198,8 @@ def _quality(report: VetReport) -> str:
     line = f"{report.accepted} of {counted(report.boxes, 'box')} accepted, {report.held} held"
     if math.isnan(report.wrong):
         return f"{line}; none could be judged by its looks"
-    wrong = f"estimated wrong: {report.wrong:.1%} of the batch ({report.low:.1%} to {report.high:.1%})"
+    of = "the batch" if report.judged == report.boxes else f"the {report.judged} judged by their looks"
+    wrong = f"estimated wrong: {report.wrong:.1%} of {of} ({report.low:.1%} to {report.high:.1%})"
     if not report.accepted:
         return f"{line}; {wrong}"
     return (
@@ -215,7 +220,8 @@ def _show_classes(report: VetReport) -> None:
     for one in report.classes:
         figures = (one.boxes, one.accepted, one.boxes - one.accepted)
         name = one.name if one.name != str(one.class_id) else ""
-        cells = (f"{one.class_id} {name}".strip(), *map(str, figures), f"{one.wrong:.1f}")
+        wrong = "-" if math.isnan(one.wrong) else f"{one.wrong:.1f}"
+        cells = (f"{one.class_id} {name}".strip(), *map(str, figures), wrong)
         table.add_row(*(Text(one_line(cell)) for cell in cells))
     console().print(table)
 
@@ -243,8 +249,10 @@ def _show_next(report: VetReport) -> None:
         )
 
 
-def _notes(report: VetReport) -> None:
+def _notes(report: VetReport, format: str | None) -> None:
     """What people should know beside it, on stderr."""
+    for check in report.checks if format == "csv" else ():
+        note(f"FAILED  {check.text}")
     drift = report.drift
     if drift is not None and drift.strong:
         note(
@@ -272,4 +280,13 @@ def _notes(report: VetReport) -> None:
     if (more := len(report.problems) - PROBLEMS_SHOWN) > 0:
         note(f"and {counted(more, 'more problem')}: healtheat problems --index {report.batch.as_posix()}")
     if report.verdict == "refused":
-        note("the batch was refused as a whole; --no-guard judges its boxes all the same")
+        _note_refused(report)
+
+
+def _note_refused(report: VetReport) -> None:
+    if report.decisions is None and is_file(report.batch / "manifest.json"):
+        note(f"{report.batch.as_posix()} is left as it was: an earlier vet, not of these labels")
+    if any(check.name == "wrong" for check in report.checks):
+        differ = f"boxes look wrong, too, where the images differ from those of {report.against}"
+        note(f"{differ}: another camera, light or cut")
+    note("the batch was refused as a whole; --no-guard judges its boxes all the same")

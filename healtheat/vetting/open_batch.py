@@ -18,6 +18,7 @@ from healtheat.index import Index
 from healtheat.index.batches import name_after
 from healtheat.index.decisions import is_vetted
 from healtheat.index.manifest import MANIFEST_NAME, Manifest
+from healtheat.index.staging import first_index
 from healtheat.signals.detector.predictions import PredictionFolder
 from healtheat.sources.base import Edits, LabelFile, LabelledImage, Record, Source
 from healtheat.sources.files import walk
@@ -60,6 +61,8 @@ def open_batch(
         raise InputError(f"{folder} is the index to judge by; give another folder with ", Argument("to"))
     if predictions is not None and weights is not None:
         raise InputError("give either ", Argument("weights"), " or ", Argument("predictions"))
+    if weights is None and predictions is None and first_index([new]) is not None:
+        raise InputError(f"{new}: is an index; give the labels that it was built from")
     source: Source
     if predictions is not None:
         if not new.is_dir():
@@ -72,18 +75,18 @@ def open_batch(
         source, _ = open_data(
             new, index=folder, images=images, weights=weights, conf=conf, task=task, names=names
         )
-    there = folder / MANIFEST_NAME
-    if there.is_file() and to is None:
-        data = Manifest.read(there, older=True).source.data
-        if data != source.data.absolute().as_posix():
-            raise InputError(f"{folder} holds {data}; name another folder with ", Argument("to"))
-    if there.is_file():
-        _check_replaced(folder)
+    if (folder / MANIFEST_NAME).is_file():
+        _check_replaced(folder, source, named=to is not None)
     return source, folder
 
 
-def _check_replaced(folder: Path) -> None:
-    """Raises InputError where the index in `folder` is not of a batch: the decisions would replace it."""
+def _check_replaced(folder: Path, source: Source, *, named: bool) -> None:
+    """Raises InputError where the index in `folder` is of other data, unless it was `named`, or of no batch:
+    the decisions would replace it.
+    """
+    data = None if named else Manifest.read(folder / MANIFEST_NAME, older=True).source.data
+    if data is not None and data != source.data.absolute().as_posix():
+        raise InputError(f"{folder} holds {data}; name another folder with ", Argument("to"))
     with suppress(BadIndex), Index.open(folder) as index:
         if not is_vetted(index):
             raise InputError(

@@ -34,7 +34,9 @@ HELD_WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ClassCount:
-    """Boxes of a class in a batch, how many were accepted, and how many are expected to be `wrong`."""
+    """Boxes of a class in a batch, how many were accepted, and how many of those judged by their looks are
+    expected to be `wrong`, NaN where none was.
+    """
 
     class_id: int
     name: str
@@ -48,13 +50,14 @@ class VetReport:
     """Decided on a batch, which is now an index of its own in the folder `batch`.
 
     `verdict` is "judged", or "refused": then a check of the batch as a whole failed (`checks`), and no box
-    was accepted. `wrong` is the share of wrong boxes in the batch with its 90 % interval `low` to `high`, NaN
-    where no box could be judged by its looks; `expected` is that share among the accepted. `outlook` is the
-    share of right boxes that would be accepted at this bound of a batch like the index. `whole` images
-    have every box accepted, no missing box and no problem. `held_for`: why boxes were held → how many.
-    `fitted` says that the index had to be learned first; `fitted_crops` were embedded for it. `kept` is
-    False where what was learned could not be written into the index. `decisions` has a row for each box (see
-    `tables.listed`), None where none was read. `files` were written for training and for other tools.
+    was accepted. `judged` boxes were judged by their looks; `wrong` is the share of wrong ones among them
+    with its 90 % interval `low` to `high`, NaN where there are none; `expected` is that share among the
+    accepted. `outlook` is the share of right boxes that would be accepted at this bound of a batch like the
+    index. `whole` images have every box accepted, no missing box and no problem; `bare` of them have no box
+    at all. `held_for`: why boxes were held → how many. `fitted` says that the index had to be learned
+    first; `fitted_crops` were embedded for it. `kept` is False where what was learned could not be written
+    into the index. `decisions` has a row for each box (see `tables.listed`), None where none was read.
+    `files` were written for training and for other tools.
     """
 
     batch: Path
@@ -65,7 +68,9 @@ class VetReport:
     boxes: int
     accepted: int
     whole: int
+    bare: int
     max_wrong: float
+    judged: int
     wrong: float
     low: float
     high: float

@@ -273,6 +273,8 @@ def _refused(against: Path, to: Path, checks: tuple[Check, ...], settings: VetSe
         boxes=0,
         accepted=0,
         whole=0,
+        bare=0,
+        judged=0,
         max_wrong=settings.max_wrong,
         wrong=nan,
         low=nan,
@@ -303,7 +305,8 @@ def _report(
     if decided is None:
         raise RuntimeError("build did not ask for a judgement")
     with Index.open(to) as batch:
-        rows, names, whole = listed(batch), batch.names, len(whole_images(batch))
+        rows, names, whole = listed(batch), batch.names, set(whole_images(batch))
+        bare = whole.difference(batch.boxes().image_id.tolist())
     nan, estimate = float("nan"), decided.estimate
     return VetReport(
         batch=to,
@@ -313,7 +316,9 @@ def _report(
         images=built.images,
         boxes=built.boxes,
         accepted=int(decided.accept.sum()),
-        whole=whole,
+        whole=len(whole),
+        bare=len(bare),
+        judged=decided.judged,
         max_wrong=work.settings.max_wrong,
         wrong=estimate.wrong if estimate else nan,
         low=estimate.low if estimate else nan,
@@ -352,7 +357,7 @@ def class_counts(
                 names.get(c, str(c)),
                 int(mine.sum()),
                 int(decided.accept[mine].sum()),
-                float(np.nansum(wrong)),
+                float(np.nansum(wrong)) if np.isfinite(wrong).any() else float("nan"),
             )
         )
     return tuple(out)

@@ -96,6 +96,8 @@ def test_a_batch_that_looks_wrong_is_refused(here: Path, tmp_path: Path, capfd: 
     options = ("--format", format, "--to", str(tmp_path / "v"))
     out, err = said(capfd, "vet", batch, *AGAINST, *options, code=1)
     assert "refused as a whole" in err
+    assert "another camera, light or cut" in err
+    assert ("FAILED  " in err) == (format == "csv"), "with the reasons beside the rows"
     if format == "table":
         assert "FAILED  " in out and "next:" not in out
     elif format == "csv":
@@ -130,6 +132,30 @@ def test_the_index_is_known_through_a_link(here: Path, tmp_path: Path, capfd: Ca
     _, err = said(capfd, "vet", "trusted/data.yaml", *AGAINST, "--to", str(tmp_path / "link"), code=2)
     assert "is the index to judge by" in err
     assert sha256_file(here / "index/trusted/catalog.duckdb") == before
+
+
+def test_an_index_is_no_batch(here: Path, tmp_path: Path, capfd: Capture) -> None:
+    _, err = said(capfd, "vet", "vetted/new", *AGAINST, "--to", str(tmp_path / "v"), code=2)
+    assert err == "healtheat: vetted/new: is an index; give the labels that it was built from\n"
+    assert not (tmp_path / "v").exists()
+
+
+def test_what_was_not_judged_is_not_counted_as_right(here: Path, tmp_path: Path, capfd: Capture) -> None:
+    """Images of the index, one of them without its boxes now, beside the new ones."""
+    shutil.copytree("new", tmp_path / "mixed")
+    for image in sorted(Path("trusted/train/images").iterdir())[:2]:
+        shutil.copy2(image, tmp_path / "mixed/train/images" / f"known {image.name}")
+        labels = Path("trusted/train/labels") / f"{image.stem}.txt"
+        shutil.copy2(labels, tmp_path / "mixed/train/labels" / f"known {labels.name}")
+    (tmp_path / "mixed/train/labels" / f"known {labels.name}").write_bytes(b"")
+    options = ("--to", str(tmp_path / "v"))
+    out, _ = said(capfd, "vet", str(tmp_path / "mixed/data.yaml"), *AGAINST, *options)
+    assert "of the 36 judged by their looks" in out
+    assert "of 14 images; 1 has no box" in out and "drift between batch and index: 0." in out
+    shutil.rmtree(tmp_path / "v")
+    out, _ = said(capfd, "vet", "trusted/data.yaml", *AGAINST, *options)
+    rows = [line.split() for line in out.splitlines() if "타이레놀정500mg" in line]
+    assert rows and all(row[-1] == "-" for row in rows)
 
 
 def test_an_index_that_was_built_is_not_replaced(here: Path, tmp_path: Path, capfd: Capture) -> None:
