@@ -20,6 +20,7 @@ from benchmarks.pixel_encoder import PixelEncoder
 from healtheat.building import append, build, removal
 from healtheat.cli import run as command
 from healtheat.core.atomic import is_temporary
+from healtheat.embedding.registry import EMBEDDED
 from healtheat.findings import score
 from healtheat.index import Index, NewVerdict
 from healtheat.index.verdicts.log import VerdictLog
@@ -95,7 +96,8 @@ def quick() -> Iterator[None]:
     """One cheap signal and an encoder without a network: faults do not ask what was found."""
 
     def load(*_: object, **__: object) -> PixelEncoder:
-        return PixelEncoder(dim=12, batch_size=8)
+        # by the name of one of healtheat's own: an index alone may name no other
+        return PixelEncoder(EMBEDDED[0], dim=12, batch_size=8)
 
     with contextlib.ExitStack() as stack:
         for module in (auto, of_index):
