@@ -217,7 +217,7 @@ def test_a_finished_arm_is_kept_and_one_that_is_missing_comes_first(
 
 @pytest.mark.slow
 def test_the_drawn_set_is_clean_and_dense(tmp_path: Path) -> None:
-    data = draw(tmp_path / "demo", 40)
+    data = draw(tmp_path / "demo", 15)
     found, names = read_set(data)
     assert set(names) == set(range(len(names)))
     for image, one in found.items():  # a name lists the products on the image
@@ -225,4 +225,4 @@ def test_the_drawn_set_is_clean_and_dense(tmp_path: Path) -> None:
         assert len(one.boxes) == len(codes), image
     assert sum(not one.boxes for one in found.values()) == 1, "an empty tray has no box"
     before = data.stat().st_mtime_ns
-    assert draw(tmp_path / "demo", 40) == data and data.stat().st_mtime_ns == before
+    assert draw(tmp_path / "demo", 15) == data and data.stat().st_mtime_ns == before
