@@ -52,7 +52,8 @@ class AddReport:
     """What `add` did, or with `written` false would do.
 
     `images` and `boxes` were added; `known` images the index has with the same boxes, and `refused` ones it
-    has with other labels (see `problems`). `left_out` boxes were not accepted. `new_classes` are those the
+    has with other labels (see `problems`). `left_out` boxes were not accepted; `held` ones
+    neither, but they come along, as all were asked for. `new_classes` are those the
     index had no name and no box of. `embedded` crops and tiles went through the encoder, `reused` did not.
     `findings` and `flagged` are of the whole index now, `flagged_here` of the batch.
     """
@@ -69,6 +70,7 @@ class AddReport:
     problems: tuple[Problem, ...]
     embedded: int
     reused: int
+    held: int = 0
     findings: int = 0
     flagged: int = 0
     flagged_here: int = 0
@@ -192,6 +194,7 @@ class _Work:
             problems=tuple(intake.problems),
             embedded=self.batcher.embedded,
             reused=done - self.batcher.embedded,
+            held=self.source.held if isinstance(self.source, IndexSource) else 0,
         )
 
     def new_classes(self) -> dict[int, str]:

@@ -64,6 +64,13 @@ class IndexSource:
         """Boxes of the index that are not taken."""
         return int((~self._taken).sum())
 
+    @property
+    def held(self) -> int:
+        """Boxes that are taken although a vet, or a person since, held them."""
+        if self._accepted_only or not is_vetted(self.index):
+            return 0
+        return len(self._boxes) - len(accepted_boxes(self.index))
+
     def expected(self) -> dict[str, str]:
         """Path → SHA-256 of the images as they were read then."""
         rows = self.index.sql("SELECT path, sha256 FROM images WHERE sha256 <> ''").to_pydict()

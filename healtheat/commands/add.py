@@ -123,6 +123,7 @@ def _summary(report: AddReport) -> dict[str, Any]:
         "known": report.known,
         "refused": report.refused,
         "left_out": report.left_out,
+        "held": report.held,
         "new_classes": {str(class_id): name for class_id, name in report.new_classes.items()},
         "problems": len(report.problems),
         "embedded": report.embedded,
@@ -146,6 +147,9 @@ def _print(report: AddReport, *, dry_run: bool) -> None:
         typer.echo(f"{are} left out: the index holds them with other labels, or others in their place")
     if report.left_out:
         typer.echo(f"{counted(report.left_out, 'box is', 'boxes are')} left out: not accepted")
+    if report.held:
+        were = counted(report.held, "box was", "boxes were")
+        note(f"warning: {were} held by vet and come along; --accepted-only leaves them out")
     for class_id, name in report.new_classes.items():
         typer.echo(f"new class {class_id} {one_line(name)}")
     for problem in report.problems[:PROBLEMS_SHOWN]:

@@ -105,7 +105,7 @@ def test_no_encoder_is_loaded_where_none_is_needed(small: Path, june: Path, tmp_
 def test_accepted_only_takes_accepted_boxes_on_images_that_have_one(vetted: Path, small: Path) -> None:
     encoder = FakeEncoder()
     report = add_index(vetted, small, encoder, accepted_only=True)
-    assert (report.images, report.boxes, report.left_out) == (4, 11, 4)
+    assert (report.images, report.boxes, report.left_out, report.held) == (4, 11, 4, 0)
     assert encoder.crops_seen == 0  # its background is cut around the held boxes, too
     with Index.open(small) as index:
         assert index.verify() == []
@@ -126,6 +126,11 @@ def test_held_boxes_are_no_background(vetted: Path) -> None:
     assert images[0].more_xywhn is not None
     np.testing.assert_array_equal(images[0].more_xywhn, [held])
     assert [len(image.boxes) for image in images] == [2, 3, 3, 3]
+
+
+def test_held_boxes_that_come_along_are_counted(vetted: Path, small: Path) -> None:
+    report = add_index(vetted, small)
+    assert (report.boxes, report.left_out, report.held) == (15, 0, 4)
 
 
 def test_accepted_only_needs_decisions(small: Path, june: Path, tmp_path: Path) -> None:
