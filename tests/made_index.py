@@ -19,7 +19,7 @@ def with_places(rows: list[dict[str, Any]], copies: Copies) -> list[dict[str, An
     """The rows with the places that the product makes of them."""
     columns = {
         name: [row[name] for row in rows]
-        for name in ("box_id", "image_id", "class_id", "issue", "suggestion")
+        for name in ("box_id", "image_id", "class_id", "issue", "suggestion", "cx")
     }
     columns["score"] = [row["score"] or 0.0 for row in rows]
     units = units_of(columns)

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 VERDICTS: tuple[str, ...] = (*DECISIONS, "none")  # none: nobody decided yet
 
-# What a finding has come to: confirmed by a person (drop, relabel), cleared by a person (ok), flagged and not
-# decided (or unsure), below the threshold of its issue and not decided, or closed: a person decided about the
-# same box by another of its findings.
+# What a finding has come to: confirmed by a person (drop, relabel, added, moved), cleared by a person (ok),
+# flagged and not decided (or unsure), below the threshold of its issue and not decided, or closed: a person
+# decided about the same box by another of its findings.
 STATUSES: tuple[str, ...] = ("confirmed", "flagged", "cleared", "unflagged", "closed")
 LISTED: tuple[str, ...] = STATUSES[:3]  # what a cleanup list tells of
 
@@ -49,9 +49,9 @@ class Filters:
     `images` globs over the image's path (`*` also crosses folders). With `flagged_only` false every judged
     (box, issue) is a row; else those past the threshold of their issue, without what a person has settled by
     calling it, or the same box by another issue, `ok`.
-    `verdicts` picks by a person's decision instead: ok, drop, relabel, unsure, none. `statuses` (of
-    `STATUSES`) picks by what a finding has come to, flagged or not, whatever `flagged_only` says. Raises
-    InputError for a value of another type, or an issue, verdict or status that does not exist.
+    `verdicts` picks by a person's decision instead: ok, drop, relabel, unsure, added, moved, none.
+    `statuses` (of `STATUSES`) picks by what a finding has come to, flagged or not, whatever `flagged_only`
+    says. Raises InputError for a value of another type, or an issue, verdict or status that does not exist.
     """
 
     issues: Words = ()

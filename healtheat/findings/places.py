@@ -125,6 +125,8 @@ def _copy_key(rows: Columns, at: int, copies: Copies) -> tuple[Any, ...] | None:
     box = rows["box_id"][at]
     if box >= 0:
         return ("object", copies.objects[box], *what) if box in copies.objects else None
+    if rows["issue"][at] == "missing_box" and rows["cx"][at] is not None:
+        return None  # each copy has its own place, which nobody can tell from another's
     image = rows["image_id"][at]
     if rows["issue"][at] == "missing_box" and image in copies.sources:
         return ("source", copies.sources[image], *what)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from healtheat.core.errors import InputError
 from healtheat.core.table import holding_json
-from healtheat.core.verdicts import SETTLES
+from healtheat.core.verdicts import CONFIRMS, SETTLES
 from healtheat.findings.filters import Filters, Findings, conditions
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Each = Literal["issue", "box", "place"]
 
 # A verdict on one finding of a box settles the box: its other findings are closed.
-_STATUS = """case when v.verdict in ('drop', 'relabel') then 'confirmed' when v.verdict = 'ok' then 'cleared'
+_STATUS = f"""case when v.verdict in {CONFIRMS} then 'confirmed' when v.verdict = 'ok' then 'cleared'
     when settled.box_id is not null then 'closed' when f.passed then 'flagged' else 'unflagged' end"""
 
 # The first five are a contract with whoever reads the CSV; the order of the others is kept as well.
@@ -51,6 +51,8 @@ COLUMNS: dict[str, str] = {
     "place_id": "f.place_id",
     "copies": "coalesce(alike.boxes - 1, 0)",
     "passed": "f.passed",
+    # where a person wants the box: one that is missing, or another place of this one
+    **{f"to_{name}": f"v.box[{at}]" for at, name in enumerate(("cx", "cy", "w", "h"), 1)},
 }
 
 # What ties are broken by: nothing is left to chance, so two runs list the same rows in the same order.
@@ -81,7 +83,8 @@ def query(
     thresholds, `copies` is the number of further boxes (or images) that the place stands for; they have the
     same `place_id`.
     A verdict that settles a box is a row, without a score, also where nothing finds its issue there any more:
-    `finding_id` is negative then.
+    `finding_id` is negative then, as it is for a box that a person drew where nothing was found. `to_cx`,
+    `to_cy`, `to_w` and `to_h` are where a person wants the box; of a missing one `relabel_to` is its class.
     `sort` is a key of `SORTS`; by default `suspicion`, the one ranking over all issues, where every issue of
     a box has a row of its own and the filters name none, and `score` elsewhere. `suggestion` is null where
     the finding points to no class, `class_id` where it is about a whole image or a line that holds no class.
@@ -132,7 +135,8 @@ _STANDING = f"""
 """
 # A verdict belongs to its box: where the finding it was given on is gone, it is a row of its own.
 _ROWS = f"""
-    select * replace (nullif(suggestion, -1) as suggestion, nullif(class_id, -1) as class_id) from findings
+    select f.* replace (nullif(f.suggestion, -1) as suggestion, nullif(f.class_id, -1) as class_id),
+        coalesce(s.spot, f.class_id) as key from findings f left join spots s on s.finding_id = f.finding_id
     union all by name
     select -1 - v.seq as finding_id, -1 - v.seq as place_id, 'box' as kind, v.box_id, v.image_id, b.line,
         b.class_id, v.issue, '' as signal, -1 as twin_box_id, false as flagged, false as passed,
@@ -140,6 +144,17 @@ _ROWS = f"""
     from ({_STANDING}) v join boxes b on b.box_id = v.box_id and b.image_id = v.image_id
     where v.is_last and not exists (
         select 1 from findings other where other.box_id = v.box_id and other.issue = v.issue
+    )
+    union all by name
+    select -1 - v.seq as finding_id, -1 - v.seq as place_id, 'place' as kind, -1 as box_id, v.image_id,
+        -1 as line,
+        v.relabel_to as class_id, v.issue, '' as signal, -1 as twin_box_id, false as flagged, false as passed,
+        'a person drew this box' as reason, '{{}}' as evidence, v.box[1] as cx, v.box[2] as cy, v.box[3] as w,
+        v.box[4] as h, coalesce(v.spot, v.class_id) as key
+    from current_verdicts v where v.box_id = -1 and v.verdict = 'added' and not v.there and not exists (
+        select 1 from findings other left join spots s on s.finding_id = other.finding_id
+        where other.box_id < 0 and other.image_id = v.image_id and other.issue = v.issue
+            and coalesce(s.spot, other.class_id) = coalesce(v.spot, v.class_id)
     )
 """
 _FROM = f"""
@@ -150,7 +165,7 @@ left join classes c on c.class_id = f.class_id
 left join classes s on s.class_id = f.suggestion
 left join ({_STANDING}) v on v.box_id = f.box_id and v.image_id = f.image_id
     and v.issue = f.issue
-    and (f.box_id >= 0 or v.class_id = coalesce(f.class_id, -1))
+    and (f.box_id >= 0 or coalesce(v.spot, v.class_id) = coalesce(f.key, -1))
 left join (
     select distinct box_id, image_id from current_verdicts
     where box_id >= 0 and verdict in {SETTLES}

@@ -9,7 +9,7 @@ from healtheat.index.store import Index
 
 _SAID = """
 SELECT box_id, arg_max(verdict, seq) AS verdict FROM current_verdicts
-WHERE box_id >= 0 AND verdict IN ('ok', 'drop', 'relabel') GROUP BY box_id
+WHERE box_id >= 0 AND verdict IN ('ok', 'drop', 'relabel', 'moved') GROUP BY box_id
 """
 _ACCEPTED = f"""
 SELECT box_id FROM decisions d LEFT JOIN ({_SAID}) s USING (box_id)
@@ -23,7 +23,7 @@ def is_vetted(index: Index) -> bool:
 
 
 def said_of(index: Index) -> dict[int, str]:
-    """Box id → the last word of a person on it that settles whether it is right: ok, drop or relabel."""
+    """Box id → the last word of a person on it that settles it: ok, drop, relabel or moved."""
     rows = index.sql(_SAID).to_pylist()
     return {row["box_id"]: row["verdict"] for row in rows}
 

@@ -27,6 +27,7 @@ MOST_REASONS = 20  # of problems
 
 _REVIEWERS = """
 SELECT who, count(*) FILTER (verdict = 'drop') AS "drop", count(*) FILTER (verdict = 'relabel') AS relabel,
+    count(*) FILTER (verdict IN ('added', 'moved')) AS placed,
     count(*) FILTER (verdict = 'ok') AS ok, count(*) FILTER (verdict = 'unsure') AS unsure,
     min("at") AS first, max("at") AS last
 FROM current_verdicts GROUP BY who ORDER BY count(*) DESC, who LIMIT 50

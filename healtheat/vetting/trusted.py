@@ -26,7 +26,7 @@ Vectors = NDArray[np.float32]
 _DOUBTED = """
 SELECT box_id FROM findings WHERE flagged AND box_id >= 0
   AND box_id NOT IN (SELECT box_id FROM current_verdicts WHERE verdict = 'ok')
-UNION SELECT box_id FROM current_verdicts WHERE verdict IN ('drop', 'relabel')
+UNION SELECT box_id FROM current_verdicts WHERE verdict IN ('drop', 'relabel', 'moved')
 """
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from healtheat.core.verdicts import SETTLES
 from healtheat.index.verdicts.log import Verdict
 
-# box, image, class, issue; the box is -1 for a finding about a whole image, the class 0 for one about a box
+# box, image, class, issue; the box is -1 for a finding about an image, the class 0 for one about a box; for
+# one about a spot of the image the number of the spot (see index/verdicts/spots.py) stands for the class
 Key = tuple[int, int, int, str]
 
 

@@ -1,6 +1,6 @@
 """What the verdicts say of a queue: precision so far, errors likely left, and whether to go on.
 
-Precision: the share of drop and relabel among the decided (ok, drop, relabel); `unsure`, and a finding that a
+Precision: the share of drop, relabel, added and moved among these and ok; `unsure`, and a finding that a
 verdict on another one of its box closed, say nothing either way. Its 90 % interval is Jeffreys' (Brown, Cai,
 DasGupta 2001). It is the precision of what was looked at, which is the top of the queue, not of the queue.
 
@@ -26,7 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-ERRORS = ("drop", "relabel")
+from healtheat.core.verdicts import CONFIRMS
+
+ERRORS = CONFIRMS
 WINDOW = 50
 STOP_BELOW = 0.10
 PRIOR_WEIGHT = 2.0
@@ -44,6 +46,8 @@ class QueueStats:
     ok: int
     drop: int
     relabel: int
+    added: int
+    moved: int
     unsure: int
     closed: int  # nothing was said of them, but another finding of their box was decided
     precision: tuple[float, float, float] | None  # share, low, high
@@ -55,7 +59,12 @@ class QueueStats:
     @property
     def decided(self) -> int:
         """Places with any verdict, or closed by one."""
-        return self.ok + self.drop + self.relabel + self.unsure + self.closed
+        return self.ok + self.unsure + self.closed + self.errors
+
+    @property
+    def errors(self) -> int:
+        """Places where a person said what is wrong."""
+        return self.drop + self.relabel + self.added + self.moved
 
     @property
     def open(self) -> int:
@@ -67,9 +76,9 @@ def queue_stats(scores: NDArray[np.float64], verdicts: Sequence[str | None], *, 
     """Of one queue's places, highest score first: `scores` (n,) in [0, 1], each one's verdict, "closed" or
     None.
     """
-    named = ("ok", "drop", "relabel", "unsure", "closed")
+    named = ("ok", *ERRORS, "unsure", "closed")
     counts = {name: sum(v == name for v in verdicts) for name in named}
-    errors = counts["drop"] + counts["relabel"]
+    errors = sum(counts[name] for name in ERRORS)
     judged = errors + counts["ok"]
     precision = None
     if judged:

@@ -20,6 +20,8 @@ STATES: dict[str, str] = {
     "ok": "ok",
     "drop": "drop",
     "relabel": "relabel",
+    "added": "added",
+    "moved": "moved",
     "unsure": "unsure",
     "any": "all",
 }

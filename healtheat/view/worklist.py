@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from healtheat.core.errors import InputError
+from healtheat.core.verdicts import PLACES, Place
 from healtheat.index import NewVerdict
 from healtheat.index.verdicts.log import Verdict
 from healtheat.view.ledger import Key, key_of
@@ -26,7 +27,8 @@ from healtheat.view.views import View
 from healtheat.view.worktable import SAME, WorkTable
 
 _TOGETHER = """
-SELECT other.finding_id, other.box_id, other.image_id, other.class_id, other.issue
+SELECT other.finding_id, other.box_id, other.image_id, other.class_id, other.key_class, other.about,
+    other.issue
 FROM work me JOIN work other USING (place_id)
 WHERE me.finding_id = ? AND (other.finding_id = me.finding_id OR (me.flagged AND other.flagged AND (
     other.decision IS NOT DISTINCT FROM me.decision OR (? AND other.decision IS NULL))))
@@ -164,6 +166,7 @@ class WorkList(WorkTable):
         who: str,
         relabel_to: int | None = None,
         *,
+        box: Place | None = None,
         whole: bool = True,
         again: bool = False,
     ) -> Verdict:
@@ -171,20 +174,45 @@ class WorkList(WorkTable):
 
         With `whole` it is about all that `together` names: copies get the same verdict; of two boxes whose
         classes are exchanged each gets the class of the other, or, where it is another class, this one alone.
+        A verdict with the place of a `box` is about this one alone.
         `again`: it was sent before and the answer never came. What stands of it already is not written.
         """
         key = self.key(finding_id)
         with self._lock:
             if again:
                 self._refresh()
-            rows = self.rows(_TOGETHER, [finding_id, again])[: None if whole else 1]
-            wanted = _wanted([row[1:] for row in rows], verdict, who, relabel_to)
+            alone = not whole or verdict in PLACES
+            rows = self.rows(_TOGETHER, [finding_id, again])[: 1 if alone else None]
+            wanted = _wanted([row[1:] for row in rows], verdict, who, relabel_to, box)
             if again:
                 wanted = {one: new for one, new in wanted.items() if not self._stands(one, new)}
             written = self._write(wanted)
             entry = written.get(key) or self._ledger.current(key)
         assert entry is not None
         return entry
+
+    def draw(self, image_id: int, box: Place, class_id: int, who: str, *, again: bool = False) -> Verdict:
+        """Write down that a box of class `class_id` is missing at `box` of an image, where nothing was found.
+
+        It is on the disk when this returns. `again` as for `decide`. Raises InputError, KeyError.
+        """
+        with self._lock:
+            self._refresh()
+            if again and (stands := self._drawn(image_id, box, class_id, who)) is not None:
+                return stands
+            new = NewVerdict(
+                "missing_box", "added", who, image_id=image_id, about=box, box=box, relabel_to=class_id
+            )
+            written = self._judging.append(new)
+            with self._saved():
+                self._refresh(force=True)
+        return written
+
+    def _drawn(self, image_id: int, box: Place, class_id: int, who: str) -> Verdict | None:
+        for key, word in self._ledger.standing():
+            if key[1] == image_id and (word.box, word.relabel_to, word.who) == (box, class_id, who):
+                return word
+        return None
 
     def undo(self, who: str, seq: int | None = None) -> tuple[Verdict, int]:
         """Take back the decision with verdict `seq`, or this person's last one: all its lines at once.
@@ -223,8 +251,8 @@ class WorkList(WorkTable):
 
     def _stands(self, key: Key, new: NewVerdict) -> bool:
         now = self._ledger.current(key)
-        wanted = (new.verdict, new.relabel_to, new.who)
-        return now is not None and (now.verdict, now.relabel_to, now.who) == wanted
+        wanted = (new.verdict, new.relabel_to, new.who, new.box)
+        return now is not None and (now.verdict, now.relabel_to, now.who, now.box) == wanted
 
     def _write(self, wanted: Mapping[Key, NewVerdict]) -> dict[Key, Verdict]:
         if not wanted:
@@ -250,16 +278,26 @@ def relabel_for(class_id: int, *, own: int, to: int) -> int | None:
 
 
 def _wanted(
-    rows: Sequence[Sequence[Any]], verdict: str, who: str, relabel_to: int | None
+    rows: Sequence[Sequence[Any]], verdict: str, who: str, relabel_to: int | None, box: Place | None
 ) -> dict[Key, NewVerdict]:
-    """What to write of a verdict on the first of `rows` (box, image, class, issue), and on the others."""
+    """What to write of a verdict on the first of `rows` (box, image, class, that of its key, place, issue),
+    and on the others.
+    """
     wanted: dict[Key, NewVerdict] = {}
     own = rows[0][2]
-    for box_id, image_id, class_id, issue in rows:
-        to = None if relabel_to is None else relabel_for(class_id, own=own, to=relabel_to)
-        if to is None and relabel_to is not None:
-            continue
-        about = {"box_id": box_id} if box_id >= 0 else {"image_id": image_id, "class_id": class_id}
-        new = NewVerdict(issue, verdict, who, relabel_to=to, **about)
-        wanted.setdefault(key_of(box_id, image_id, class_id, issue), new)
+    for box_id, image_id, class_id, key_class, place, issue in rows:
+        to = relabel_to
+        if relabel_to is not None and verdict not in PLACES:
+            to = relabel_for(class_id, own=own, to=relabel_to)
+            if to is None:
+                continue
+        about: dict[str, Any] = {"box_id": box_id}
+        if box_id < 0:
+            about = {
+                "image_id": image_id,
+                "class_id": class_id,
+                "about": None if place is None else (*place,),
+            }
+        new = NewVerdict(issue, verdict, who, relabel_to=to, box=box, **about)
+        wanted.setdefault(key_of(box_id, image_id, key_class, issue), new)
     return wanted

@@ -38,12 +38,14 @@ _RANKS = ", ".join(
 # Findings without an image (a label file that could not be read) cannot be looked at: they are problems.
 _FINDINGS = f"""
 SELECT f.finding_id, f.box_id, f.image_id, coalesce(f.class_id, -1) AS class_id, f.issue, f.score, f.signal,
+    CASE WHEN f.box_id >= 0 THEN 0 ELSE coalesce(s.spot, f.class_id, -1) END AS key_class,
+    CASE WHEN f.box_id < 0 AND f.cx IS NOT NULL THEN [f.cx, f.cy, f.w, f.h] END AS about,
     coalesce(i.split, '') AS split, f.place_id, f.flagged, {_RANKS}
-FROM findings f JOIN images i USING (image_id)
+FROM findings f JOIN images i USING (image_id) LEFT JOIN spots s ON s.finding_id = f.finding_id
 WHERE f.flagged OR ?
 """
 _VERDICTS = """
-SELECT seq, box_id, image_id, class_id, issue FROM verdicts
+SELECT seq, box_id, image_id, coalesce(spot, class_id) AS class_id, issue FROM verdicts
 WHERE NOT undone AND image_id IS NOT NULL ORDER BY seq
 """
 CLOSED = "closed"  # in the place of a verdict: one on another finding of the box settled it
@@ -89,9 +91,10 @@ class WorkTable:
         for setting in (f"memory_limit = '{MEMORY_LIMIT}'", "temp_directory = ''", "threads = 2"):
             self._db.execute(f"SET {setting}")
         self._db.execute("SET enable_external_access = false")
+        self._judging.spots()
         self._db.register("incoming", index.sql(_FINDINGS, [every]))
         self._db.execute(
-            "CREATE TABLE work AS SELECT *, CASE WHEN box_id >= 0 THEN 0 ELSE class_id END AS key_class, "
+            "CREATE TABLE work AS SELECT *, "
             "NULL::VARCHAR AS verdict, NULL::BIGINT AS decision, finding_id AS entry, "
             "NOT ? AND count(*) OVER (PARTITION BY place_id) > 1 AS several, "
             "NULL::INTEGER AS map_x, NULL::INTEGER AS map_y FROM incoming ORDER BY finding_id",
@@ -133,7 +136,7 @@ class WorkTable:
     def key(self, finding_id: int) -> Key:
         """What a verdict on this finding is about. Raises KeyError for an unknown one."""
         found = self.rows(
-            "SELECT box_id, image_id, class_id, issue FROM work WHERE finding_id = ?", [finding_id]
+            "SELECT box_id, image_id, key_class, issue FROM work WHERE finding_id = ?", [finding_id]
         )
         if not found:
             raise KeyError(f"no finding {finding_id}")

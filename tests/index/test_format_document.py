@@ -7,6 +7,7 @@ from pathlib import Path
 
 from healtheat.index import FORMAT_VERSION, Manifest
 from healtheat.index.tables import TABLES
+from healtheat.index.verdicts.spots import SPOTS_SCHEMA
 from healtheat.index.verdicts.table import VERDICTS_SCHEMA
 
 TEXT = (Path(__file__).resolve().parents[2] / "index" / "README.md").read_text(encoding="utf-8")
@@ -25,9 +26,10 @@ def test_its_version_is_that_of_the_code() -> None:
 
 def test_its_tables_are_those_of_the_catalog() -> None:
     written = {name.strip("`"): columns.split(", ") for name, columns in rows("catalog.duckdb").items()}
-    verdicts = {name: written.pop(name) for name in ("verdicts", "current_verdicts")}
+    verdicts = {name: written.pop(name) for name in ("verdicts", "current_verdicts", "spots")}
     assert written == {name: list(columns) for name, columns in TABLES.items()}
     assert verdicts["verdicts"] == VERDICTS_SCHEMA.names
+    assert verdicts["spots"] == SPOTS_SCHEMA.names
 
 
 def test_its_keys_are_those_of_the_manifest() -> None:

@@ -248,3 +248,81 @@ def test_a_sample_shows_the_other_reasons_of_its_box_and_its_copies(
     ]  # fmt: skip
     every = Gallery(made, WorkList(made, every=True), Alike(made))
     assert [(one["issue"], one["listed"]) for one in every.get(STRONGEST).others] == [("bad_box", True)]
+
+
+SPOTS = ((0.2, 0.2, 0.2, 0.2), (0.7, 0.2, 0.2, 0.2), (0.5, 0.8, 0.2, 0.2))
+
+
+def missing(folder: Path) -> MadeIndex:
+    """Two images of one source, each with two spots where a box of one class is missing, and a loose box."""
+    findings: list[dict[str, Any]] = [
+        {
+            "image": f"images/{n}.png",
+            "line": -1,
+            "issue": "missing_box",
+            "class_id": 1,
+            "score": score - 0.01 * at,
+        }
+        | dict(zip(("cx", "cy", "w", "h"), SPOTS[at], strict=True))
+        for n, score in (("a", 0.9), ("b", 0.8))
+        for at in (0, 1)
+    ]
+    findings.append({"image": "images/a.png", "line": 0, "issue": "bad_box", "score": 0.7})
+    return MadeIndex(
+        folder / "index",
+        names=NAMES,
+        root=folder / "data",
+        labels={"images/a.png": [f"0 {LINE}"], "images/b.png": []},
+        findings=findings,
+        copies=Copies(sources={0: 5, 1: 5}),
+    )
+
+
+def test_places_are_decided_one_by_one_on_copies_too(tmp_path: Path) -> None:
+    work = WorkList(missing(tmp_path))
+    assert entries(work) == [0, 1, 2, 3, 4]
+    assert work.decide(0, "ok", WHO).about == SPOTS[0]
+    drawn = work.decide(1, "added", WHO, 2, box=(0.7, 0.21, 0.2, 0.2))
+    assert (drawn.about, drawn.box, drawn.relabel_to) == (SPOTS[1], (0.7, 0.21, 0.2, 0.2), 2)
+    work.decide(4, "moved", WHO, box=(0.5, 0.5, 0.3, 0.2))
+    assert said(work, range(5)) == ["ok", "added", None, None, "moved"]
+    assert entries(work) == [2, 3] and entries(work, state="added") == [1]
+    assert work.counts()["missing_box"] == {"": 2, "added": 1, "ok": 1}
+    other = WorkList(missing_again(tmp_path))
+    assert said(other, range(5)) == ["ok", "added", None, None, "moved"]
+    assert [work.undo(WHO)[1] for _ in range(3)] == [4, 1, 0]
+    assert said(work, range(5)) == [None] * 5
+
+
+def missing_again(folder: Path) -> MadeIndex:
+    made = missing(folder / "again")
+    for name in (LOG_NAME, HEAD_NAME):
+        (made.path / name).write_bytes((folder / "index" / name).read_bytes())
+    return made
+
+
+def test_a_box_is_drawn_on_any_image(tmp_path: Path) -> None:
+    made = missing(tmp_path)
+    work = WorkList(made)
+    drawn = work.draw(1, SPOTS[2], 2, WHO)
+    assert work.draw(1, SPOTS[2], 2, WHO, again=True) == drawn and lines(made) == 1, (
+        "sent twice, written once"
+    )
+    assert work.draw(1, SPOTS[2], 0, WHO, again=True) != drawn, "another class is another decision"
+    assert work.decisions == 1
+    on_spot = work.draw(0, (0.2, 0.21, 0.2, 0.2), 1, WHO)
+    assert work.decision(0) == on_spot and work.decision(2) is None, "drawn where one was found: that is it"
+    assert work.undo(WHO) == (on_spot, 0)
+    assert work.undo(WHO)[1] == -1, "no finding to go back to"
+    assert work.decision(0) is None
+    with pytest.raises(KeyError):
+        work.draw(9, SPOTS[2], 2, WHO)
+
+
+def test_sent_twice_a_place_is_written_once(tmp_path: Path) -> None:
+    made = missing(tmp_path)
+    work = WorkList(made)
+    first = work.decide(0, "added", WHO, 1, box=SPOTS[0])
+    assert work.decide(0, "added", WHO, 1, box=SPOTS[0], again=True) == first
+    assert lines(made) == 1
+    assert work.decide(0, "added", WHO, 1, box=SPOTS[2], again=True) != first

@@ -9,6 +9,7 @@ from threading import Lock
 from healtheat.core.boxes import Boxes, Images
 from healtheat.index.catalog import Catalog
 from healtheat.index.verdicts.log import NewVerdict, Verdict, VerdictLog
+from healtheat.index.verdicts.spots import FOUND, SPOTS_SCHEMA, Spots
 from healtheat.index.verdicts.table import CURRENT_VERDICTS, VERDICTS_SCHEMA, Targets, verdict_table
 
 
@@ -28,12 +29,14 @@ class Judging:
         self._get_boxes = boxes
         self._get_images = images
         self._lock = Lock()
+        self._spots: Spots | None = None
         self._shown = 0  # lines of the log that are in the table
 
     @staticmethod
     def create_tables(catalog: Catalog) -> None:
-        """Empty table `verdicts` and the view on it."""
+        """Empty tables `verdicts` and `spots`, and the view on the first."""
         catalog.create_table("verdicts", VERDICTS_SCHEMA)
+        catalog.create_table("spots", SPOTS_SCHEMA)
         catalog.create_view("current_verdicts", CURRENT_VERDICTS)
 
     @property
@@ -62,15 +65,24 @@ class Judging:
         if self._shown == self.lines:
             return
         targets = self._targets
+        spots = self.spots()
         with self._lock:
             new = self._log.verdicts[self._shown :]
             if not new:
                 return
-            self._catalog.append("verdicts", verdict_table(new, targets))
+            self._catalog.append("verdicts", verdict_table(new, targets, spots))
             undone = [verdict.undoes for verdict in new if verdict.undoes is not None]
             if undone:
                 self._catalog.mark("verdicts", "undone", "seq", undone)
             self._shown += len(new)
+
+    def spots(self) -> Spots:
+        """Where boxes are missing; from the first call on, table `spots` says which finding is at which."""
+        with self._lock:
+            if self._spots is None:
+                self._spots = Spots(self._catalog.sql(FOUND))
+                self._catalog.append("spots", self._spots.table())
+            return self._spots
 
     def append(self, new: NewVerdict) -> Verdict:
         """Write one decision down; it is on the disk when this returns. Raises KeyError for an unknown box or

@@ -1,5 +1,9 @@
 """verdicts.jsonl: what people decided. Append-only; every line is chained to the one before it.
 
+A verdict that names a place (`about`: what it is about, `box`: where a box should be) holds both in
+`verdict`, which is an object then: a reader that knows no places refuses such a line, and takes it for no
+other.
+
 A decision about several boxes is a line for each of them, with the same `at`. Its lines
 are on the disk before `append` returns, so a verdict that a page shows as saved is never lost. An append that
 fails takes its lines out of the file again, and nothing that comes after the synced lines is reported as a
@@ -22,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic_core import from_json
 
 from healtheat.core.append import append_synced
 from healtheat.core.atomic import canonical_json, write_file
@@ -29,7 +34,7 @@ from healtheat.core.boxes import NO_CLASS
 from healtheat.core.conditions import naming
 from healtheat.core.errors import BadIndex, InputError
 from healtheat.core.files import NotRegular, open_regular
-from healtheat.core.verdicts import DECISIONS
+from healtheat.core.verdicts import DECISIONS, PLACES, Place, is_place
 from healtheat.index.lock import verdict_lock
 
 LOG_NAME = "verdicts.jsonl"
@@ -48,8 +53,9 @@ _BEFORE_CHECK, _AFTER_CHECK = b'{"check":"', b'",'
 class NewVerdict:
     """What a person decides about one box, or, with `box_id` -1, about a finding on an image.
 
-    `verdict` is one of DECISIONS; `relabel_to` is the class id a box should have (advice, for relabel only).
-    Raises InputError for a senseless one.
+    `verdict` is one of DECISIONS; `relabel_to` is the class id a box should have (for relabel, as advice, and
+    for added: of the box that is missing). `about` is the place that a finding on an image is about, where it
+    has one; `box` is where a box should be (added, moved). Raises InputError for a senseless one.
     """
 
     issue: str
@@ -59,15 +65,31 @@ class NewVerdict:
     image_id: int | None = None  # with box_id -1: the image
     class_id: int = NO_CLASS  # with box_id -1: the class that the finding is about
     relabel_to: int | None = None
+    about: Place | None = None
+    box: Place | None = None
 
     def __post_init__(self) -> None:
         if self.verdict not in DECISIONS:
             raise InputError(f"verdict {self.verdict!r}: choose from {', '.join(DECISIONS)}")
-        if (self.verdict == "relabel") != (self.relabel_to is not None) or (self.relabel_to or 0) < 0:
-            raise InputError("relabel needs the class id it should be, and no other verdict has one")
+        named = self.relabel_to is not None
+        if (self.verdict in ("relabel", "added")) != named or (self.relabel_to or 0) < 0:
+            raise InputError(
+                "relabel and added need the class id that the box should have, and no other verdict has one"
+            )
         if self.verdict == "relabel" and self.box_id < 0:
             raise InputError("relabel: this is about a whole image, no box could get another class")
+        self._check_places()
         check_who(self.who)
+
+    def _check_places(self) -> None:
+        if (self.verdict in PLACES) != (self.box is not None):
+            raise InputError("added and moved need the place of the box, and no other verdict has one")
+        if self.verdict in PLACES and (self.verdict == "moved") != (self.box_id >= 0):
+            raise InputError("a box that is there is moved, one that is missing is added")
+        if self.about is not None and self.box_id >= 0:
+            raise InputError("a verdict on a box is about no other place")
+        if not all(place is None or is_place(place) for place in (self.about, self.box)):
+            raise InputError("a place is centre x, centre y, width and height, and has an area")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +117,12 @@ class Verdict:
     verdict: str
     relabel_to: int | None = None
     undoes: int | None = None
+    about: Place | None = None
+    box: Place | None = None
+
+    def __post_init__(self) -> None:
+        if not all(place is None or is_place(place) for place in (self.about, self.box)):
+            raise ValueError("no place")
 
 
 _ENTRY = TypeAdapter(Verdict)
@@ -169,6 +197,8 @@ class VerdictLog:
                 "verdict": new.verdict,
                 "relabel_to": new.relabel_to,
                 "undoes": None,
+                "about": new.about,
+                "box": new.box,
             }
             for new, about in decided
         ]
@@ -235,8 +265,7 @@ class VerdictLog:
         """Read the whole lines of `data`; what is behind the last line end comes back."""
         lines = data.split(b"\n")
         for line in lines[:-1]:
-            if not self._read(line):
-                raise self._damage("the line does not match its check")
+            self._read(line)
             self._offset += len(line) + 1
         if len(lines[-1]) > _MAX_LINE_BYTES:
             raise self._damage("the line is too long")
@@ -248,13 +277,17 @@ class VerdictLog:
             raise self._damage("the line end was changed")
         return rest
 
-    def _read(self, line: bytes) -> bool:
+    def _read(self, line: bytes) -> None:
         found = _decode(line, self._checks[-1])
-        if found is None or found[0].seq != len(self._verdicts) + 1:
-            return False
-        self._verdicts.append(found[0])
+        if found is None:
+            raise self._damage("the line does not match its check")
+        if (entry := found[0]) is None:
+            where = f"{self._path}:{len(self._verdicts) + 1}"
+            raise BadIndex(f"{where}: a verdict that this version does not know; open it with a newer one")
+        if entry.seq != len(self._verdicts) + 1:
+            raise self._damage("the line does not match its check")
+        self._verdicts.append(entry)
         self._checks.append(found[1])
-        return True
 
     def _check_head(self, count: int, check: str) -> None:
         if count > len(self._verdicts):
@@ -277,21 +310,38 @@ def check_who(who: str) -> None:
 
 def _encode(entry: Verdict, previous: str) -> tuple[bytes, str]:
     """The line and its check."""
-    body = canonical_json(asdict(entry))
+    fields = asdict(entry)
+    about, box = fields.pop("about"), fields.pop("box")
+    if about is not None or box is not None:
+        fields["verdict"] = {"about": about, "box": box, "verdict": entry.verdict}
+    body = canonical_json(fields)
     check = _chain(previous, body)
     return _BEFORE_CHECK + check.encode() + _AFTER_CHECK + body[1:] + b"\n", check
 
 
-def _decode(line: bytes, previous: str) -> tuple[Verdict, str] | None:
-    """The entry and its check; None for a line that is not, byte for byte, what was written."""
+def _decode(line: bytes, previous: str) -> tuple[Verdict | None, str] | None:
+    """The entry (None for one of a kind that is not known here) and its check; None for a line that is not,
+    byte for byte, what was written.
+    """
     start, end = len(_BEFORE_CHECK), len(_BEFORE_CHECK) + len(_START)
     check, body = line[start:end], b"{" + line[end + len(_AFTER_CHECK) :]
     if line != _BEFORE_CHECK + check + _AFTER_CHECK + body[1:] or check != _chain(previous, body).encode():
         return None
     try:
-        return _ENTRY.validate_json(body, strict=True), check.decode()
-    except ValueError:
-        return None
+        return _parsed(body), check.decode()
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None, check.decode()
+
+
+def _parsed(body: bytes) -> Verdict:
+    """Raises ValueError, TypeError, KeyError or AttributeError for what is no verdict."""
+    if b'"verdict":{' not in body:
+        return _ENTRY.validate_json(body, strict=True)
+    fields = from_json(body)
+    decided = fields.pop("verdict")
+    if decided.keys() != {"about", "box", "verdict"} or fields.keys() & {"about", "box"}:
+        raise ValueError("not a verdict with places")
+    return _ENTRY.validate_json(json.dumps({**fields, **decided}), strict=True)
 
 
 def _chain(previous: str, body: bytes) -> str:

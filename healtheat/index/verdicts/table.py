@@ -10,8 +10,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from healtheat.core.boxes import Boxes, Images, rows_of
+from healtheat.core.verdicts import Place
 from healtheat.index.keys import box_key, whole_image_key
 from healtheat.index.verdicts.log import NewVerdict, Target, Verdict
+from healtheat.index.verdicts.spots import SAME, Spots, overlap
 
 VERDICTS_SCHEMA = pa.schema(
     [
@@ -27,13 +29,19 @@ VERDICTS_SCHEMA = pa.schema(
         ("issue", pa.string()),
         ("verdict", pa.string()),
         ("relabel_to", pa.int64()),
+        ("about", pa.list_(pa.float64())),  # the place that it names, and where a box should be: cx, cy, w, h
+        ("box", pa.list_(pa.float64())),
+        ("spot", pa.int64()),  # of the image, where a box is missing (spots.py); NULL for none
+        ("there", pa.bool_()),  # whether the box that was missing is labelled by now
         ("undone", pa.bool_()),
     ]
 )
 # The last word on each box and issue.
 CURRENT_VERDICTS = """
 SELECT * EXCLUDE (undone) FROM verdicts WHERE NOT undone AND image_id IS NOT NULL
-QUALIFY row_number() OVER (PARTITION BY box_id, image_id, box_key, issue ORDER BY seq DESC) = 1
+QUALIFY row_number() OVER (
+    PARTITION BY box_id, image_id, coalesce(spot::VARCHAR, box_key), issue ORDER BY seq DESC
+) = 1
 """
 
 
@@ -69,6 +77,12 @@ class Targets:
         row = next((r for r in near if self._box_key(r) == verdict.box_key), None)
         row = self._first_box.get(verdict.box_key) if row is None else row
         return (None, None) if row is None else (int(self._boxes.box_id[row]), int(self._boxes.image_id[row]))
+
+    def holds(self, image_id: int, class_id: int, place: Place) -> bool:
+        """Whether the labels of an image hold a box of this class at this place, or about there."""
+        row = int(np.searchsorted(self._images.image_id, image_id))
+        own = [r for r in self._rows_by_image[row] if int(self._boxes.class_id[r]) == class_id]
+        return any(overlap(place, _place(self._boxes, r)) >= SAME for r in own)
 
     def _box_key(self, row: int) -> str:
         sha256 = str(self._images.sha256[self._image_row[row]])
@@ -106,15 +120,26 @@ class Targets:
         return self._first_images[verdict.class_id].get(verdict.box_key)
 
 
-def verdict_table(log: Sequence[Verdict], targets: Targets) -> pa.Table:
+def verdict_table(log: Sequence[Verdict], targets: Targets, spots: Spots) -> pa.Table:
     """Decisions in VERDICTS_SCHEMA, oldest first, none undone. Lines that undo another are no rows."""
     rows = []
     for verdict in log:
         if verdict.undoes is None:
             box_id, image_id = targets.find(verdict)
             row = {name: getattr(verdict, name) for name in VERDICTS_SCHEMA.names if hasattr(verdict, name)}
-            rows.append({**row, "box_id": box_id, "image_id": image_id, "undone": False})
+            spot, there = None, False
+            if box_id == -1 and image_id is not None and verdict.issue == "missing_box":
+                spot = spots.of(image_id, verdict.about, verdict.class_id, verdict.seq)
+                if verdict.box is not None and verdict.relabel_to is not None:
+                    there = targets.holds(image_id, verdict.relabel_to, verdict.box)
+            tied = {"box_id": box_id, "image_id": image_id, "spot": spot, "there": there}
+            rows.append({**row, **tied, "undone": False})
     return pa.Table.from_pylist(rows, schema=VERDICTS_SCHEMA)
+
+
+def _place(boxes: Boxes, row: int) -> Place:
+    cx, cy, w, h = boxes.xywhn[row].tolist()
+    return cx, cy, w, h
 
 
 def _row(ids: NDArray[np.int64], wanted: int | None, what: str) -> int:
