@@ -30,10 +30,11 @@ def check_yolo(data: bytes, boxes: Mapping[int, Box | None], name: str) -> None:
 def same_box(line: bytes, box: Box) -> bool:
     """Whether a label line holds this very box: as a whole, or in its first five fields (pose, tracks)."""
     fields = line.removeprefix(BOM).split()
-    return any(_parsed(part) == box for part in (b" ".join(fields), b" ".join(fields[:5])))
+    return any(parsed_box(part) == box for part in (b" ".join(fields), b" ".join(fields[:5])))
 
 
-def _parsed(line: bytes) -> Box | None:
+def parsed_box(line: bytes) -> Box | None:
+    """Class id and place of a label line; None for one that is no box."""
     try:
         row = parse_line(line.decode("utf-8"))
     except (BadLine, UnicodeDecodeError):

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from healtheat.cleanup.inside import copy_image, inside, label_place
+from healtheat.cleanup.inside import copy_image, inside, label_place, write_new_labels
 from healtheat.cleanup.lists import write_lists
 from healtheat.cleanup.plan import Edit, Plan
 from healtheat.cleanup.yolo_set import data_yaml
@@ -55,6 +55,8 @@ def _yolo(plan: Plan, staged: Path, to: Path, progress: Progress) -> None:
         copy_image(plan.root, image, staged / place)
         if image.label_path and not label.exists():  # two images may share it
             _copy_label(plan, image.label_path, label, edits)
+        elif image.added and not image.label_path:
+            write_new_labels(image, label)
         line = f"./{place.as_posix()}"
         # Ultralytics replaced every "./" of such a line in older versions, not only the first
         lines[image.path] = line if line.count("./") == 1 else (to / place).as_posix()

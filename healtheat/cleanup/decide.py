@@ -10,6 +10,8 @@ The rules, for cleaned labels and for lists to train on:
 | flagged, nobody decided | its line goes, if that is asked for | its line goes |
 | the other of two boxes that are flagged as each other's duplicate | stays | stays |
 | flagged as a hint only (`HINTS`), and the issue is not named | stays | stays |
+| a person added a box or moved one, in place | stays as it is; goes out as advice | |
+| a person added a box or moved one, in a copy | the copy has it | the same |
 | a finding about no line | the image goes where a person said so | the image goes |
 | a line of a label file that two images share | stays | the image goes |
 | the last box of an image, in place | its line goes, with a warning | |
@@ -31,17 +33,20 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from healtheat.cleanup.rows import Goal, HeldBack, LeftOut, Place, PlannedImage, Relabel
+from healtheat.cleanup.rows import Goal, HeldBack, LeftOut, Place, PlacedBox, PlannedImage, Relabel
 from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.core.drop import Drop
 from healtheat.core.issues import HINTS
+from healtheat.core.verdicts import CONFIRMS, PLACES
 from healtheat.findings.filters import Filters, Findings
 from healtheat.findings.query import query
+from healtheat.index.verdicts.spots import SAME, overlap
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Row = Mapping[str, Any]
+_SIDES = ("cx", "cy", "w", "h")
 Takes = Callable[[str, Collection[int]], bool]
 # Of labels that the trainer does not read as they are read here, those that do not cost their image alone.
 _TRAINED_WRONGLY = (ProblemCode.MISREAD_LABELS, ProblemCode.REFUSED_LABELS)
@@ -55,17 +60,20 @@ class Decisions:
     left_out: list[LeftOut]
     relabels: list[Relabel]
     held_back: list[HeldBack]
+    placed: list[PlacedBox]
     relabelled_out: int  # boxes that go because a person wants another class for them
 
 
 def called_wrong(index: Findings, decided: pa.Table) -> pa.Table:
-    """`decided`, and whatever else a person wants another class for: no filter lets it be trained on."""
-    return _joined(decided, _relabelled(index))
+    """`decided`, and whatever else a person wants another class or place for, or drew: no filter lets
+    anybody train without that.
+    """
+    return _joined(decided, _said(index, ("relabel", *PLACES)))
 
 
-def _relabelled(index: Findings) -> pa.Table:
-    """The findings for which a person wants another class."""
-    return query(index, Filters(flagged_only=False, verdicts=("relabel",)), sort="box")
+def _said(index: Findings, verdicts: Sequence[str]) -> pa.Table:
+    """The findings with these verdicts, flagged or not."""
+    return query(index, Filters(flagged_only=False, verdicts=tuple(verdicts)), sort="box")
 
 
 def _joined(findings: pa.Table, more: pa.Table) -> pa.Table:
@@ -85,12 +93,12 @@ def asked_for(index: Findings, filters: Filters, *, flagged: bool) -> pa.Table:
 
 def deciding(index: Findings, filters: Filters) -> pa.Table:
     """The findings that lists to train on act on: those flagged and not called `ok` by a person, and those
-    that a person wants dropped or relabelled, flagged or not. The other filters apply to both.
+    about which a person said what is wrong, flagged or not. The other filters apply to both.
     """
     if filters.verdicts or filters.statuses:
         return query(index, replace(filters, flagged_only=False), sort="box")
     flagged = query(index, replace(filters, flagged_only=True), sort="box")
-    confirmed = replace(filters, flagged_only=False, verdicts=("drop", "relabel"))
+    confirmed = replace(filters, flagged_only=False, verdicts=CONFIRMS)
     return _joined(flagged, query(index, confirmed, sort="box"))
 
 
@@ -106,16 +114,29 @@ class Facts:
     """
 
     def __init__(
-        self, index: Findings, *, named: Collection[str], changed: Collection[str], whole_images: bool
+        self,
+        index: Findings,
+        *,
+        named: Collection[str],
+        changed: Collection[str],
+        whole_images: bool,
+        task: str | None = None,
     ) -> None:
+        self.plain = task in (None, "detect")  # whether a line of five fields is a box like the others
         self.names = index.names
         self.hints = frozenset(HINTS) - frozenset(named)  # no reason to drop anything
         self.changed = frozenset(changed)
         self.whole_images = whole_images  # whether images can be left out: one label file each
         self.images = index.sql("select * from images order by image_id").to_pylist()
+        self.ids = {image["path"]: image["image_id"] for image in self.images}
         self.boxes: defaultdict[int, dict[int, Place]] = defaultdict(dict)  # image id → line → place
-        for box in index.sql("select image_id, line, cx, cy, w, h from boxes").to_pylist():
+        self.classes: defaultdict[int, dict[int, int]] = defaultdict(dict)  # image id → line → class id
+        self.outlines: set[int] = set()  # boxes with corners of their own
+        columns = "box_id, image_id, line, class_id, cx, cy, w, h, corners is not null as outline"
+        for box in index.sql(f"select {columns} from boxes").to_pylist():
             self.boxes[box["image_id"]][box["line"]] = _place(box)
+            self.classes[box["image_id"]][box["line"]] = box["class_id"]
+            self.outlines |= {box["box_id"]} if box["outline"] else set()
         self.problems: defaultdict[str, list[Row]] = defaultdict(list)
         # One COCO file labels many images, and its bad annotations are not known by image.
         self.untrained: dict[int, Problem] = {}  # image id → why the trainer ignores it
@@ -128,7 +149,7 @@ class Facts:
                 self.problems[told.file].append(problem)
         labels = [image["label_path"] for image in self.images if image["label_path"]]
         self.users = Counter(labels if whole_images else ())
-        self.relabelled = {box for box in _relabelled(index)["box_id"].to_pylist() if box >= 0}
+        self.relabelled = {box for box in _said(index, ["relabel"])["box_id"].to_pylist() if box >= 0}
 
     def bad_lines(self, label_path: str) -> dict[int, str]:
         """Lines of a label file that are no box of their own → why."""
@@ -163,7 +184,7 @@ def decide(
     for row in sorted(findings, key=lambda row: (row["status"] != "confirmed", _of_two(row))):
         if row["image"] is not None:  # a label file without an image is a problem, not a sample
             sorting.sort(row)
-    out = Decisions([], [], sorting.relabels, [], len(sorting.gone & facts.relabelled))
+    out = Decisions([], [], sorting.relabels, [], [], len(sorting.gone & facts.relabelled))
     for image in facts.images:
         path = image["path"]
         lines = sorting.lines[path]
@@ -172,8 +193,13 @@ def decide(
         bad = facts.bad_lines(image["label_path"])
         if goal == "labels" and not (copied and bad and takes(image["label_path"], lines)):
             bad = {}
-        why = _why_whole(facts, image, sorting, bad, goal, drop, copied=copied)
+        placed = sorting.placed_on(path, copied=copied or goal == "training")
+        added = tuple((box.class_id, box.to) for box in placed if box.written and box.line < 0)
+        why = _why_whole(facts, image, sorting, bad, goal, drop, copied=copied, stays=bool(added))
         bad = {} if why else bad
+        placed = [replace(box, written=box.written and not why) for box in placed]
+        out.placed += placed
+        moved = tuple((box.line, box.to) for box in placed if box.written and box.line >= 0)
         grey, visible = _pixels(facts, image, sorting, bad) if drop == "mask" and not why else ((), ())
         out.images.append(
             PlannedImage(
@@ -185,7 +211,9 @@ def decide(
                 lines_out=frozenset() if why else frozenset(lines | bad.keys()),
                 left_out=why,
                 grey=grey,
-                visible=visible,
+                visible=(*visible, *(place for _, place in (*added, *moved))) if visible or grey else (),
+                added=() if why else added,
+                moved=moved,
             )
         )
         out.left_out += [_left_out(same, whole=bool(why)) for same in _by_place(rows)]
@@ -215,9 +243,13 @@ class _Sorting:
         self.taken: defaultdict[str, list[Row]] = defaultdict(list)
         self.held: defaultdict[str, list[tuple[Row, str]]] = defaultdict(list)
         self.relabels: list[Relabel] = []
+        self.placed: defaultdict[str, list[tuple[int, PlacedBox]]] = defaultdict(list)  # with the box's id
 
     def sort(self, row: Row) -> None:
         image = row["image"]
+        if row["verdict"] in PLACES:
+            self._place(row)
+            return
         if self._goal == "labels" and row["verdict"] == "relabel":
             self.relabels.append(_relabel(row, self._facts.names))
             if not self._copied:
@@ -237,6 +269,38 @@ class _Sorting:
             self.spots[image].append(_place(row))
         else:
             self.lines[image].add(row["line"])
+
+    def _place(self, row: Row) -> None:
+        box = _placed(row, self._facts.names)
+        if why := self._why_not_placed(row, box):
+            self.held[row["image"]].append((row, why))
+        elif not any(
+            _same_box(box, other) for _, other in self.placed[row["image"]]
+        ):  # of two findings at one spot
+            self.placed[row["image"]].append((row["box_id"], box))
+
+    def _why_not_placed(self, row: Row, box: PlacedBox) -> str:
+        facts, image = self._facts, self._facts.ids[row["image"]]
+        if not facts.whole_images:
+            return "boxes are added to or moved in YOLO label files only; the hand-offs of `export` hold them"
+        if box.line >= 0 and row["box_id"] in facts.outlines:
+            return "an outline is moved in the annotation tool only"
+        if box.line < 0 and not facts.plain:
+            return "label files of this task hold no plain boxes; draw it in the annotation tool"
+        if facts.users[box.label_file] > 1:
+            return "another image has the same label file"
+        if facts.unreadable_label(box.label_file):
+            return "its label file cannot be read"
+        same = [
+            place for line, place in facts.boxes[image].items() if facts.classes[image][line] == box.class_id
+        ]
+        if box.line < 0 and any(overlap(box.to, place) >= SAME for place in same):
+            return "the labels hold such a box already"
+        return ""
+
+    def placed_on(self, image: str, *, copied: bool) -> list[PlacedBox]:
+        """The boxes that a person wants on an image, but for those that go; `copied`: they are written."""
+        return [replace(box, written=copied) for box_id, box in self.placed[image] if box_id not in self.gone]
 
     def _is_shared_and_wrong(self, row: Row) -> bool:
         """Whether a person wants another class, on one image of two that have the label file."""
@@ -281,8 +345,11 @@ def _why_whole(
     drop: Drop,
     *,
     copied: bool = False,
+    stays: bool = False,
 ) -> str:
-    """Why an image goes as a whole; "" where it stays. `bad` are the lines that are no box and go."""
+    """Why an image goes as a whole; "" where it stays. `bad` are the lines that are no box and go. `stays`: a
+    person added a box, so that one is left whatever goes.
+    """
     path, label = image["path"], image["label_path"]
     lines, issues = sorting.lines[path], ", ".join(dict.fromkeys(sorting.whole[path]))
     own = facts.boxes[image["image_id"]].keys()
@@ -292,7 +359,7 @@ def _why_whole(
         untrained = facts.untrained.get(image["image_id"])
         if untrained and untrained.code in _TRAINED_WRONGLY:
             return untrained.reason
-        return _no_box_left(own, lines | bad.keys())
+        return "" if stays else _no_box_left(own, lines | bad.keys())
     if image["status"] == "unreadable":
         return "the image cannot be read"
     if untrained := facts.untrained.get(image["image_id"]):
@@ -307,7 +374,9 @@ def _why_whole(
         return issues
     if drop == "images" and bad:
         return f"label line {min(bad) + 1}: {bad[min(bad)]}"
-    if why := _no_box_left(own, lines | bad.keys()):  # one of bad lines alone says nothing about its image
+    if not stays and (
+        why := _no_box_left(own, lines | bad.keys())
+    ):  # one of bad lines alone says nothing about its image
         return why
     if (lines or bad) and facts.users[label] > 1:
         return "another image has the same label file"
@@ -384,6 +453,25 @@ def _relabel(row: Row, names: Mapping[int, str]) -> Relabel:
         relabel_name=names.get(row["relabel_to"]),
         label_file=row["label_file"] or "",
     )
+
+
+def _placed(row: Row, names: Mapping[int, str]) -> PlacedBox:
+    class_id = row["class_id"] if row["relabel_to"] is None else row["relabel_to"]
+    same = ("image", "verdict", "issue", "decided_by", "decided_at", *(f"to_{side}" for side in _SIDES))
+    known: dict[str, Any] = {side: row[side] if row["box_id"] >= 0 else None for side in _SIDES}
+    return PlacedBox(
+        **{name: row[name] for name in same},
+        **known,
+        line=row["line"],
+        class_id=class_id,
+        class_name=names.get(class_id),
+        label_file=row["label_file"] or "",
+        written=False,
+    )
+
+
+def _same_box(one: PlacedBox, other: PlacedBox) -> bool:
+    return (one.line, one.class_id, one.to) == (other.line, other.class_id, other.to)
 
 
 def _held(row: Row, why: str) -> HeldBack:

@@ -44,6 +44,7 @@ class Figures:
     images_greyed: int  # images of which a copy with greyed out boxes is written
     untrained: tuple[int, int] = (0, 0)  # images that stay, though YOLO ignores or misreads them; their boxes
     whole_images: bool = True  # whether a copy can leave out images, which have a label file each
+    boxes_placed: tuple[int, int] = (0, 0)  # that a person added or moved: written into the copy, in all
     emptied_splits: tuple[str, ...] = ()  # train or val, where no image is left
 
     @classmethod
@@ -69,6 +70,7 @@ class Figures:
             images_greyed=sum(bool(image.grey) for image in plan.images),
             untrained=(len(plan.untrained), plan.untrained_boxes),
             whole_images=plan.by == "lines",
+            boxes_placed=(sum(box.written for box in plan.placed), len(plan.placed)),
             emptied_splits=tuple(plan.emptied_splits()),
         )
 
@@ -138,6 +140,7 @@ class Figures:
             "images_untrained": self.untrained[0],
             "files_changed": self.files_edited + self.files_removed,
             "relabel_advice": self.relabels,
+            "boxes_added_or_moved": {"written": self.boxes_placed[0], "of": self.boxes_placed[1]},
             "relabelled_left_out": self.relabelled_out,
             "held_back": sum(self.held_back.values()),
             "images_without_boxes_after": len(self.emptied),

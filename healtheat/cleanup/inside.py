@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path, PurePosixPath
 
+from healtheat.cleanup.edits import edited
 from healtheat.cleanup.rows import PlannedImage
 from healtheat.core.errors import Argument, ImageError, InputError
 from healtheat.core.files import open_regular, read_whole
@@ -49,6 +50,13 @@ def copy_image(root: Path, image: PlannedImage, target: Path) -> None:
             digest.update(block)
             out.write(block)
     _check(image, digest.hexdigest())
+
+
+def write_new_labels(image: PlannedImage, target: Path) -> None:
+    """Write the label file `target` of an image that has none: the boxes that a person added."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("xb") as out:
+        out.write(edited(b"", (), {}, image.new_lines))
 
 
 def _copy_greyed(root: Path, image: PlannedImage, target: Path) -> None:

@@ -12,14 +12,15 @@ import pyarrow as pa
 
 from healtheat.cleanup.figures import Figures
 from healtheat.cleanup.plan import Plan
-from healtheat.cleanup.rows import HeldBack, LeftOut, Relabel
+from healtheat.cleanup.rows import HeldBack, LeftOut, PlacedBox, Relabel
 from healtheat.core.table import write_csv
 
 
 def write_lists(plan: Plan, folder: Path) -> None:
-    """Write removed.csv, relabel.csv, held_back.csv and apply.json into `folder`, which must be there."""
+    """Write removed.csv, relabel.csv, boxes.csv, held_back.csv and apply.json into the folder `folder`."""
     write_rows(folder / "removed.csv", LeftOut, plan.left_out)
     write_rows(folder / "relabel.csv", Relabel, plan.relabels)
+    write_rows(folder / "boxes.csv", PlacedBox, plan.placed)
     write_rows(folder / "held_back.csv", HeldBack, plan.held_back)
     write_figures(folder / "apply.json", plan)
 

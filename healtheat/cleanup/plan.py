@@ -9,15 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from healtheat.cleanup.batches import check_batches, with_batches
 from healtheat.cleanup.check import Box, check_yolo, locate_coco
 from healtheat.cleanup.decide import Decisions, Facts, asked_for, called_wrong, decide, deciding
-from healtheat.cleanup.edits import without_annotations, without_lines
-from healtheat.cleanup.rows import Goal, HeldBack, LeftOut, PlannedImage, Relabel, drop_for
+from healtheat.cleanup.edits import edited, without_annotations, without_lines
+from healtheat.cleanup.rows import Goal, HeldBack, LeftOut, Place, PlacedBox, PlannedImage, Relabel, drop_for
 from healtheat.cleanup.yolo_set import YoloSet, read_set
 from healtheat.core.boxes import ProblemCode
 from healtheat.core.drop import Drop
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 class Edit:
     """A file that loses lines (or annotations of a COCO JSON), or, with no lines, the whole file.
 
+    In a copy `moved` lines get a box at another place, and `added` lines follow at its end.
     `path` is as in the manifest: relative to the root, or absolute. `after` is the hash of what is left, ""
     where the file goes.
     """
@@ -46,11 +47,14 @@ class Edit:
     drop: tuple[int, ...]
     before: str
     after: str
+    moved: tuple[tuple[int, Place], ...] = ()
+    added: tuple[str, ...] = ()
 
     def result(self, data: bytes) -> bytes:
         """What is left of `data`."""
-        cut = without_lines if self.kind == "lines" else without_annotations
-        return cut(data, frozenset(self.drop))
+        if self.kind == "annotations":
+            return without_annotations(data, frozenset(self.drop))
+        return edited(data, frozenset(self.drop), dict(self.moved), self.added)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class Plan:
     findings: pa.Table  # what it was decided by, with the columns of `query`
     left_out: list[LeftOut]
     relabels: list[Relabel]
+    placed: list[PlacedBox]
     held_back: list[HeldBack]
     boxes: Mapping[int, tuple[int, int]]  # class id → (boxes kept and trained on, boxes in all)
     emptied: list[str]  # images that stay but keep no box
@@ -215,10 +220,11 @@ def _plan(
 ) -> Plan:
     source = index.manifest.source
     root, data = Path(source.root), Path(source.data)
-    facts = Facts(index, named=named, changed=changed, whole_images=by == "lines")
+    found = index.manifest.settings.get("task")
+    task = found if isinstance(found, str) else None
+    facts = Facts(index, named=named, changed=changed, whole_images=by == "lines", task=task)
     label_sha256 = {path: entry.sha256 for path, entry in index.manifest.every_label_file().items()}
-    task = index.manifest.settings.get("task")
-    yolo = read_set(data, task if isinstance(task, str) else None) if by == "lines" else YoloSet()
+    yolo = read_set(data, task) if by == "lines" else YoloSet()
 
     def takes(label: str, lines: Collection[int]) -> bool:
         return by == "lines" and _why_ignored(root / label, lines, facts, yolo) is None
@@ -254,6 +260,7 @@ def _plan(
         findings=findings,
         left_out=decisions.left_out,
         relabels=decisions.relabels,
+        placed=decisions.placed,
         held_back=decisions.held_back,
         boxes=kept,
         emptied=emptied,
@@ -273,16 +280,23 @@ def _lines(
 ) -> list[Edit]:
     """Label files without the lines that go, each line compared with the box that was judged."""
     boxes: defaultdict[str, dict[int, Box]] = defaultdict(dict)
-    edited = {image.path: image for image in decisions.images if image.lines_out}
+    changed = {
+        image.path: image
+        for image in decisions.images
+        if image.lines_out or (image.label_path and (image.added or image.moved))
+    }
     for row in rows:
-        if row["path"] in edited:
+        if row["path"] in changed:
             boxes[row["path"]][row["line"]] = _box(row)
     edits: dict[str, Edit] = {}
-    for image in edited.values():
+    for image in changed.values():
         label = image.label_path
         content = _read(root / label, label, label_sha256[label])
-        check_yolo(content, {n: boxes[image.path].get(n) for n in image.lines_out}, label)
-        edits[label] = _edit(label, "lines", image.lines_out, content)  # of two images that share it, once
+        lines = (*image.lines_out, *(line for line, _ in image.moved))
+        check_yolo(content, {n: boxes[image.path].get(n) for n in lines}, label)
+        edit = Edit(label, "lines", tuple(sorted(image.lines_out)), "", "", image.moved, image.new_lines)
+        before, after = (hashlib.sha256(data).hexdigest() for data in (content, edit.result(content)))
+        edits[label] = replace(edit, before=before, after=after)  # of two images that share it, once
     return list(edits.values())
 
 
@@ -395,7 +409,11 @@ def _left(
         total[row["class_id"]] += 1
         kept[row["class_id"]] += stays and image.path not in untrained
         boxes_kept[image.path] += stays
-    emptied = [image.path for image in decisions.images if image.lines_out and not boxes_kept[image.path]]
+    emptied = [
+        image.path
+        for image in decisions.images
+        if image.lines_out and not image.added and not boxes_kept[image.path]
+    ]
     other = sum(boxes_kept[path] for path in untrained)
     return {class_id: (kept[class_id], n) for class_id, n in sorted(total.items())}, emptied, other
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from healtheat.cleanup.edits import box_line
 from healtheat.core.drop import DEFAULT_DROP, Drop
 from healtheat.core.errors import Argument, InputError, Part
+from healtheat.core.verdicts import Place as Place
 
-Place = tuple[float, float, float, float]  # centre x, y, width, height as shares of the upright image
 # What a cleanup is for. labels: cleaned labels, where nothing goes but what somebody decided on; training:
 # lists to train on, where everything that is in doubt is left out, since nothing is lost by that.
 Goal = Literal["labels", "training"]
@@ -60,6 +61,38 @@ class Relabel:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedBox:
+    """A box that a person wants: one that is `missing`, or another place (`to_`) of one that is `there`.
+
+    `line` is that of the box, -1 of a missing one. `written`: a copy has it; label files in place never do.
+    """
+
+    image: str
+    line: int
+    class_id: int
+    class_name: str | None
+    verdict: str
+    cx: float | None
+    cy: float | None
+    w: float | None
+    h: float | None
+    to_cx: float
+    to_cy: float
+    to_w: float
+    to_h: float
+    label_file: str
+    issue: str
+    decided_by: str | None
+    decided_at: str | None
+    written: bool
+
+    @property
+    def to(self) -> Place:
+        """Where the box should be."""
+        return self.to_cx, self.to_cy, self.to_w, self.to_h
+
+
+@dataclass(frozen=True, slots=True)
 class HeldBack:
     """What the verdicts or flags would take out, and why it stays."""
 
@@ -75,9 +108,10 @@ class HeldBack:
 class PlannedImage:
     """One image of the data set and what becomes of it. Paths as in the index.
 
-    `lines_out` are the 0-based lines (of COCO: annotations of the image) that go. `grey` are the places to
-    grey out in a copy of the image, except where they overlap `visible`, the boxes that stay. `left_out` says
-    why the whole image goes; "" where it stays.
+    `added` are boxes that its copy gets at the end, with their class ids, `moved` lines whose box gets
+    another place there. `lines_out` are the 0-based lines (of COCO: annotations of the image) that go. `grey`
+    are the places to grey out in a copy of the image, except where they overlap `visible`, the boxes that
+    stay. `left_out` says why the whole image goes; "" where it stays.
     """
 
     path: str
@@ -89,6 +123,18 @@ class PlannedImage:
     left_out: str = ""
     grey: tuple[Place, ...] = ()
     visible: tuple[Place, ...] = ()
+    added: tuple[tuple[int, Place], ...] = ()
+    moved: tuple[tuple[int, Place], ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether its copy differs from the data set."""
+        return bool(self.lines_out or self.grey or self.added or self.moved)
+
+    @property
+    def new_lines(self) -> tuple[str, ...]:
+        """The label lines of `added`."""
+        return tuple(box_line(class_id, place) for class_id, place in self.added)
 
 
 def drop_for(given: Drop | None, edits: str, *, in_place: bool = False) -> Drop:

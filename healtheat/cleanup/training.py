@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from healtheat.cleanup.decide import listable
-from healtheat.cleanup.inside import copy_image, inside, label_place
+from healtheat.cleanup.inside import copy_image, inside, label_place, write_new_labels
 from healtheat.cleanup.lists import write_figures, write_rows, write_table_csv
 from healtheat.cleanup.plan import Edit, Plan
-from healtheat.cleanup.rows import HeldBack, LeftOut, PlannedImage
+from healtheat.cleanup.rows import HeldBack, LeftOut, PlacedBox, PlannedImage
 from healtheat.cleanup.yolo_set import data_yaml
 from healtheat.core.atomic import replacing_folder
 from healtheat.core.errors import InputError
@@ -35,8 +35,9 @@ def write_training(plan: Plan, to: Path, *, overwrite: bool = False) -> list[str
         root = Path(os.path.realpath(plan.root))  # as the trainer resolves it
         files: dict[str, Path] = {}
         for image in plan.kept:
-            changes = image.lines_out or image.grey
-            files[image.path] = _edited(image, plan, edits, staged, to) if changes else root / image.file
+            files[image.path] = (
+                _edited(image, plan, edits, staged, to) if image.changed else root / image.file
+            )
         splits = plan.splits()
         for split, images in splits.items():
             _write_lines(staged / f"{split or 'images'}.txt", [files[im.path].as_posix() for im in images])
@@ -46,6 +47,7 @@ def write_training(plan: Plan, to: Path, *, overwrite: bool = False) -> list[str
         out = [image for image in plan.images if image.left_out and listable(image.path)]
         _write_lines(staged / "left_out_images.txt", [(plan.root / image.file).as_posix() for image in out])
         write_rows(staged / "left_out.csv", LeftOut, plan.left_out)
+        write_rows(staged / "boxes.csv", PlacedBox, plan.placed)
         write_rows(staged / "held_back.csv", HeldBack, plan.held_back)
         write_table_csv(staged / "findings.csv", plan.findings)
         write_figures(staged / SUMMARY, plan)
@@ -67,13 +69,15 @@ def _edited(image: PlannedImage, plan: Plan, edits: Mapping[str, Edit], staged: 
     if (
         image.label_path not in plan.label_sha256
     ):  # an image without labels, where a missing box is greyed out
+        if image.added:
+            write_new_labels(image, label)
         return to / place
     data = read_whole(plan.root / image.label_path)
     if hashlib.sha256(data).hexdigest() != plan.label_sha256[image.label_path]:
         raise InputError(f"{image.label_path}: changed since the build; build again")
     label.parent.mkdir(parents=True, exist_ok=True)
     with label.open("xb") as file:  # no two images have one place: their whole path is kept
-        file.write(edits[image.label_path].result(data) if image.lines_out else data)
+        file.write(edits[image.label_path].result(data) if image.label_path in edits else data)
     return to / place
 
 

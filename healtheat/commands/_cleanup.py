@@ -49,6 +49,12 @@ def note_left_alone(figures: Figures) -> None:
             f"not counted as kept: {counted(figures.untrained[0], 'image')} that YOLO's training ignores or "
             "misreads, whatever is taken out here; `healtheat problems` says why"
         )
+    written, of = figures.boxes_placed
+    if written:
+        note(f"added or moved in the copy, as people said: {counted(written, 'box', 'boxes')}; see boxes.csv")
+    if of > written:
+        said = counted(of - written, "box", "boxes")
+        note(f"{said} that people added or moved: not written here, see boxes.csv; {PATCH} has them")
     for why, n in figures.held_back.items():
         note(f"left alone: {n}, {why}")
     if figures.drop == "mask" and (missing := figures.images_out.get("missing_box", 0)):

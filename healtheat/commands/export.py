@@ -98,8 +98,8 @@ def export(
     docs/handoffs.md says how to open them. yolo is a folder with train and val lists for Ultralytics without
     what is flagged, and lists of what was left out and why; it is a dry run until --write is given, and is
     not written where more than a tenth of the boxes or images would go, unless --max-share says so. patch is
-    a unified diff of the label files (of COCO: a JSON Patch) with what people dropped and relabelled; you
-    apply it, healtheat does not.
+    a unified diff of the label files (of COCO: a JSON Patch) with what people dropped, relabelled, added and
+    moved; you apply it, healtheat does not.
 
     \b
     Examples:

@@ -41,7 +41,7 @@ def review(
     all_: options.AllOption = False,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser at once.")] = False,
 ) -> None:
-    """Look at suspicious samples in the browser and decide: ok, drop, relabel, unsure.
+    """Look at suspicious samples in the browser and decide: ok, drop, relabel, added, moved, unsure.
 
     Prints the page's address, which holds a secret for this run, and serves it until Ctrl-C. Verdicts are
     kept in the index and go into exports; label files and class ids stay as they are.

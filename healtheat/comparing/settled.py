@@ -142,8 +142,9 @@ class _Judge:
             self._compared.rows[self._compared.row_of[image, n, kind]]["asked_for"] = True
 
     def _missing(self, row: Finding, place: int) -> tuple[str, Sequence[str]]:
+        wanted = row["class_id"] if row["relabel_to"] is None else row["relabel_to"]
         for class_id, xyxyn, at in self._compared.added[place]:
-            if at not in self._used and row["class_id"] in (None, class_id) and _touches(row, xyxyn):
+            if at not in self._used and wanted in (None, class_id) and _touches(row, xyxyn):
                 self._used.add(at)
                 self._compared.rows[at]["asked_for"] = True
                 return "settled", ("added",)
@@ -155,6 +156,8 @@ def _of_fate(row: Finding, fate: Fate) -> str:
         return "open"
     if row["verdict"] == "drop":
         return "settled" if "removed" in fate.kinds else "otherwise"
+    if row["verdict"] == "moved":
+        return "settled" if fate.kinds == ("moved",) else "otherwise"
     if row["verdict"] == "relabel":
         if "relabelled" in fate.kinds and fate.class_id == row["relabel_to"]:
             return "settled"
@@ -165,9 +168,10 @@ def _of_fate(row: Finding, fate: Fate) -> str:
 
 def _touches(row: Finding, xyxyn: Any) -> bool:
     """Whether a box lies where one is missing; where nobody knows the place, any does."""
-    if row["cx"] is None:
+    prefix = "" if row["to_cx"] is None else "to_"
+    if row[f"{prefix}cx"] is None:
         return True
-    cx, cy, w, h = (row[name] for name in ("cx", "cy", "w", "h"))
+    cx, cy, w, h = (row[f"{prefix}{name}"] for name in ("cx", "cy", "w", "h"))
     proposed = np.array([[cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]])
     return bool(iou(proposed, np.asarray(xyxyn)[None])[0, 0] > 0)
 

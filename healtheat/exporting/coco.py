@@ -14,7 +14,7 @@ def write_coco(given: HandOff, to: Path) -> None:
 
     `id` of an annotation is its box id plus one, since pycocotools takes 0 for "no match". `file_name` is the
     path of the image in the data set. Corners of oriented boxes and polygons are the `segmentation`. Class
-    names may be given twice: categories are told apart by their id.
+    names may be given twice: categories are told apart by their id. Boxes that a person added have line -1.
     """
     categories = [
         {"id": class_id, "name": name or str(class_id), "supercategory": ""}
@@ -26,7 +26,7 @@ def write_coco(given: HandOff, to: Path) -> None:
         file.write(',\n"images": [')
         _items(file, (_image(image) for image in given.images))
         file.write('],\n"annotations": [')
-        _items(file, (_annotation(box, image) for image in given.images for box in image.boxes))
+        _items(file, (_annotation(box, image) for image in given.images for box in image.every_box))
         file.write("]}\n")
 
 

@@ -77,10 +77,17 @@ class _Xml:
     def _image(self, number: int, image: HandImage, given: HandOff) -> None:
         size = {"width": image.width_px, "height": image.height_px}
         self._open("image", id=number, name=image.path, **size)
-        for box in image.boxes:
+        for box in image.every_box:
             shape, place = _shape(box, image)
             label = given.labels[box.class_id]
-            self._open(shape, label=label, source="file", occluded=0, **place, z_order=0)
+            self._open(
+                shape,
+                label=label,
+                source="file" if box.line >= 0 else "manual",
+                occluded=0,
+                **place,
+                z_order=0,
+            )
             self._attributes(box.attributes())
             self._close(shape)
         for note in image.notes:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from healtheat.core.progress import Progress, silent
+from healtheat.core.verdicts import Place
 from healtheat.findings.filters import LISTED, Filters, Findings
 from healtheat.findings.query import query
 
@@ -27,6 +28,7 @@ ATTRIBUTES = (
     "suggestion",
     "suspicion",
     "reason",
+    "move_to",
 )
 _ROUNDING = 1e-9  # of shares of the image
 SUSPICIOUS = ("confirmed", "flagged")  # what is handed over as a finding
@@ -49,16 +51,27 @@ class HandBox:
     judged: Mapping[str, Any] = field(default_factory=dict)
     corners: Any = None  # (k, 2) float64, shares of the image
 
+    @property
+    def move_to(self) -> Place | None:
+        """Where a person wants the box instead; None for no other place."""
+        found = self.finding or {}
+        return place_of(found) if found.get("verdict") == "moved" else None
+
     def attributes(self) -> dict[str, Any]:
         """`ATTRIBUTES` of the box: plain values, None where there is none; `issue` is "" then."""
         found = self.finding or self.judged
-        same = {name: found.get(name) for name in ATTRIBUTES if name not in ("class_id", "line", "issue")}
-        return {"class_id": self.class_id, "line": self.line, "issue": ",".join(self.issues), **same}
+        own = ("class_id", "line", "issue", "move_to")
+        same = {name: found.get(name) for name in ATTRIBUTES if name not in own}
+        to = None if self.move_to is None else " ".join(f"{value:g}" for value in self.move_to)
+        head = {"class_id": self.class_id, "line": self.line, "issue": ",".join(self.issues)}
+        return {**head, **same, "move_to": to}
 
 
 @dataclass(frozen=True, slots=True)
 class HandImage:
-    """One image. `notes` are flagged or confirmed findings about no box, such as a missing one."""
+    """One image. `notes` are flagged or confirmed findings about no box, such as a missing one; `added` are
+    the boxes that a person added, with ids behind those of the index and no line.
+    """
 
     image_id: int
     path: str
@@ -69,6 +82,12 @@ class HandImage:
     height_px: int
     boxes: Sequence[HandBox]
     notes: Sequence[Mapping[str, Any]]
+    added: Sequence[HandBox] = ()
+
+    @property
+    def every_box(self) -> tuple[HandBox, ...]:
+        """The boxes that are there, and those that a person added."""
+        return (*self.boxes, *self.added)
 
 
 class HandIndex(Findings, Protocol):
@@ -110,6 +129,7 @@ def gather(index: HandIndex, filters: Filters, *, progress: Progress = silent) -
     boxes = _boxes(index, of_box)
     root = Path(index.manifest.source.root)
     images, unreadable = [], []
+    next_id = 1 + max((box.box_id for own in boxes.values() for box in own), default=-1)
     for row in index.sql("select * from images order by image_id").to_pylist():
         own, notes = boxes[row["image_id"]], of_image[row["path"]]
         if not (everything or notes or any(box.box_id in of_box for box in own)):
@@ -117,6 +137,8 @@ def gather(index: HandIndex, filters: Filters, *, progress: Progress = silent) -
         if not (row["width_px"] and row["height_px"]):
             unreadable.append(row["path"])
             continue
+        added = _added(notes, next_id, index.names)
+        next_id += len(added)
         images.append(
             HandImage(
                 image_id=row["image_id"],
@@ -127,12 +149,31 @@ def gather(index: HandIndex, filters: Filters, *, progress: Progress = silent) -
                 width_px=row["width_px"],
                 height_px=row["height_px"],
                 boxes=own,
-                notes=[note for note in notes if note["status"] in SUSPICIOUS],
+                notes=[n for n in notes if n["status"] in SUSPICIOUS and n["verdict"] != "added"],
+                added=added,
             )
         )
     from healtheat.sources.named.ids import unique_labels  # `export --help` needs no NumPy
 
     return HandOff(index, images, dict(index.names), unique_labels(index.names), unreadable, progress)
+
+
+def place_of(row: Mapping[str, Any]) -> Place:
+    """Where a person wants a box."""
+    return row["to_cx"], row["to_cy"], row["to_w"], row["to_h"]
+
+
+def _added(notes: Sequence[Mapping[str, Any]], first_id: int, names: Mapping[int, str]) -> list[HandBox]:
+    """The boxes that a person added to an image, each once; of classes that there are."""
+    found = {
+        (note["relabel_to"], place_of(note)): note
+        for note in notes
+        if note["verdict"] == "added" and note["relabel_to"] in names
+    }
+    return [
+        HandBox(first_id + n, -1, class_id, place, None, note, (note["issue"],))
+        for n, ((class_id, place), note) in enumerate(found.items())
+    ]
 
 
 def _boxes(index: HandIndex, rows: Mapping[int, list[dict[str, Any]]]) -> Mapping[int, list[HandBox]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,8 +20,8 @@ def write_labelstudio(given: HandOff, to: Path, config: Path) -> None:
 
     `annotations` hold every box with the label it has, as a polygon where corners say all of it.
     `predictions` hold the boxes something was found about, with the class a person or a finding points to,
-    and the score. Each result's `meta` has class id, line and what was found. Numbers are percent of the
-    image, as the format wants it.
+    the place that a person wants, and the score; and the boxes that a person added. Each result's `meta` has
+    class id, line and what was found. Numbers are percent of the image, as the format wants it.
     """
     with to.open("w", encoding="utf-8", newline="\n") as file:
         start = "[\n"
@@ -43,7 +44,8 @@ def _control(tag: str, name: str, given: HandOff) -> str:
 def _task(image: HandImage, given: HandOff) -> dict[str, Any]:
     boxes = [_result(box, image, given.labels[box.class_id]) for box in image.boxes]
     found = [box for box in image.boxes if box.finding is not None]
-    predictions = [{**_result(box, image, _pointed(box, given)), "score": _score(box)} for box in found]
+    advised = [*(replace(box, xywhn=box.move_to or box.xywhn) for box in found), *image.added]
+    predictions = [{**_result(box, image, _pointed(box, given)), "score": _score(box)} for box in advised]
     task: dict[str, Any] = {
         "id": image.image_id + 1,
         "data": {

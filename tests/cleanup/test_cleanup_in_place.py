@@ -41,6 +41,7 @@ def test_in_place_and_back(decided: MadeIndex) -> None:
     assert {f.name for f in run.folder.iterdir()} >= {
         "removed.csv",
         "relabel.csv",
+        "boxes.csv",
         "held_back.csv",
         "apply.json",
     }

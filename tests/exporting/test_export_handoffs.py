@@ -16,9 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from healtheat.exporting.coco import write_coco
+from healtheat.exporting.cvat import write_cvat
+from healtheat.exporting.fiftyone import write_fiftyone
 from healtheat.exporting.formats import FORMATS, format_of
 from healtheat.exporting.handoff import HandOff, gather
-from healtheat.exporting.labelstudio import LOCAL_FILES
+from healtheat.exporting.labelstudio import LOCAL_FILES, write_labelstudio
 from healtheat.findings.filters import LISTED, Filters
 from healtheat.index import NewVerdict
 from healtheat.sources.named.ids import unique_labels
@@ -397,3 +400,37 @@ def test_commands(
     assert run(command) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert run([*command, "--overwrite"]) == 0
+
+
+def test_boxes_that_people_added_or_moved(index: MadeIndex, tmp_path: Path) -> None:
+    """Added ones are boxes without a line; a moved one stays where the file has it, and is told."""
+    new, there = (0.7, 0.7, 0.2, 0.25), (0.31, 0.3, 0.1, 0.2)
+    image = {"image_id": 3, "about": new, "box": new}
+    index.judging.append(NewVerdict("missing_box", "added", "김", relabel_to=41, **image))
+    index.judging.append(NewVerdict("bad_box", "moved", "김", box_id=5, box=there))
+    index.judging.append(NewVerdict("missing_box", "added", "김", relabel_to=99, **{**image, "image_id": 2}))
+    given = gather(index, Filters(statuses=LISTED))
+    assert [len(one.added) for one in given.images] == [0, 0, 0, 1]
+    write_coco(given, tmp_path / "coco.json")
+    items = json.loads((tmp_path / "coco.json").read_text(encoding="utf-8"))["annotations"]
+    (added,) = [item for item in items if item["attributes"]["verdict"] == "added"]
+    assert (added["category_id"], added["image_id"], added["attributes"]["line"]) == (41, 3, -1)
+    assert added["bbox"] == pytest.approx([6, 5.75, 2, 2.5]) and added["attributes"]["xywhn"] == [*new]
+    assert len({item["id"] for item in items}) == len(items)
+    (moved,) = [item for item in items if item["attributes"]["move_to"]]
+    assert moved["attributes"]["move_to"] == "0.31 0.3 0.1 0.2"
+    assert moved["attributes"]["xywhn"] == [0.5, 0.5, 0.25, 0.125]
+    write_labelstudio(given, tmp_path / "ls.json", tmp_path / "ls.xml")
+    tasks = json.loads((tmp_path / "ls.json").read_text(encoding="utf-8"))
+    assert len(tasks[3]["annotations"][0]["result"]) == 1, "labels are as the file has them"
+    (result,) = tasks[3]["predictions"][0]["result"]
+    assert result["value"]["x"] == pytest.approx(60) and result["value"]["rectanglelabels"] == ["(41)"]
+    (result,) = tasks[2]["predictions"][0]["result"]
+    assert result["value"]["x"] == pytest.approx(26), "at the place that a person wants"
+    write_cvat(given, tmp_path / "cvat.xml", tmp_path / "labels.json")
+    boxes = ET.parse(tmp_path / "cvat.xml").getroot().findall("image/box")
+    (box,) = [box for box in boxes if box.get("source") == "manual"]
+    assert float(box.get("xtl") or 0) == pytest.approx(6)
+    write_fiftyone(given, tmp_path / "labels5.json", tmp_path / "data5.json")
+    labels = json.loads((tmp_path / "labels5.json").read_text(encoding="utf-8"))["labels"]
+    assert [d["attributes"].get("verdict") for d in labels["00000003"]] == [None, "added"]

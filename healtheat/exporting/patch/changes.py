@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from healtheat.cleanup.check import Box, find_coco, same_box
+from healtheat.cleanup.check import Box, find_coco, parsed_box, same_box
+from healtheat.cleanup.edits import box_line
 from healtheat.core.errors import Argument, InputError
 from healtheat.core.files import Unreadable, read_small
-from healtheat.core.paths import contained, is_folder
+from healtheat.core.paths import contained, is_folder, yolo_label_path
+from healtheat.core.verdicts import CONFIRMS, Place
 from healtheat.findings.filters import Filters, words
 from healtheat.findings.query import query
+from healtheat.index.verdicts.spots import SAME, overlap
 from healtheat.sources.yolo.labels import MAX_LABEL_BYTES
 
 if TYPE_CHECKING:
@@ -23,7 +26,8 @@ if TYPE_CHECKING:
 from healtheat.index.batches import batches_of
 
 Finding = Mapping[str, Any]
-CONFIRMING = ("drop", "relabel")  # the verdicts that a patch holds
+CONFIRMING = CONFIRMS  # the verdicts that a patch holds
+_SIDES = ("cx", "cy", "w", "h")
 
 
 class Unwritten(StrEnum):
@@ -38,6 +42,10 @@ class Unwritten(StrEnum):
     UNKNOWN_CLASS = "unknown_class"
     SAME_CLASS = "same_class"
     WHOLE_IMAGE = "whole_image"
+    THERE = "there"
+    OUTLINE = "outline"
+    OTHER_TASK = "other_task"
+    COCO = "coco"
 
     @property
     def words(self) -> str:
@@ -56,6 +64,10 @@ _WORDS = {
     Unwritten.SAME_CLASS: "the box has the class already",
     Unwritten.WHOLE_IMAGE: "it is about a whole image, which no patch of a label file takes out; "
     "`healtheat apply` does",
+    Unwritten.THERE: "the labels hold such a box by now",
+    Unwritten.OUTLINE: "it is an outline, not a box of four numbers; move it in the annotation tool",
+    Unwritten.OTHER_TASK: "label files of this task hold no plain boxes; draw it in the annotation tool",
+    Unwritten.COCO: "boxes are added to or moved in YOLO label files only; the hand-offs of `export` hold it",
 }
 
 
@@ -63,7 +75,7 @@ _WORDS = {
 class Change:
     """One line of a label file (of COCO: one entry of `annotations`), 0-based. `to` None: it goes.
 
-    `class_id` is None for a line that is no box.
+    `class_id` is None for a line that is no box. `box` is where a moved box should be, `to` its class then.
     """
 
     line: int
@@ -71,6 +83,7 @@ class Change:
     to: int | None
     issue: str
     who: str
+    box: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +104,7 @@ class Added:
         >>> str(Added(3, (0.5, 1 / 3, 0.25, 1e-6), "missing_box", "a"))
         '3 0.5 0.333333 0.25 0.000001'
         """
-        places = (f"{value:.6f}".rstrip("0").rstrip(".") for value in self.xywhn)
-        return " ".join([str(self.class_id), *places])
+        return box_line(self.class_id, self.xywhn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +153,13 @@ class Changes:
     @property
     def relabelled(self) -> int:
         """Boxes that get another class."""
-        return sum(change.to is not None for changes in self.files.values() for change in changes)
+        every = (change for changes in self.files.values() for change in changes)
+        return sum(change.to is not None and change.box is None for change in every)
+
+    @property
+    def moved(self) -> int:
+        """Boxes that get another place."""
+        return sum(change.box is not None for changes in self.files.values() for change in changes)
 
     @property
     def dropped(self) -> int:
@@ -160,29 +178,105 @@ def gather_changes(index: Index, filters: Filters | None = None) -> Changes:
     if source.edits == "none":
         raise InputError(f"an index built from {source.kind} has no label files that could be patched")
     index.check_source()
-    wanted, left = _decided(index, _confirmed(index, filters or Filters()))
+    confirmed = _confirmed(index, filters or Filters())
+    wanted, left = _decided(index, [row for row in confirmed if row["verdict"] != "added"])
     root, data = Path(source.root), Path(source.data)
-    if source.edits == "lines":
+    if lines := source.edits == "lines":
         files, contents, more = _in_lines(index, root, wanted)
     else:
         contents = {}
         files, more = _in_annotations(data, root, wanted)
+    added, new_contents, not_added = _added(index, root, [r for r in confirmed if r["verdict"] == "added"])
     return Changes(
         root=root,
         by=source.edits,
         many=source.edits == "annotations" and is_folder(data),
         names=dict(index.names),
         files={path: tuple(sorted(files[path], key=lambda change: change.line)) for path in sorted(files)},
-        left_alone=(*left, *more),
-        contents=contents,
-        emptied=_empty_files(files, contents) if source.edits == "lines" else _bare(index, wanted, more),
+        left_alone=(*left, *more, *not_added),
+        contents={**contents, **new_contents},
+        added=added,
+        emptied=_empty_files(files, contents, added) if lines else _bare(index, wanted, more),
     )
 
 
-def _empty_files(files: Mapping[str, Sequence[Change]], contents: Mapping[str, bytes]) -> tuple[str, ...]:
-    """Label files of which every line goes that is not blank."""
+def _added(
+    index: Index, root: Path, rows: Sequence[Finding]
+) -> tuple[dict[str, tuple[Added, ...]], dict[str, bytes], list[LeftAlone]]:
+    """Boxes that people added, by label file; what those files hold now; and what is left alone."""
+    found: defaultdict[str, list[Added]] = defaultdict(list)
+    contents: dict[str, bytes] = {}
+    left: list[LeftAlone] = []
+    users, foreign = _users(index), _foreign(index)
+    lines, task = index.manifest.source.edits == "lines", index.manifest.settings.get("task")
+    for row in rows:
+        box = Added(row["relabel_to"], _to(row), row["issue"], row["decided_by"] or "")
+        path = row["label_file"] or _new_label_file(row["image"])
+        data, why = b"", _why_not_added(row, users, foreign, index.names, lines, task)
+        if not why:
+            data, why = _content(root, path, made=not row["label_file"])
+        if not why and _is_there(box, data):
+            why = Unwritten.THERE
+        if why:
+            left.append(_left(row, why))
+        elif box not in found[path]:  # of two findings at one spot
+            found[path].append(box)
+            if row["label_file"]:
+                contents[path] = data
+    return {path: tuple(boxes) for path, boxes in sorted(found.items()) if boxes}, contents, left
+
+
+def _why_not_added(
+    row: Finding,
+    users: Mapping[str, int],
+    foreign: Collection[str],
+    names: Mapping[int, str],
+    lines: bool,
+    task: object,
+) -> Unwritten | None:
+    if row["image"] in foreign:
+        return Unwritten.BATCH
+    if not lines:
+        return Unwritten.COCO
+    if row["relabel_to"] not in names:
+        return Unwritten.UNKNOWN_CLASS
+    if task not in (None, "detect"):
+        return Unwritten.OTHER_TASK
+    if row["label_file"] and users.get(row["label_file"], 0) > 1:
+        return Unwritten.SHARED
+    return None
+
+
+def _new_label_file(image: str) -> str:
+    """Where the label file of an image without one belongs, relative to the root as the image is."""
+    return yolo_label_path(Path(image)).as_posix()
+
+
+def _is_there(box: Added, data: bytes) -> bool:
+    """Whether a label file holds a box of this class there, or about there."""
+    found = (parsed_box(line) for line in data.splitlines())
+    return any(
+        one and one[0] == box.class_id and overlap(_as_place(one[1]), box.xywhn) >= SAME for one in found
+    )
+
+
+def _as_place(given: Sequence[float]) -> Place:
+    cx, cy, w, h = given
+    return cx, cy, w, h
+
+
+def _to(row: Finding) -> Place:
+    return _as_place([row[f"to_{side}"] for side in _SIDES])
+
+
+def _empty_files(
+    files: Mapping[str, Sequence[Change]], contents: Mapping[str, bytes], added: Collection[str]
+) -> tuple[str, ...]:
+    """Label files of which every line goes that is not blank, and none is added."""
     found = []
     for path, changes in files.items():
+        if path in added:
+            continue
         gone = {change.line for change in changes if change.to is None}
         left = (n for n, line in enumerate(contents[path].splitlines()) if line.strip() and n not in gone)
         if gone and next(left, None) is None:
@@ -196,7 +290,7 @@ def _bare(index: Index, rows: Sequence[Finding], left: Sequence[LeftAlone]) -> t
     gone = Counter(
         row["image"]
         for row in rows
-        if row["relabel_to"] is None and (row["image"], row["line"]) not in not_followed
+        if row["verdict"] == "drop" and (row["image"], row["line"]) not in not_followed
     )
     boxes = index.sql("select path, count(*) as n from boxes join images using (image_id) group by path")
     return tuple(sorted(row["path"] for row in boxes.to_pylist() if gone[row["path"]] == row["n"]))
@@ -225,13 +319,18 @@ def _decided(index: Index, rows: Sequence[Finding]) -> tuple[list[Finding], list
             found[row["image"] or "", row["box_id"], row["line"]].append(row)
     kept: list[Finding] = []
     users, foreign = _users(index), _foreign(index)
+    outlines = set(index.sql("select box_id from boxes where corners is not null")["box_id"].to_pylist())
     for same in found.values():
         row = same[0]
         if row["image"] in foreign:
             left.append(_left(row, Unwritten.BATCH))
             continue
-        if len({other["relabel_to"] for other in same}) > 1:
+        if len({(other["relabel_to"], other["verdict"], *_wanted_place(other)) for other in same}) > 1:
             left.append(_left(row, Unwritten.CONTRADICTION))
+        elif row["verdict"] == "moved" and index.manifest.source.edits != "lines":
+            left.append(_left(row, Unwritten.COCO))
+        elif row["verdict"] == "moved" and row["box_id"] in outlines:
+            left.append(_left(row, Unwritten.OUTLINE))
         elif row["relabel_to"] is not None and row["relabel_to"] not in index.names:
             left.append(_left(row, Unwritten.UNKNOWN_CLASS))
         elif row["relabel_to"] is not None and row["relabel_to"] == row["class_id"]:
@@ -241,6 +340,10 @@ def _decided(index: Index, rows: Sequence[Finding]) -> tuple[list[Finding], list
         else:
             kept.append(row)
     return kept, left
+
+
+def _wanted_place(row: Finding) -> tuple[float | None, ...]:
+    return tuple(row[f"to_{side}"] for side in _SIDES)
 
 
 def _foreign(index: Index) -> set[str]:
@@ -284,16 +387,18 @@ def _in_lines(
     return files, contents, left
 
 
-def _content(root: Path, path: str) -> tuple[bytes, Unwritten | None]:
-    """The label file, or why no patch may touch it."""
+def _content(root: Path, path: str, *, made: bool = False) -> tuple[bytes, Unwritten | None]:
+    """The label file, or why no patch may touch it; `made`: there is none yet."""
     try:
         place = contained(path)
     except ValueError:
         return b"", Unwritten.OUTSIDE
     if (root / place).resolve() != root.resolve() / place:
         return b"", Unwritten.LINKED
+    if made and not (root / place).exists():
+        return b"", None
     try:
-        return read_small(root / place, MAX_LABEL_BYTES).data, None
+        return read_small(root / place, MAX_LABEL_BYTES).data, Unwritten.CHANGED if made else None
     except Unreadable:
         return b"", Unwritten.CHANGED
 
@@ -347,7 +452,9 @@ def _box(row: Finding) -> Box:
 
 def _change(row: Finding, line: int) -> Change:
     class_id = row["class_id"] if row["box_id"] >= 0 else None
-    return Change(line, class_id, row["relabel_to"], row["issue"], row["decided_by"] or "")
+    box = _to(row) if row["verdict"] == "moved" else None
+    to = row["relabel_to"] if box is None else class_id
+    return Change(line, class_id, to, row["issue"], row["decided_by"] or "", box)
 
 
 def _left(row: Finding, why: Unwritten) -> LeftAlone:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from healtheat.cleanup.edits import moved_line, with_added
 from healtheat.core.errors import InputError
 from healtheat.core.files import open_regular
 from healtheat.core.text import counted, shown
@@ -78,7 +79,7 @@ def relabelled(line: bytes, class_id: int) -> bytes:
 
 def _diffs(given: Changes) -> Iterator[bytes]:
     paths = sorted({*given.files, *given.added})
-    more = f", {given.new} added" if given.new else ""
+    more = "".join(f", {n} {what}" for n, what in ((given.moved, "moved"), (given.new, "added")) if n)
     yield (
         f"# healtheat: {given.relabelled} relabelled, {given.dropped} dropped{more} in "
         f"{counted(len(paths), 'file')}.\n"
@@ -92,25 +93,14 @@ def _diffs(given: Changes) -> Iterator[bytes]:
         pieces = [(line, _after(line, of.get(n))) for n, line in enumerate(lines)]
         for text in (*(_words(c, path, given) for c in changes), *(_added(a, path, given) for a in added)):
             yield f"# {text}\n".encode("utf-8", "replace")
-        yield unified(path, _with(pieces, added), made=content is None)
-
-
-def _with(pieces: list[tuple[bytes, bytes]], added: Sequence[Added]) -> list[tuple[bytes, bytes]]:
-    """The pieces and the added boxes, with the line ends of the file; the last line has one if it had one."""
-    if not added:
-        return pieces
-    ends = [line[len(line.rstrip(b"\r\n")) :] for line, _ in pieces]
-    end = next((one for one in reversed(ends) if one), b"\n")
-    text = end.join(str(one).encode() for one in added)
-    if not ends or ends[-1]:
-        return [*pieces, (b"", text + end)]
-    *before, (line, after) = pieces
-    return [*before, (line, after + end if after else b""), (b"", text)]
+        yield unified(path, with_added(pieces, [str(box) for box in added]), made=content is None)
 
 
 def _after(line: bytes, change: Change | None) -> bytes:
     if change is None:
         return line
+    if change.box is not None:
+        return moved_line(line, change.box)
     return b"" if change.to is None else relabelled(line, change.to)
 
 
@@ -118,7 +108,11 @@ def _words(change: Change, path: str, given: Changes) -> str:
     """One line for who reads the patch, who knows classes by their names."""
 
     what = "no box" if change.class_id is None else _name(change.class_id, given)
-    to = "dropped" if change.to is None else f"-> {_name(change.to, given)}"
+    if change.box is not None:
+        where = " ".join(f"{value:g}" for value in change.box)
+        to = f"moved to {where}"
+    else:
+        to = "dropped" if change.to is None else f"-> {_name(change.to, given)}"
     return f"{shown(path, 1000)}:{change.line + 1}: {what} {to} ({change.issue}, {shown(change.who)})"
 
 
