@@ -751,6 +751,63 @@ def vet(
     return report if hand_out is None else hand_out.of(report)
 
 
+def prelabel(
+    images: PathLike | None = None,
+    *,
+    against: PathLike,
+    to: PathLike | None = None,
+    conf: float = 0.25,
+    max_wrong: float = 0.02,
+    contents_rule: str | None = "auto",
+    classes: PathLike | None = None,
+    encoder: str | None = None,
+    group_by: str | None = None,
+    no_guard: bool = False,
+    threads: int | None = None,
+    format: Literal["yolo", "coco"] | None = None,
+    out: PathLike | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> VetReport:
+    """Propose boxes with classes for the images below the folder `images`, by the index `against` alone.
+
+    Without `images`: for those of the index's own data set that have no label file. A box is proposed where
+    the chance of an object is at least `conf`, with the likeliest class, and then accepted or held as in
+    `vet`, with the same promise (`max_wrong`) and the same results; no label file is written or changed. The
+    index needs 30 boxes on 10 images to learn from. Raises InputError, EncoderError, IndexBusy or BadIndex.
+    """
+    from healtheat.exporting.vetted.hand_out import choose_hand_out
+    from healtheat.index.again import Again
+    from healtheat.listing import ChosenRule
+    from healtheat.vetting.prelabel import prelabel as run
+    from healtheat.vetting.run import VetSettings, check_max_wrong
+
+    arguments.number(max_wrong=max_wrong, conf=conf)
+    check_max_wrong(max_wrong)
+    arguments.text(contents_rule=contents_rule, format=format, optional=True)
+    arguments.text(encoder=encoder, group_by=group_by, optional=True)
+    arguments.switch(no_guard=no_guard, overwrite=overwrite)
+    arguments.whole(threads=threads, least=1, optional=True)
+    judge = needed_path(against=against)
+    hand_out = choose_hand_out(format, path_or_none(out=out), judge, overwrite=overwrite)
+    settings = VetSettings(
+        max_wrong=max_wrong,
+        contents=ChosenRule(contents_rule or "auto", path_or_none(classes=classes)),
+        guard=not no_guard,
+        threads=threads,
+    )
+    report = run(
+        path_or_none(images=images),
+        judge,
+        to=path_or_none(to=to),
+        conf=conf,
+        settings=settings,
+        progress=progress,
+        again=Again(encoder, group_by),
+    )
+    return report if hand_out is None else hand_out.of(report)
+
+
 def trust(index: IndexLike = None) -> TrustReport:
     """Which classes the encoder of an index can tell apart on its data, and which look alike to it."""
     from healtheat.index.locate import opened

@@ -17,6 +17,7 @@ from healtheat.commands.encoders import encoders
 from healtheat.commands.export import export
 from healtheat.commands.flag import flag
 from healtheat.commands.guard import guard
+from healtheat.commands.prelabel import prelabel
 from healtheat.commands.problems import problems
 from healtheat.commands.query import query
 from healtheat.commands.remove import remove
@@ -36,6 +37,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     remove,
     batches,
     vet,
+    prelabel,
     query,
     review,
     report,

@@ -153,6 +153,11 @@ def vet(
             overwrite=overwrite,
             progress=progress,
         )
+    tell(report, format)
+
+
+def tell(report: VetReport, format: str | None) -> None:
+    """What became of a batch, as `format` asks for it; ends with exit code 1 where it was refused."""
     _print(report, format)
     sys.stdout.flush()
     _notes(report, format)

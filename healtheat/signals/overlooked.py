@@ -17,12 +17,11 @@ from healtheat.core.boxes import NO_CLASS, rows_of, xyxy_to_xywh
 from healtheat.core.issues import Silence
 from healtheat.core.overlap import iou, overlaps
 from healtheat.core.progress import Progress, silent
-from healtheat.core.text import counted
 from healtheat.signals.base import Scores, Signal
 from healtheat.signals.detector.rates import placing, plateau
 from healtheat.signals.evidence.pixels import Pixels
 from healtheat.signals.regions.classes import Classes
-from healtheat.signals.regions.search import FEWEST_BOXES, FEWEST_IMAGES, OFF, ON, OneImage, Search
+from healtheat.signals.regions.search import OFF, ON, OneImage, Search, clear, too_few
 from healtheat.signals.samples import Samples
 from healtheat.sources.label_set import broken_classes
 
@@ -46,10 +45,8 @@ class Overlooked(Signal):
     def measure(self, queries: Samples, store: Samples) -> Sequence[Scores | Silence]:
         """Rows about images for boxes that are missing, scores of boxes that are placed badly."""
         pixels = queries.pixels
-        images = sum(1 for rows in rows_of(queries.image_row, len(queries.images)) if len(rows))
-        if pixels is None or len(queries) < FEWEST_BOXES or images < FEWEST_IMAGES:
-            few = f"{counted(len(queries), 'box', 'boxes')} on {counted(images, 'image')}"
-            why = f"{few} are too few to learn from ({FEWEST_BOXES} and {FEWEST_IMAGES})"
+        why = "the images cannot be looked at" if pixels is None else too_few(queries)
+        if pixels is None or why:
             return [Silence(self.name, issue, why) for issue in self.issues]
         labelled = [
             row for row, status in enumerate(queries.images.status) if status in ("labelled", "empty")
@@ -68,8 +65,8 @@ class Overlooked(Signal):
         places = np.concatenate([found[r].xyxyn for r in rows])
         logit = np.concatenate([found[r].logit for r in rows])
         overlap = np.concatenate([found[r].overlap for r in rows])
-        clear = (overlap >= ON) | (overlap < OFF)
-        image, places, logit, overlap = image[clear], places[clear], logit[clear], overlap[clear]
+        told = clear(overlap)
+        image, places, logit, overlap = image[told], places[told], logit[told], overlap[told]
         chance = plateau(overlap >= ON, expit(logit)).overlooked()
         free = (overlap < OFF) & (chance >= _SHOWN) & ~self._covered(queries, image, places)
         broken = {

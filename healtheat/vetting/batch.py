@@ -206,9 +206,11 @@ class _Judging:
         return ""
 
     def _leaks(self) -> dict[int, str]:
-        """Boxes on images that the index holds, by the content of the file."""
+        """Boxes on images that the index holds with labels, by the content of the file."""
         images = self.trusted.images
-        held = {sha: row for row, sha in reversed(list(enumerate(images.sha256))) if sha}
+        named = zip(images.sha256, images.status, strict=True)
+        known_rows = [(row, sha) for row, (sha, status) in enumerate(named) if sha and status != "unlabelled"]
+        held = {sha: row for row, sha in reversed(known_rows)}
         out: dict[int, str] = {}
         all_boxes = self.trusted.index.boxes()
         labels: dict[int, bool] = {}  # row of an image → whether its labels differ

@@ -32,7 +32,7 @@ def batch_folder(new: Path, to: Path | None = None) -> Path:
     return to or VETTED_ROOT / name_after(new)
 
 
-def _same(a: Path, b: Path) -> bool:
+def same_folder(a: Path, b: Path) -> bool:
     """Whether both lead to one folder, through links too."""
     try:
         return a.resolve() == b.resolve()
@@ -57,7 +57,7 @@ def open_batch(
     Raises InputError, also where `to` is the index that it is judged by, or that of another data set.
     """
     folder = batch_folder(new, to)
-    if _same(folder, against):
+    if same_folder(folder, against):
         raise InputError(f"{folder} is the index to judge by; give another folder with ", Argument("to"))
     if predictions is not None and weights is not None:
         raise InputError("give either ", Argument("weights"), " or ", Argument("predictions"))
@@ -76,11 +76,11 @@ def open_batch(
             new, index=folder, images=images, weights=weights, conf=conf, task=task, names=names
         )
     if (folder / MANIFEST_NAME).is_file():
-        _check_replaced(folder, source, named=to is not None)
+        check_replaced(folder, source, named=to is not None)
     return source, folder
 
 
-def _check_replaced(folder: Path, source: Source, *, named: bool) -> None:
+def check_replaced(folder: Path, source: Source, *, named: bool) -> None:
     """Raises InputError where the index in `folder` is of other data, unless it was `named`, or of no batch:
     the decisions would replace it.
     """
@@ -93,6 +93,18 @@ def _check_replaced(folder: Path, source: Source, *, named: bool) -> None:
                 f"{folder} is an index that was built, not a vetted batch; give another folder with ",
                 Argument("to"),
             )
+
+
+def unlabelled_images(root: Path) -> tuple[list[LabelledImage], list[Problem]]:
+    """The images below the folder `root`, without labels, and the folders that cannot be looked into."""
+    problems: list[Problem] = []
+
+    def unread(path: Path, reason: str) -> None:
+        problems.append(Problem(ProblemCode.UNREADABLE_IMAGE, relative(path, root), None, reason))
+
+    files = [path for path in walk(root, unread) if is_any_image(path.name)]
+    nothing = Boxes.of([], [], np.empty((0, 4)))
+    return [LabelledImage(relative(f, root), f, "", "unlabelled", "", nothing) for f in files], problems
 
 
 @dataclass(frozen=True)
@@ -112,20 +124,14 @@ class PredictedSource:
 
     def read(self) -> Iterator[Record]:
         """See Source. Images without a prediction file are unlabelled."""
-        problems: list[Problem] = []
-
-        def unread(path: Path, reason: str) -> None:
-            problems.append(Problem(ProblemCode.UNREADABLE_IMAGE, relative(path, self.root), None, reason))
-
-        files = [path for path in walk(self.root, unread) if is_any_image(path.name)]
+        images, problems = unlabelled_images(self.root)
         yield from problems
-        paths = [relative(path, self.root) for path in files]
-        for image, path, labels in zip(files, paths, self.folder.join(paths).file, strict=True):
+        paths = [image.path for image in images]
+        for image, labels in zip(images, self.folder.join(paths).file, strict=True):
             if labels is None:
-                nothing = Boxes.of([], [], np.empty((0, 4)))
-                yield LabelledImage(path, image, "", "unlabelled", "", nothing)
+                yield image
             else:
-                yield from self._one(image, path, labels)
+                yield from self._one(image.file, image.path, labels)
 
     def _one(self, image: Path, path: str, labels: Path) -> Iterator[Record]:
         name = relative(labels, self.root)

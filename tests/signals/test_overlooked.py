@@ -4,76 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
 
 from healtheat.core.boxes import NO_CLASS
 from healtheat.core.issues import Silence
 from healtheat.core.overlap import iou
-from healtheat.signals import Samples, Scores
+from healtheat.signals import Scores
 from healtheat.signals.overlooked import Overlooked
 from healtheat.signals.regions.classes import Classes
-
-SIDE, IMAGES = 160, 24
-COLOURS = ((200, 40, 40), (40, 60, 200))
-
-
-class Drawn:
-    """Images with three discs each, and the true boxes; `vectors` tell the colours apart."""
-
-    def __init__(self, seed=3):
-        rng = np.random.default_rng(seed)
-        self.images, self.boxes, self.classes = [], [], []
-        for _ in range(IMAGES):
-            ground = rng.normal(150, 12, (SIDE, SIDE, 1)) + np.zeros(3)
-            image = Image.fromarray(ground.clip(0, 255).astype(np.uint8))
-            draw, boxes, classes = ImageDraw.Draw(image), [], []
-            for column in range(3):
-                size = rng.integers(26, 38)
-                x, y = 12 + 50 * column + rng.integers(0, 8), rng.integers(5, SIDE - size - 5)
-                code = int(rng.integers(2))
-                draw.ellipse((x, y, x + size, y + size), fill=COLOURS[code], outline=(20, 20, 20))
-                boxes.append([x, y, x + size, y + size])
-                classes.append(code)
-            # A dark square that is no object of the set.
-            draw.rectangle((2, 2, 10, 10), fill=(0, 0, 0))
-            self.images.append(np.asarray(image))
-            self.boxes.append(np.array(boxes, np.float64) / SIDE)
-            self.classes.append(classes)
-
-    def rgb(self, image_id):
-        return self.images[image_id]
-
-    def vectors(self, image_id, xywhn):
-        out = []
-        for cx, cy, *_ in xywhn * SIDE:
-            colour = self.images[image_id][int(cy), int(cx)].astype(np.float32)
-            out.append(colour / np.linalg.norm(colour))
-        return np.stack(out)
-
-    def samples(self, *, hidden=(), moved=None):
-        """The labels without the boxes (image, column) of `hidden`; those of `moved` are shifted."""
-        image_id, class_id, xywhn = [], [], []
-        for at, (boxes, classes) in enumerate(zip(self.boxes, self.classes, strict=True)):
-            for column, ((x0, y0, x1, y1), code) in enumerate(zip(boxes, classes, strict=True)):
-                if (at, column) in hidden:
-                    continue
-                dx, dy = (moved or {}).get((at, column), (0, 0))
-                w, h = x1 - x0, y1 - y0
-                image_id.append(at)
-                class_id.append(code)
-                xywhn.append([(x0 + x1) / 2 + dx * w, (y0 + y1) / 2 + dy * h, w, h])
-        vectors = np.concatenate(
-            [self.vectors(i, np.array([b])) for i, b in zip(image_id, xywhn, strict=True)]
-        )
-        made = Samples.of(
-            [7 * code for code in class_id],
-            vectors,
-            xywhn=xywhn,
-            image_id=image_id,
-            image_path=[f"{i}.png" for i in range(IMAGES)],
-            size_px=[[SIDE, SIDE]] * IMAGES,
-        )
-        return replace(made, pixels=self)
+from healtheat.signals.regions.search import Search
+from tests.drawn_set import IMAGES, Drawn
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +100,10 @@ def test_places_get_the_classes_that_an_images_name_lacks_first(drawn):
     assert models.likeliest(two, {7: 1})[0].tolist() == [7, 7]  # the name says so, whatever it looks like
     assert models.likeliest(two, {0: 1, 7: 1})[0].tolist() == [0, 7]
     assert models.likeliest(two, {99: 1})[0].tolist() == [0, 7]  # a class without a crop
+    assert models.likeliest((red + blue) / 2, least=0.0)[0].tolist() != [NO_CLASS]
+
+
+def test_a_search_that_learned_for_its_own_images_alone_says_nothing_of_others(drawn):
+    samples = drawn.samples()
+    with pytest.raises(RuntimeError, match="outside its set"):
+        Search(samples, drawn).outside(drawn.images[0])

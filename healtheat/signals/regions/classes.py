@@ -57,16 +57,20 @@ class Classes:
         return np.asarray(np.exp(log_softmax(log_p)))
 
     def likeliest(
-        self, vectors: NDArray[np.float32], lacking: Mapping[int, int] | None = None
+        self,
+        vectors: NDArray[np.float32],
+        lacking: Mapping[int, int] | None = None,
+        *,
+        least: float = _SURE,
     ) -> tuple[NDArray[np.int64], Floats]:
-        """Class ids (m,) of crops (m, d), NO_CLASS where none has half of the chance; and their chances.
+        """Class ids (m,) of crops (m, d), NO_CLASS where none has the chance `least`; and their chances.
 
         `lacking`: class id → how many boxes of it the image lacks by its name: the first crops get those.
         """
         p = self.chances(vectors)
         best = p.argmax(axis=1)
         chance = p[np.arange(len(p)), best]
-        found = np.where(chance >= _SURE, self.class_ids[best], NO_CLASS)
+        found = np.where(chance >= least, self.class_ids[best], NO_CLASS)
         left = Counter(lacking or {})
         for row in range(len(p)):
             known = [int(np.searchsorted(self.class_ids, c)) for c in +left if c in self.class_ids]

@@ -2,7 +2,8 @@
 
 First the whole image at a few scales: a small head says where middles of objects are (heads.py). Then
 crops of the best places: each is moved to its object twice and judged again (refine.py). Labelled boxes are
-moved to their objects in the same way, which shows those that are placed badly.
+moved to their objects in the same way, which shows those that are placed badly. Images outside the set are
+looked at by models that saw all of it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from healtheat.core.boxes import rows_of
 from healtheat.core.overlap import iou
 from healtheat.core.progress import Progress, silent
+from healtheat.core.text import counted
 from healtheat.embedding.feature_maps import FeatureMaps
 from healtheat.signals.evidence.classmodel import folds
 from healtheat.signals.evidence.pixels import Pixels
@@ -61,10 +63,42 @@ class _Looked:
     box_crops: Crops
 
 
-class Search:
-    """One search of a set; `of(row)` of an image's row gives what was found."""
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """What was learned, for each fold from the others; a last one from all, where it was asked for."""
 
-    def __init__(self, samples: Samples, pixels: Pixels, progress: Progress = silent, seed: int = 0) -> None:
+    heads: list[Heads]
+    refiners: list[Refiner]
+    selectors: list[Selector]
+
+
+def too_few(samples: Samples) -> str:
+    """Why nothing can be learned from the boxes of `samples`; "" where something can."""
+    images = len(np.unique(samples.image_row))
+    if len(samples) >= FEWEST_BOXES and images >= FEWEST_IMAGES:
+        return ""
+    few = f"{counted(len(samples), 'box', 'boxes')} on {counted(images, 'image')}"
+    return f"{few} are too few to learn from ({FEWEST_BOXES} and {FEWEST_IMAGES})"
+
+
+def clear(overlap: Floats) -> NDArray[np.bool_]:
+    """(m,) places that show a labelled box, or none, by their `overlap` (m,) with the nearest."""
+    return (overlap >= ON) | (overlap < OFF)
+
+
+class Search:
+    """One search of a set. `run` tells what is on its images, `outside` then what is on others."""
+
+    def __init__(
+        self,
+        samples: Samples,
+        pixels: Pixels,
+        progress: Progress = silent,
+        seed: int = 0,
+        *,
+        outside: bool = False,
+    ) -> None:
+        """`outside`: images that are not of the set will be asked about."""
         self.samples, self.pixels, self.progress = samples, pixels, progress
         self.rng = np.random.default_rng(seed)
         self.maps = FeatureMaps()
@@ -74,19 +108,23 @@ class Search:
         keys = np.unique(samples.images.group_key.astype(str), return_inverse=True)[1].astype(np.int32)
         self.fold = folds(keys.reshape(-1), FOLDS)
         self.pyramid = Pyramid.of(samples.boxes.xywhn)
+        self.taught = self._taught()
+        self._folds = FOLDS + outside  # no image of the set is of the last one, which thus learns from all
+        self._most_boxes = max((len(boxes) for boxes in self.boxes), default=0)
+        self._models: _Models | None = None
 
     def run(self, rows: Sequence[int]) -> dict[int, OneImage]:
         """Row of an image → what is on it, for the images asked about. {} where too little can be learned."""
-        taught = self._taught()
-        lessons, shakes = self._lessons(taught)
+        lessons, shakes = self._lessons(self.taught)
         heads, refiners = self._first(lessons, shakes)
         if not heads:
             return {}
         asked = set(rows)
-        looked = self._look(taught, heads, refiners, "places")
+        looked = self._look(self.taught, heads, refiners, "places")
         selectors = self._selectors(looked)
         if not selectors:
             return {}
+        self._models = _Models(heads, refiners, selectors)
         found = {row: self._judged(row, looked.pop(row), selectors) for row in list(looked)}
         for row in rows:
             if row not in found:
@@ -94,6 +132,16 @@ class Search:
                 found[row] = self._judged(row, one[row], selectors) if row in one else OneImage()
             self.progress("missing: images", len(found), max(len(asked | set(found)), 1))
         return {row: one for row, one in found.items() if row in asked}
+
+    def outside(self, pixels: NDArray[np.uint8]) -> OneImage:
+        """What is on an RGB image (height, width, 3) outside the set, once `run` has learned from the set."""
+        models = self._models
+        if models is None or self._folds == FOLDS:
+            raise RuntimeError("the search did not learn for images outside its set")
+        nothing = np.empty((0, 4))
+        most = _MOST_PLACES + self._most_boxes
+        one = self._one(pixels, nothing, most, models.heads[FOLDS], models.refiners[FOLDS])
+        return _judged(one, nothing, models.selectors[FOLDS])
 
     def _taught(self) -> list[int]:
         """Rows of images with boxes, at random, at most MOST_TAUGHT."""
@@ -125,7 +173,7 @@ class Search:
     ) -> tuple[list[Heads], list[Refiner]]:
         """Heads and refiners for each fold, which did not see it."""
         heads, refiners = [], []
-        for fold in range(FOLDS):
+        for fold in range(self._folds):
             mine = [row for row in lessons if self.fold[row] != fold]
             told = sum(int((~np.isnan(lessons[row].sides[:, 0])).sum()) for row in mine)
             crops = [shakes[row] for row in mine if row in shakes]
@@ -148,39 +196,42 @@ class Search:
             image = self._read(row)
             if image is None:
                 continue
-            fold = int(self.fold[row])
-            most = _MOST_PLACES + len(self.boxes[row])
-            places, heat = heads[fold].propose(self.pyramid.levels(image, self.maps), most)
-            first = refiners[fold](places, crop_features(image, places, self.maps)) if len(places) else places
-            crops = crop_features(image, first, self.maps)
-            boxes = self.boxes[row]
-            moved = refiners[fold](boxes, crop_features(image, boxes, self.maps)) if len(boxes) else boxes
-            out[row] = _Looked(
-                places=refiners[fold](first, crops) if len(first) else first,
-                crops=crops,
-                heat=heat,
-                moved=moved,
-                box_crops=crop_features(image, moved, self.maps),
-            )
-            if len(boxes):
-                out[row].moved = refiners[fold](moved, out[row].box_crops)
+            fold, boxes = int(self.fold[row]), self.boxes[row]
+            out[row] = self._one(image, boxes, _MOST_PLACES + len(boxes), heads[fold], refiners[fold])
         return out
+
+    def _one(
+        self, image: NDArray[np.uint8], boxes: Floats, most: int, heads: Heads, refiner: Refiner
+    ) -> _Looked:
+        """The best places of an image, at most `most`, and its labelled `boxes` (b, 4)."""
+        places, heat = heads.propose(self.pyramid.levels(image, self.maps), most)
+        first = refiner(places, crop_features(image, places, self.maps)) if len(places) else places
+        crops = crop_features(image, first, self.maps)
+        moved = refiner(boxes, crop_features(image, boxes, self.maps)) if len(boxes) else boxes
+        box_crops = crop_features(image, moved, self.maps)
+        return _Looked(
+            places=refiner(first, crops) if len(first) else first,
+            crops=crops,
+            heat=heat,
+            moved=refiner(moved, box_crops) if len(boxes) else moved,
+            box_crops=box_crops,
+        )
 
     def _selectors(self, looked: dict[int, _Looked]) -> list[Selector]:
         """A selector for each fold, which did not see it."""
         overlap = {row: _overlap(one.places, self.boxes[row]) for row, one in looked.items()}
         out = []
-        for fold in range(FOLDS):
+        for fold in range(self._folds):
             mine = [row for row in looked if self.fold[row] != fold]
             if not mine:
                 return []
             over = np.concatenate([overlap[row] for row in mine])
-            clear = (over >= ON) | (over < OFF)
-            is_one = over[clear] >= ON
+            told = clear(over)
+            is_one = over[told] >= ON
             if is_one.sum() < FEWEST_BOXES:
                 return []
-            crops = np.concatenate([looked[row].crops for row in mine])[clear]
-            heat = np.concatenate([looked[row].heat for row in mine])[clear]
+            crops = np.concatenate([looked[row].crops for row in mine])[told]
+            heat = np.concatenate([looked[row].heat for row in mine])[told]
             if is_one.all():  # nothing else on any image looks like an object
                 is_one = np.r_[is_one, False]
                 crops, heat = np.r_[crops, np.zeros_like(crops[:1])], np.r_[heat, 0.0]
@@ -188,22 +239,25 @@ class Search:
         return out
 
     def _judged(self, row: int, one: _Looked, selectors: Sequence[Selector]) -> OneImage:
-        selector = selectors[int(self.fold[row])]
-        logits = selector(one.crops, one.heat)
-        kept = suppress(one.places, logits, len(logits))
-        boxes = self.boxes[row]
-        own_heat = np.full(len(boxes), 0.9)
-        return OneImage(
-            xyxyn=one.places[kept],
-            logit=logits[kept],
-            overlap=_overlap(one.places[kept], boxes),
-            moved=one.moved,
-            sure=selector(one.box_crops, own_heat),
-            read=True,
-        )
+        return _judged(one, self.boxes[row], selectors[int(self.fold[row])])
 
     def _read(self, row: int) -> NDArray[np.uint8] | None:
         return self.pixels.rgb(int(self.samples.images.image_id[row]))
+
+
+def _judged(one: _Looked, boxes: Floats, selector: Selector) -> OneImage:
+    """What was found on an image with the labelled `boxes` (b, 4)."""
+    logits = selector(one.crops, one.heat)
+    kept = suppress(one.places, logits, len(logits))
+    own_heat = np.full(len(boxes), 0.9)
+    return OneImage(
+        xyxyn=one.places[kept],
+        logit=logits[kept],
+        overlap=_overlap(one.places[kept], boxes),
+        moved=one.moved,
+        sure=selector(one.box_crops, own_heat),
+        read=True,
+    )
 
 
 def _overlap(places: Floats, boxes: Floats) -> Floats:
