@@ -215,19 +215,21 @@ def remove(
     contents_rule: str | None = None,
     classes: PathLike | None = None,
     predictions: PathLike | None = None,
+    encoder: str | None = None,
     progress: Progress = silent,
 ) -> RemoveReport:
     """Take the batch `name` out of the index `from_`, which is then as if it had never been added.
 
     The images and label files of the batch are not touched, and verdicts stay in the log: they speak again if
-    it is added again. `contents_rule`, `classes` and `predictions` as in `add`. Raises InputError for no such
-    batch, IndexBusy or BadIndex.
+    it is added again. `contents_rule`, `classes` and `predictions` as in `add`; `encoder` as in `score`.
+    Raises InputError for no such batch, EncoderError, IndexBusy or BadIndex.
     """
     from healtheat.building.removal import remove as run
     from healtheat.index.locate import index_folder
 
     arguments.text(name=name)
-    again = _again(contents_rule, classes, predictions)
+    arguments.text(encoder=encoder, optional=True)
+    again = _again(contents_rule, classes, predictions, encoder=encoder)
     return run(name, index_folder(from_), again=again, progress=progress)
 
 
@@ -578,17 +580,19 @@ def score(
     classes: PathLike | None = None,
     predictions: PathLike | None = None,
     missing: bool | None = None,
+    encoder: str | None = None,
     progress: Progress = silent,
 ) -> ScoreReport:
     """Run the signals again over an index; what is not given stays as at the last scoring.
 
     An expression or files of the last scoring must be given again, or left out by "auto" and "none".
-    Raises InputError, BadIndex or IndexBusy.
+    `missing` needs `encoder`, the one of the build, where that is not embedded. Raises InputError,
+    EncoderError, BadIndex or IndexBusy.
     """
     from healtheat.findings.choose import score_again
     from healtheat.index.locate import index_folder
 
-    arguments.text(contents_rule=contents_rule, optional=True)
+    arguments.text(contents_rule=contents_rule, encoder=encoder, optional=True)
     arguments.path(predictions=predictions, optional=True)
     return score_again(
         index_folder(index),
@@ -596,6 +600,7 @@ def score(
         classes=path_or_none(classes=classes),
         predictions=predictions,
         missing=missing,
+        encoder=encoder,
         progress=progress,
     )
 

@@ -106,7 +106,7 @@ def add(
         with Index.open(index_dir) as index, ExitStack() as stack:
             check_unjudged(index)
             there = _batch_there(index, called, source)
-            inputs, findings = as_before(index, again)
+            inputs, findings = as_before(index, again, encoder)
             work = _Work.on(index, source, called, encoder, again or Again(), dry_run, stack)
             threads = threads or max(1, (os.cpu_count() or 2) // 2)
             old, new = index.manifest, _take_in(work, staging, threads, progress)

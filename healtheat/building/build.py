@@ -13,7 +13,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -144,7 +144,9 @@ def build(
         manifest = _manifest(chosen, taken, settings, clock.started_at)
         with Index(staging, manifest, VerdictLog(index_dir)) as index:
             if judge is None:
-                tables = score(index, signals, findings, progress, inputs=inputs)
+                tables = score(
+                    index, signals, findings, progress, inputs=replace(inputs, encoder=chosen.encoder)
+                )
             else:
                 tables = judge(index)
         clock.lap("score")

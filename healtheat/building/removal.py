@@ -68,7 +68,8 @@ def remove(
 ) -> RemoveReport:
     """Take the batch `name` out of the index in `index_dir`; its images and label files are not touched.
 
-    Nothing is embedded or read again. Raises InputError for no such batch; BadIndex, IndexBusy.
+    Nothing is embedded or read again, but for what the search for missing boxes looks at. Raises InputError
+    for no such batch; EncoderError, BadIndex, IndexBusy.
     """
     started = time.perf_counter()
     with building(index_dir) as staging:

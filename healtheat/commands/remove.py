@@ -29,13 +29,14 @@ def remove(
     contents_rule: options.ContentsRuleOption = None,
     classes: options.ClassesOption = None,
     predictions: options.PredictionsOption = None,
+    encoder: options.AgainEncoderOption = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Take a batch out of an index again, which is then as if it had never been added.
 
     Its images and label files are not touched, and nothing is embedded. Verdicts on its boxes stay in the
     log: they speak again if the batch is added again. An expression or files of the last scoring are given
-    again, as for `healtheat score`.
+    again, as for `healtheat score`, and so is an encoder that missing boxes need.
 
     \b
     Examples:
@@ -49,6 +50,7 @@ def remove(
             contents_rule=contents_rule,
             classes=classes,
             predictions=predictions,
+            encoder=encoder,
             progress=progress,
         )
     batch = report.batch

@@ -15,13 +15,15 @@ def score(
     classes: options.ClassesOption = None,
     predictions: options.PredictionsOption = None,
     missing: options.MissingAgainOption = None,
+    encoder: options.AgainEncoderOption = None,
 ) -> None:
     """Run the signals again over an index.
 
-    Vectors, boxes and verdicts stay as they are; nothing is embedded. Useful after an update of healtheat,
+    Vectors, boxes and verdicts stay as they are. Useful after an update of healtheat,
     or where a signal failed. Findings are flagged, image names are read, and missing boxes are searched for,
     as at the last scoring; an expression or files of that are given again, or left out by the words auto and
-    none. `healtheat flag` applies other thresholds without running any signal.
+    none. The search also needs the encoder, where that is not one of healtheat's own. `healtheat flag`
+    applies other thresholds without running any signal.
 
     \b
     Examples:
@@ -38,6 +40,7 @@ def score(
             classes=classes,
             predictions=predictions,
             missing=missing,
+            encoder=encoder,
             progress=progress,
         )
     if (used := report.predictions) is not None:

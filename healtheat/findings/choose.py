@@ -13,11 +13,13 @@ from healtheat.core.issues import ISSUES
 from healtheat.core.paths import is_file
 from healtheat.core.progress import Progress, silent
 from healtheat.core.validation import what_is_wrong
+from healtheat.embedding import Encoder
 from healtheat.findings.flag import THRESHOLDS, FindingSettings
 from healtheat.findings.inputs import Inputs, contents_of, missing_of, predictions_of
 from healtheat.findings.score import PredictionsUsed, ScoreReport, rescore
 from healtheat.index import Index
 from healtheat.index.again import BUILT_IN_RULES, Again, refused_kept
+from healtheat.index.encoder import EncoderWhenNeeded, check_given
 from healtheat.listing import ChosenRule
 from healtheat.signals.detector.predictions import PredictionFolder
 from healtheat.signals.detector.results import PredictionList
@@ -49,26 +51,30 @@ def score_again(
     classes: Path | None = None,
     predictions: str | os.PathLike[str] | None = None,
     missing: bool | None = None,
+    encoder: str | None = None,
     progress: Progress = silent,
 ) -> ScoreReport:
     """Run the signals again over the index in `index_dir`; what is None stays as at the last scoring.
 
     `predictions` "none" leaves them out where some were given before. Findings are flagged as before.
-    Raises InputError, BadIndex or IndexBusy.
+    `encoder` is the name of that of the index, which missing boxes need where it is not embedded.
+    Raises InputError, EncoderError, BadIndex or IndexBusy.
     """
     given = None if predictions is None else os.fspath(predictions)
     with Index.open(index_dir) as index:
-        inputs, flagging = as_before(
-            index, Again(contents_rule=contents_rule, classes=classes, predictions=given, missing=missing)
-        )
+        inputs, flagging = as_before(index, Again(encoder, None, contents_rule, classes, given, missing))
         used = _used(inputs.predictions, index)
     return rescore(index_dir, inputs=inputs, findings=flagging, predictions=used, progress=progress)
 
 
-def as_before(index: Index, again: Again | None = None) -> tuple[Inputs, FindingSettings]:
+def as_before(
+    index: Index, again: Again | None = None, encoder: Encoder | None = None
+) -> tuple[Inputs, FindingSettings]:
     """What the last scoring of `index` looked at and how it flagged, but for what is given `again`.
 
-    Raises InputError where it looked at files or ran an expression, and they are not given again; BadIndex.
+    `encoder` is that of the index, loaded by the name given again where it is None. Raises InputError where
+    the last scoring looked at files or ran an expression, and they are not given again; EncoderError where
+    missing boxes need the encoder, and it is not; BadIndex.
     """
     again = again or Again()
     contents = _contents(index, again)
@@ -79,7 +85,10 @@ def as_before(index: Index, again: Again | None = None) -> tuple[Inputs, Finding
     folder = _folder(again.predictions)
     search = missing_of(index) if again.missing is None else again.missing
     predictions = _predictions(folder, Path(index.manifest.source.data))
-    return Inputs(contents, predictions, search), _flagging(index)
+    if search and encoder is None:
+        check_given(index, again.encoder)
+    encoder = encoder or EncoderWhenNeeded(index, again.encoder)
+    return Inputs(contents, predictions, search, encoder), _flagging(index)
 
 
 def _contents(index: Index, again: Again) -> ChosenRule:

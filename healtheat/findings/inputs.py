@@ -9,6 +9,7 @@ from typing import Any
 
 from healtheat.core.errors import InputError
 from healtheat.core.progress import Progress, silent
+from healtheat.embedding import Encoder
 from healtheat.findings.pixels import IndexPixels
 from healtheat.index import Index
 from healtheat.index.runs import last_settings, text_setting
@@ -26,12 +27,14 @@ _NAMES = (Contents.name, Label.name, Overlooked.name)  # signals that read what 
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """`contents`: how names of images list what is on them. `predictions`: those of a detector, if any.
-    `missing`: whether images are searched for objects without a box.
+    `missing`: whether images are searched for objects without a box. `encoder`: the one of the index, for
+    places that it holds no vector of; None loads it when it is needed, which works for an embedded one.
     """
 
     contents: ChosenRule = field(default_factory=ChosenRule)
     predictions: PredictionFolder | None = None
     missing: bool = False
+    encoder: Encoder | None = None
     _listed: list[tuple[Samples, Samples]] = field(
         init=False, default_factory=list, compare=False, repr=False
     )  # the last samples and the same with their listing
@@ -82,9 +85,12 @@ class Inputs:
         return {}
 
 
-def samples_of(index: Index) -> Samples:
-    """The samples of an index whose images can be looked at again: one object, so a search is shared."""
-    return replace(samples_from(index), pixels=IndexPixels(index))
+def samples_of(index: Index, encoder: Encoder | None = None) -> Samples:
+    """The samples of an index whose images can be looked at again: one object, so a search is shared.
+
+    `encoder` as in `Inputs`.
+    """
+    return replace(samples_from(index), pixels=IndexPixels(index, encoder))
 
 
 def contents_of(index: Index) -> tuple[str, Path | None]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from healtheat.core.errors import EncoderError, ImageError, InputError
+from healtheat.core.errors import ImageError, InputError
 from healtheat.crops import CropPolicy, cut_and_measure, open_image
 from healtheat.crops.grey import grey_copies, grey_crops
 from healtheat.embedding import Encoder
@@ -41,13 +41,16 @@ class IndexPixels:
             return None
 
     def vectors(self, image_id: int, xywhn: NDArray[np.float64]) -> NDArray[np.float32] | None:
-        """(m, d) embeddings of boxes (m, 4), cut as the index was; None also where it has no encoder."""
+        """(m, d) embeddings of boxes (m, 4), cut as the index was.
+
+        Raises EncoderError where the encoder of the index cannot be had.
+        """
         policy = CropPolicy.model_validate(self._index.manifest.crop_policy)
         try:
             image = open_image(self._index.image_bytes(image_id))
             crops, _ = cut_and_measure(image, xywhn, policy, self._encoder.spec.resolution_px)
             return self._encoder.encode(crops)
-        except (InputError, ImageError, EncoderError):
+        except (InputError, ImageError):
             return None
 
     def _grey(self, image_id: int) -> Image.Image | None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from healtheat.core.errors import InputError
+from healtheat.core.errors import EncoderError, InputError
 from healtheat.core.issues import Silence
 from healtheat.core.progress import Progress, silent
 from healtheat.findings.combine import tempered
@@ -52,8 +52,8 @@ def run_signals(
     default: AI Hub's rule for image names, where it fits) is joined to the queries before a signal measures.
 
     `status` is "ok" or "crashed"; `error` then holds the exception in one line, and `fault` is "input" where
-    the signal refused what it was given (InputError), else "crash". Score rows of a signal that crashed are
-    absent.
+    the signal refused what it was given (InputError, EncoderError), else "crash". Score rows of a signal that
+    crashed are absent.
     """
     inputs = inputs or Inputs()
     parts: list[pa.Table] = []
@@ -77,7 +77,7 @@ def run_signals(
             silences.extend({"run_id": run, **asdict(silence)} for silence in said)
         except Exception as crash:  # recorded in `runs`; the caller makes the exit code non-zero
             error = f"{type(crash).__name__}: {crash}".splitlines()[0]
-            fault = "input" if isinstance(crash, InputError) else "crash"
+            fault = "input" if isinstance(crash, InputError | EncoderError) else "crash"
         runs.append(
             {
                 "run_id": run,

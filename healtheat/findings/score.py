@@ -64,7 +64,7 @@ def score(
 
     Needs memory for all vectors.
     """
-    samples = samples_of(index)
+    samples = samples_of(index, inputs.encoder if inputs else None)
     done = run_signals(samples, signals, progress, inputs=inputs)
     objects = objects_of(samples)
     findings = find(done.scores, settings, copies_of(samples.images, objects), samples.names)

@@ -12,12 +12,8 @@ from healtheat.embedding.registry import embedded
 from healtheat.index.store import Index
 
 
-def encoder_of(index: Index, given: str | None = None) -> Encoder:
-    """The encoder that the index was built with; EncoderError where it cannot be had here.
-
-    One that is not embedded is loaded only by the name `given` (see `load_encoder`): an index may not choose
-    a folder to open or a download.
-    """
+def check_given(index: Index, given: str | None) -> None:
+    """Raises EncoderError where the encoder of `index` is not embedded and its name was not `given` again."""
     spec = EncoderSpec.model_validate(index.manifest.encoder)
     if given is None and spec.name not in embedded():
         raise EncoderError(
@@ -25,6 +21,16 @@ def encoder_of(index: Index, given: str | None = None) -> Encoder:
             "give it again, as it was given to the build, with ",
             Argument("encoder"),
         )
+
+
+def encoder_of(index: Index, given: str | None = None) -> Encoder:
+    """The encoder that the index was built with; EncoderError where it cannot be had here.
+
+    One that is not embedded is loaded only by the name `given` (see `load_encoder`): an index may not choose
+    a folder to open or a download.
+    """
+    check_given(index, given)
+    spec = EncoderSpec.model_validate(index.manifest.encoder)
     encoder = load_encoder(given or spec.name, views=spec.views, colour_weight=spec.colour_weight)
     if encoder.fingerprint != spec.fingerprint:
         raise EncoderError(

@@ -41,7 +41,7 @@ class Pixels(Protocol):
         ...
 
     def vectors(self, image_id: int, xywhn: Floats) -> NDArray[np.float32] | None:
-        """(m, d) embeddings of boxes (m, 4), cut as those of the set; None also without an encoder."""
+        """(m, d) embeddings of boxes (m, 4), cut as those of the set; EncoderError without an encoder."""
         ...
 
 
