@@ -15,13 +15,12 @@ from typing import Annotated, NoReturn
 import typer
 
 from healtheat.commands import COMMANDS
+from healtheat.commands._quiet import TRACEBACK, others_quiet
 from healtheat.commands._terminal import BROKEN_PIPE, FAULT, INTERRUPTED, USAGE, one_line, prepare_streams
 from healtheat.commands.reference import command_name
 from healtheat.core.conditions import NO_ROOM, told, told_of_name
 from healtheat.core.errors import HealtheatError, with_options
 from healtheat.core.version import __version__
-
-TRACEBACK = "HEALTHEAT_TRACEBACK"  # set to 1 to see where an unexpected error came from
 
 app = typer.Typer(
     name="healtheat",
@@ -56,7 +55,11 @@ def _app(
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: the process's own) and return its exit code. Never raises."""
     prepare_streams()
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    with others_quiet():
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(given: list[str]) -> int:
     try:
         code = app(given, prog_name="healtheat", standalone_mode=False)
         sys.stdout.flush()

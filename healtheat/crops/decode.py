@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,9 +20,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 # an RGB image of this size takes 320 MB.
 MAX_IMAGE_PX = 80_000_000
 
-# Pillow warns on stderr about big images, which open_image refuses with a reason, and about damaged EXIF,
-# which does not matter to it.
-warnings.filterwarnings("ignore", module=r"PIL\.")
 _STRICT = threading.Lock()
 
 # EXIF orientation (CIPA DC-008, tag 0x0112) → what turns the stored pixels upright

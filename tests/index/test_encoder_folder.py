@@ -12,7 +12,7 @@ from healtheat.building.build import build
 from healtheat.building.removal import remove
 from healtheat.cli import run
 from healtheat.core.errors import EncoderError
-from healtheat.embedding import registry
+from healtheat.embedding import load_encoder, registry
 from healtheat.findings.choose import as_before, score_again
 from healtheat.findings.inputs import Inputs, samples_of
 from healtheat.index import Index
@@ -94,7 +94,8 @@ def test_missing_boxes_need_the_encoder(built: Path, tmp_path: Path) -> None:
 def test_score_and_remove_search_again_with_the_folder(
     built: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    index = Path(shutil.copytree(built / "index", tmp_path / "index"))
+    index, data = tmp_path / "index", open_source(write_set(tmp_path / "data", images=4))
+    build(data, index, encoder=load_encoder(given(built)), signals=())
     assert run(["score", "--index", str(index), "--missing"]) == 2
     assert "with --encoder" in capfd.readouterr().err
     assert run(["add", str(built / "new" / "data.yaml"), "--to", str(index), "--encoder", given(built)]) == 0
