@@ -17,6 +17,7 @@ from tests.index.small_set import FakeEncoder, tables, write_set
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the sets `pills` and `june`, and the index of the first."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("healtheat.index.encoder.embedded", lambda: ("fake",))
     monkeypatch.setattr("healtheat.index.encoder.load_encoder", lambda name, **more: FakeEncoder())
     data = write_set(tmp_path / "pills")
     build(YoloSource(data), tmp_path / "index/pills", encoder=FakeEncoder())
