@@ -78,7 +78,7 @@ def prelabel(
       healtheat prelabel --against index/pills
       healtheat prelabel photos --against index/pills --format yolo --out photos-labelled
       healtheat prelabel photos --against index/pills --to vetted/photos
-      healtheat export --index vetted/photos --format cvat --to photos.xml --all
+      healtheat export --index vetted/photos --all --format cvat --to photos.xml
     """
     with progress_bar() as progress:
         report = api.prelabel(

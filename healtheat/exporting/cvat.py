@@ -80,10 +80,11 @@ class _Xml:
         for box in image.every_box:
             shape, place = _shape(box, image)
             label = given.labels[box.class_id]
+            of_file = "file" if image.labelled else "auto"
             self._open(
                 shape,
                 label=label,
-                source="file" if box.line >= 0 else "manual",
+                source=of_file if box.line >= 0 else "manual",
                 occluded=0,
                 **place,
                 z_order=0,

@@ -85,6 +85,11 @@ class HandImage:
     added: Sequence[HandBox] = ()
 
     @property
+    def labelled(self) -> bool:
+        """Whether its boxes come from a label file; else a detector or `prelabel` proposed them."""
+        return bool(self.label_file)
+
+    @property
     def every_box(self) -> tuple[HandBox, ...]:
         """The boxes that are there, and those that a person added."""
         return (*self.boxes, *self.added)

@@ -43,7 +43,7 @@ def _control(tag: str, name: str, given: HandOff) -> str:
 
 def _task(image: HandImage, given: HandOff) -> dict[str, Any]:
     boxes = [_result(box, image, given.labels[box.class_id]) for box in image.boxes]
-    found = [box for box in image.boxes if box.finding is not None]
+    found = [box for box in image.boxes if box.finding is not None or not image.labelled]
     advised = [*(replace(box, xywhn=box.move_to or box.xywhn) for box in found), *image.added]
     predictions = [{**_result(box, image, _pointed(box, given)), "score": _score(box)} for box in advised]
     task: dict[str, Any] = {
@@ -55,9 +55,11 @@ def _task(image: HandImage, given: HandOff) -> dict[str, Any]:
             "label_file": image.label_file,
             "notes": [f"{note['issue']}: {note['reason']}" for note in image.notes],
         },
-        "annotations": [{"result": boxes, "was_cancelled": False, "ground_truth": False}],
+        "annotations": [],
         "predictions": [],
     }
+    if image.labelled:
+        task["annotations"] = [{"result": boxes, "was_cancelled": False, "ground_truth": False}]
     if predictions:
         best = max(p["score"] for p in predictions)
         task["predictions"] = [{"model_version": "healtheat", "score": best, "result": predictions}]

@@ -88,12 +88,13 @@ def test_what_the_index_has_or_nobody_can_read_is_told(report, folder):
 def test_the_batch_goes_to_tools_like_any_other(report, folder, tmp_path):
     with Index.open(folder / "one") as batch:
         export(batch, tmp_path / "yolo", format="vetted-yolo")
+        export(batch, tmp_path / "cvat.xml", "cvat", filters=Filters(flagged_only=False))
         export(batch, tmp_path / "tasks.json", "labelstudio", filters=Filters(flagged_only=False))
     assert (tmp_path / "yolo/decisions.csv").read_text(encoding="utf-8").count("\n") == report.boxes + 1
     tasks = json.loads((tmp_path / "tasks.json").read_text(encoding="utf-8"))
-    assert sum(len(task["annotations"][0]["result"]) for task in tasks) == report.boxes
-    held = sum(len(one["result"]) for task in tasks for one in task["predictions"])
-    assert held == report.held
+    assert all(task["annotations"] == [] for task in tasks)  # nobody labelled them yet
+    assert sum(len(one["result"]) for task in tasks for one in task["predictions"]) == report.boxes
+    assert (tmp_path / "cvat.xml").read_text(encoding="utf-8").count('source="auto"') == report.boxes
 
 
 def test_images_of_the_set_without_labels_are_those_meant_by_default(
