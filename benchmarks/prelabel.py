@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from benchmarks.end_to_end_data import link_or_copy, split_sources, write_yaml
 from benchmarks.missing import corners
 from benchmarks.pseudo_labels_data import Box, OneImage, add_image, read_set
-from benchmarks.quality import HERE, SHARED
+from benchmarks.quality import SHARED
 from healtheat.building.build import build
 from healtheat.building.open_data import open_data
 from healtheat.core.overlap import iou
@@ -163,7 +163,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--max-wrong", type=float, default=0.02)
     parser.add_argument("--encoder", default="pill")
     parser.add_argument("--work", type=Path, default=Path("bench/prelabel"))
-    parser.add_argument("--out", type=Path, default=HERE / "prelabel.md")
+    parser.add_argument("--out", type=Path, help="default: prelabel.md in --work")
     args = parser.parse_args(given)
     args.data = args.data.absolute()
     found, names = read_set(args.data)
@@ -172,7 +172,7 @@ def main(given: Sequence[str] | None = None) -> None:
         for seed in map(int, args.seeds.split(",")):
             rows.append(one_split(found, names, share, seed, args))
             print(json.dumps(rows[-1]), flush=True)
-    args.out.write_text(table(rows), encoding="utf-8", newline="\n")
+    (args.out or args.work / "prelabel.md").write_text(table(rows), encoding="utf-8", newline="\n")
     print(table(rows))
 
 
