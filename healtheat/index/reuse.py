@@ -26,7 +26,7 @@ from healtheat.index.manifest import (
     OtherVersion,
     shard_name,
 )
-from healtheat.index.shards import Shard, open_shard
+from healtheat.index.shards import Shard, not_unit, open_shard
 from healtheat.index.verify import damage, unlisted
 
 
@@ -40,7 +40,10 @@ class ShardRows:
 
     def at(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
         """(m, d) the vectors at these places."""
-        return self._shard.at(places)
+        found = self._shard.at(places)
+        if wrong := not_unit(found):
+            raise BadIndex(f"{self.path}: {wrong}; remove the index, or build into another folder")
+        return found
 
     @cached_property
     def _shard(self) -> Shard:

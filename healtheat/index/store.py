@@ -41,6 +41,7 @@ class Index:
         self.manifest = manifest
         self._catalog = Catalog(path / CATALOG_NAME, version=manifest.format_version)
         self._stamp = _stamp(path)
+        self._sound: set[int | str] = set()  # shards whose vectors were looked at
         Judging.create_tables(self._catalog)
         self._judging = (
             None if verdict_log is None else Judging(verdict_log, self._catalog, self.boxes, self.images)
@@ -273,13 +274,19 @@ class Index:
         return dict(rows[0])
 
     def _shard(self, name: int | str) -> Shard:
-        """One shard, mapped now; nothing is kept. Raises BadIndex if a build replaced the index meanwhile."""
+        """One shard, mapped now; nothing is kept. Raises BadIndex if a build replaced the index meanwhile, or
+        its vectors are none.
+        """
         rows = self._rows_of(name)
         try:
             shard = open_shard(self.path / shard_name(name), rows=rows, dim=self.manifest.dim)
         finally:  # also where the file is gone or another one: the reason is the build, not damage
             if _stamp(self.path) != self._stamp or is_ready(self.path):
                 raise BadIndex(f"{self.path} was built again since it was opened; open it again")
+        if name not in self._sound:
+            if wrong := shard.unsound():
+                raise BadIndex(f"{self.path / shard_name(name)}: {wrong}; build the index again")
+            self._sound.add(name)
         return shard
 
     def _rows_of(self, name: int | str) -> int:
