@@ -135,4 +135,7 @@ def add_old_vectors(pool: VectorPool, old: OldIndex, fingerprint: str) -> None:
 
 
 def _keys(texts: list[str]) -> list[bytes]:
-    return [bytes.fromhex(text) for text in texts]
+    try:
+        return [bytes.fromhex(text) for text in texts]
+    except (ValueError, TypeError):
+        raise BadIndex(f"{CATALOG_NAME}: a crop_key is no number; build the index again") from None

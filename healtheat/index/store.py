@@ -144,9 +144,16 @@ class Index:
         rows = self._rows(ids)
         out = np.empty((len(ids), self.manifest.dim), np.float32)
         classes = self._boxes.class_id[rows]
-        for class_id in np.unique(classes):
+        for class_id in np.unique(classes).tolist():
             mine = classes == class_id
-            out[mine] = self._shard(int(class_id)).rows(ids[mine])
+            if class_id not in self._shard_rows:
+                raise BadIndex(f"{self.path}: boxes of class {class_id} have no shard; build the index again")
+            try:
+                out[mine] = self._shard(class_id).rows(ids[mine])
+            except KeyError as error:
+                raise BadIndex(
+                    f"{self.path / shard_name(class_id)}: {error}; build the index again"
+                ) from None
         return out
 
     def background(self) -> NDArray[np.float32]:

@@ -37,8 +37,8 @@ _INDEX = {
     "review against": "review --index {good} --against {index} --port 0",
 }
 _SET = {
-    "build": "build {set} --index new --encoder fake --outside",
-    "build inside": "build {set} --index new --encoder fake",
+    "build": "build {set} --index new --encoder fake",
+    "build outside": "build {set} --index new --encoder fake --outside",
     "contents": "contents {set} --rule (?P<code>[0-9]+)",
     "guard": "guard {set}",
     "guard against": "guard {set} --against {more}",

@@ -34,13 +34,18 @@ ITEMS = {
 }
 
 
+# What the user asked for: the whole disk is walked.
+ASKED_FOR = {("set", "names the disk", "build outside"), ("set", "links", "build outside")}
+
+
 def chosen() -> Iterator[tuple[str, str, str]]:
     """(kind, item, command) to run."""
     for kind, items in ITEMS.items():
         turn = cycle(COMMANDS[kind])
         for item in items:
             for command in COMMANDS[kind] if os.environ.get("HEALTHEAT_CORPUS") == "all" else [next(turn)]:
-                yield kind, item, command
+                if (kind, item, command) not in ASKED_FOR:
+                    yield kind, item, command
 
 
 @pytest.fixture(scope="module")
