@@ -9,8 +9,17 @@ from pathlib import Path
 import pytest
 
 import healtheat
+from healtheat.core.append import append_synced
 from healtheat.core.errors import InputError
-from healtheat.core.files import Missing, NotRegular, Unreadable, open_regular, read_small, read_whole
+from healtheat.core.files import (
+    Missing,
+    NotRegular,
+    Unreadable,
+    check_regular,
+    open_regular,
+    read_small,
+    read_whole,
+)
 
 PACKAGE = Path(healtheat.__file__).parent
 
@@ -53,6 +62,18 @@ def test_names_that_no_file_can_have(tmp_path: Path, name: str) -> None:
     (tmp_path / "round").symlink_to("round")
     with pytest.raises(Unreadable, match="cannot be read"):
         read_small(tmp_path / name, 100)
+
+
+def test_what_is_written_to_is_regular_too(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("file", "new"):
+        check_regular(tmp_path / name)
+        append_synced(tmp_path / name, b"x", 0)
+    with pytest.raises(NotRegular):
+        check_regular(tmp_path / "pipe")
+    with pytest.raises(NotRegular):
+        append_synced(tmp_path / "pipe", b"x", 0)
 
 
 def test_links_stay_within_the_folder(tmp_path: Path) -> None:

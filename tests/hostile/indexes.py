@@ -158,7 +158,7 @@ _UPDATE = {
     "box ids doubled": "boxes SET box_id = 1",
     "box lines": "boxes SET line = 9000000000000000000",
     "odd corners": "boxes SET corners = [1.0, 2.0, 3.0]",
-    "corners of NaN": "boxes SET corners = ['nan', 0, 1, 0, 1, 1]",
+    "corners of NaN": "boxes SET corners = ['nan'::DOUBLE, 0, 1, 0, 1, 1]",
     "corners of a million": "boxes SET corners = range(3000000)",
     "crop keys": "boxes SET crop_key = 'no key'",
     "measures": "boxes SET sharpness = 'inf', brightness = 'nan'",
