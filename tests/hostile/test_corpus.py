@@ -84,7 +84,14 @@ def places(kind: str, item: str, base: Path, job: Path) -> dict[str, str]:
     return {name: str(path) for name, path in found.items()}
 
 
-@pytest.mark.parametrize(("kind", "item", "command"), list(chosen()))
+# `make test-fast` takes every third.
+CHOSEN = [
+    pytest.param(*names, marks=[pytest.mark.slow] if number % 3 else [])
+    for number, names in enumerate(chosen())
+]
+
+
+@pytest.mark.parametrize(("kind", "item", "command"), CHOSEN)
 def test_a_command_ends_as_it_should(
     worker: Worker, base: Path, tmp_path: Path, kind: str, item: str, command: str
 ) -> None:
