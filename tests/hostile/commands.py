@@ -32,7 +32,9 @@ _INDEX = {
     "add": "add {more} --to {index}",
     "add index": "add {index} --to {good}",
     "vet": "vet {more} --against {index} --to vetted",
+    "prelabel": "prelabel {images} --against {index} --to vetted",
     "build": "build {data} --index {index} --encoder fake",
+    "score missing": "score --index {index} --missing",
     "review": "review --index {index} --port 0",
     "review against": "review --index {good} --against {index} --port 0",
 }
@@ -46,6 +48,7 @@ _SET = {
     "diff index": "diff {good} {set}",
     "add": "add {set} --to {good}",
     "vet": "vet {set} --against {good} --to vetted",
+    "prelabel": "prelabel {set} --against {good} --to vetted",
 }
 _ENCODER = {
     "encoders": "encoders {encoder} --no-speed",
@@ -80,7 +83,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "plan": _PLAN,
 }
 # Commands that say by exit code 1 that something is wrong: damage, a collapse.
-TELLS_BY_1 = ("verify", "guard", "vet")
+TELLS_BY_1 = ("verify", "guard", "vet", "prelabel")
 
 
 def codes(words: str) -> tuple[int, ...]:
