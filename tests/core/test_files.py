@@ -97,7 +97,7 @@ RAW = {
     "core/files.py": "the reader itself",
     "core/atomic.py": "locks and syncs what it has just made",
     "cli.py": "opens the null device to write to",
-    "commands/_quiet.py": "a temporary file of its own, and the null device",
+    "commands/_quiet.py": "the null device, and a copy of the standard error",
     "commands/reference.py": "run by hand on docs/cli.md",
     "crops/grey.py": "an image made in memory",
     "crops/decode.py": "bytes in memory",
