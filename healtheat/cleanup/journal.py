@@ -45,7 +45,7 @@ class Journal:
 
     def _whole_lines(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        *lines, torn = (read_whole(self._path) if self._path.is_file() else b"").split(b"\n")
+        *lines, torn = (read_whole(self._path) if self._path.exists() else b"").split(b"\n")
         for number, line in enumerate(lines, 1):
             entry = self._entry(line)
             if entry is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from healtheat.core.atomic import sync_folder
 from healtheat.core.conditions import naming
 from healtheat.core.errors import HealtheatError
+from healtheat.core.files import check_regular
 
 
 class NotKnown(HealtheatError):
@@ -23,6 +24,7 @@ def append_synced(path: Path, data: bytes, at: int) -> None:
     OSError is raised, it is not in the file. Raises NotKnown where nobody can tell.
     """
     with naming(path):
+        check_regular(path)
         if not path.exists():
             path.open("xb").close()
             sync_folder(path.parent)  # before the line, which counts as soon as it is there

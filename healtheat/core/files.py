@@ -96,6 +96,12 @@ def read_small(path: Path, limit_bytes: int, *, within: Path | None = None) -> C
     return Content(data, hashlib.sha256(data).hexdigest(), len(data))
 
 
+def check_regular(path: Path) -> None:
+    """Raises NotRegular where something else is at `path` than a file, which would wait or take it all."""
+    if os.path.lexists(path):
+        _check(path.stat(), os.fspath(path))
+
+
 def read_whole(path: Path, limit_bytes: int = MAX_WHOLE_BYTES, *, within: Path | None = None) -> bytes:
     """As `read_small`, for a file that is needed: raises InputError, which names it."""
     try:

@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from healtheat.core.conditions import LOCKLESS, naming, told
 from healtheat.core.errors import HealtheatError, InputError
+from healtheat.core.files import check_regular
 
 
 @contextlib.contextmanager
@@ -23,6 +24,7 @@ def held(path: Path, busy: HealtheatError, *, wait_s: float = 0.0) -> Iterator[N
     lock = FileLock(path, timeout=wait_s, thread_local=False, fallback_to_soft=False)
     try:
         with naming(path):
+            check_regular(path)
             lock.acquire()
     except Timeout:
         raise busy from None

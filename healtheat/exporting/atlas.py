@@ -75,7 +75,7 @@ def _schema(crops: bool) -> pa.Schema:
 
 def _row(image: HandImage, box: HandBox, place: Any, given: HandOff) -> dict[str, Any]:
     found: Mapping[str, Any] = box.attributes()
-    label = given.labels[box.class_id]
+    label = given.label(box.class_id)
     words = [label] if not found["issue"] else [label, f"{found['issue']}: {found['reason']}"]
     names = ("issue", "score", "status", "verdict", "suggestion", "relabel_to", "suspicion", "reason", "line")
     return {

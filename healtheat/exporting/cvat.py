@@ -79,7 +79,7 @@ class _Xml:
         self._open("image", id=number, name=image.path, **size)
         for box in image.every_box:
             shape, place = _shape(box, image)
-            label = given.labels[box.class_id]
+            label = given.label(box.class_id)
             of_file = "file" if image.labelled else "auto"
             self._open(
                 shape,
@@ -93,7 +93,7 @@ class _Xml:
             self._close(shape)
         for note in image.notes:
             if note["class_id"] in given.labels:
-                self._open("tag", label=given.labels[note["class_id"]], source="file")
+                self._open("tag", label=given.label(note["class_id"]), source="file")
                 self._attributes({name: note.get(name) for name in ATTRIBUTES})
                 self._close("tag")
         self._close("image")

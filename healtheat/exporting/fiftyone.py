@@ -25,7 +25,7 @@ def write_fiftyone(given: HandOff, labels: Path, data: Path) -> None:
     content = {
         "classes": None,
         "labels": {
-            key[image.image_id]: [_detection(box, given.labels[box.class_id]) for box in image.every_box]
+            key[image.image_id]: [_detection(box, given.label(box.class_id)) for box in image.every_box]
             for image in given.images
         },
     }

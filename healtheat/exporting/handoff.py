@@ -117,6 +117,10 @@ class HandOff:
     unreadable: list[str] = field(default_factory=list)  # images left out: nobody can look at them
     progress: Progress = silent
 
+    def label(self, class_id: int) -> str:
+        """The text for a class id; the id itself for a class without a name."""
+        return self.labels.get(class_id, str(class_id))
+
 
 def gather(index: HandIndex, filters: Filters, *, progress: Progress = silent) -> HandOff:
     """The images with a finding that passes the filters (with `flagged_only` false and no other filter: all),

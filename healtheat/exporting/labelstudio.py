@@ -42,7 +42,7 @@ def _control(tag: str, name: str, given: HandOff) -> str:
 
 
 def _task(image: HandImage, given: HandOff) -> dict[str, Any]:
-    boxes = [_result(box, image, given.labels[box.class_id]) for box in image.boxes]
+    boxes = [_result(box, image, given.label(box.class_id)) for box in image.boxes]
     found = [box for box in image.boxes if box.finding is not None or not image.labelled]
     advised = [*(replace(box, xywhn=box.move_to or box.xywhn) for box in found), *image.added]
     predictions = [{**_result(box, image, _pointed(box, given)), "score": _score(box)} for box in advised]
@@ -111,5 +111,5 @@ def _pointed(box: HandBox, given: HandOff) -> str:
     found = box.finding or {}
     for name in ("relabel_to", "suggestion"):
         if found.get(name) in given.labels:
-            return given.labels[found[name]]
-    return given.labels[box.class_id]
+            return given.label(found[name])
+    return given.label(box.class_id)

@@ -26,7 +26,7 @@ from healtheat.index.manifest import (
     OtherVersion,
     shard_name,
 )
-from healtheat.index.shards import Shard, open_shard
+from healtheat.index.shards import Shard, not_unit, open_shard
 from healtheat.index.verify import damage, unlisted
 
 
@@ -40,7 +40,10 @@ class ShardRows:
 
     def at(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
         """(m, d) the vectors at these places."""
-        return self._shard.at(places)
+        found = self._shard.at(places)
+        if wrong := not_unit(found):
+            raise BadIndex(f"{self.path}: {wrong}; remove the index, or build into another folder")
+        return found
 
     @cached_property
     def _shard(self) -> Shard:
@@ -132,4 +135,7 @@ def add_old_vectors(pool: VectorPool, old: OldIndex, fingerprint: str) -> None:
 
 
 def _keys(texts: list[str]) -> list[bytes]:
-    return [bytes.fromhex(text) for text in texts]
+    try:
+        return [bytes.fromhex(text) for text in texts]
+    except (ValueError, TypeError):
+        raise BadIndex(f"{CATALOG_NAME}: a crop_key is no number; build the index again") from None

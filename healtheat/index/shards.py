@@ -27,6 +27,8 @@ _HEAD = struct.Struct("<4siqqqBi")
 _LENGTH = struct.Struct("<Q")
 _OUTER, _INNER = b"IxM2", b"IxFI"
 _UNUSED = 1 << 20
+_CHECKED_ROWS = 4096
+_LENGTH_OFF = 0.01  # of a unit vector in single precision, and of encoders that compute with 16 bits
 _VECTORS_AT = 2 * _HEAD.size + _LENGTH.size
 
 
@@ -52,12 +54,27 @@ class Shard:
         mapped = faiss.rev_swig_ptr(flat.get_xb(), len(self) * int(flat.d)).reshape(len(self), -1)
         return np.array(mapped[places], np.float32)
 
+    def unsound(self) -> str:
+        """Why its vectors are no unit vectors, "" where they are; reads them all, block by block."""
+        for start in range(0, len(self), _CHECKED_ROWS):
+            if wrong := not_unit(self.at(slice(start, start + _CHECKED_ROWS))):
+                return wrong
+        return ""
+
     def rows(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """(m, d) vectors of these ids. Raises KeyError for an id that is not here."""
         where = np.searchsorted(self.ids, ids)
         if len(ids) and (not len(self) or np.any(self.ids[np.minimum(where, len(self) - 1)] != ids)):
             raise KeyError(f"no vector for some of the ids {ids[:5].tolist()}…")
         return self.at(where)
+
+
+def not_unit(vectors: NDArray[np.float32]) -> str:
+    """Why some of these (m, d) vectors are no unit vectors, "" where all are."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        length = np.sqrt(np.einsum("md,md->m", vectors, vectors))
+    wrong = ~(np.abs(length - 1) <= _LENGTH_OFF)
+    return f"expected vectors of length 1, found {length[wrong][0]:g}" if wrong.any() else ""
 
 
 def write_shard(path: Path, ids: NDArray[np.int64], vectors: Iterable[NDArray[np.float32]], dim: int) -> None:

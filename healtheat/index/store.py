@@ -41,6 +41,7 @@ class Index:
         self.manifest = manifest
         self._catalog = Catalog(path / CATALOG_NAME, version=manifest.format_version)
         self._stamp = _stamp(path)
+        self._sound: set[int | str] = set()  # shards whose vectors were looked at
         Judging.create_tables(self._catalog)
         self._judging = (
             None if verdict_log is None else Judging(verdict_log, self._catalog, self.boxes, self.images)
@@ -143,9 +144,16 @@ class Index:
         rows = self._rows(ids)
         out = np.empty((len(ids), self.manifest.dim), np.float32)
         classes = self._boxes.class_id[rows]
-        for class_id in np.unique(classes):
+        for class_id in np.unique(classes).tolist():
             mine = classes == class_id
-            out[mine] = self._shard(int(class_id)).rows(ids[mine])
+            if class_id not in self._shard_rows:
+                raise BadIndex(f"{self.path}: boxes of class {class_id} have no shard; build the index again")
+            try:
+                out[mine] = self._shard(class_id).rows(ids[mine])
+            except KeyError as error:
+                raise BadIndex(
+                    f"{self.path / shard_name(class_id)}: {error}; build the index again"
+                ) from None
         return out
 
     def background(self) -> NDArray[np.float32]:
@@ -273,13 +281,19 @@ class Index:
         return dict(rows[0])
 
     def _shard(self, name: int | str) -> Shard:
-        """One shard, mapped now; nothing is kept. Raises BadIndex if a build replaced the index meanwhile."""
+        """One shard, mapped now; nothing is kept. Raises BadIndex if a build replaced the index meanwhile, or
+        its vectors are none.
+        """
         rows = self._rows_of(name)
         try:
             shard = open_shard(self.path / shard_name(name), rows=rows, dim=self.manifest.dim)
         finally:  # also where the file is gone or another one: the reason is the build, not damage
             if _stamp(self.path) != self._stamp or is_ready(self.path):
                 raise BadIndex(f"{self.path} was built again since it was opened; open it again")
+        if name not in self._sound:
+            if wrong := shard.unsound():
+                raise BadIndex(f"{self.path / shard_name(name)}: {wrong}; build the index again")
+            self._sound.add(name)
         return shard
 
     def _rows_of(self, name: int | str) -> int:

@@ -19,6 +19,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("healtheat.index.encoder.embedded", lambda: ("fake",))
     monkeypatch.setattr("healtheat.index.encoder.load_encoder", lambda name, **more: FakeEncoder())
+    monkeypatch.setattr("healtheat.index.encoder.embedded", lambda: ["fake"])
     data = write_set(tmp_path / "pills")
     build(YoloSource(data), tmp_path / "index/pills", encoder=FakeEncoder())
     write_set(tmp_path / "june", images=5, seed=5)

@@ -9,8 +9,17 @@ from pathlib import Path
 import pytest
 
 import healtheat
+from healtheat.core.append import append_synced
 from healtheat.core.errors import InputError
-from healtheat.core.files import Missing, NotRegular, Unreadable, open_regular, read_small, read_whole
+from healtheat.core.files import (
+    Missing,
+    NotRegular,
+    Unreadable,
+    check_regular,
+    open_regular,
+    read_small,
+    read_whole,
+)
 
 PACKAGE = Path(healtheat.__file__).parent
 
@@ -55,6 +64,18 @@ def test_names_that_no_file_can_have(tmp_path: Path, name: str) -> None:
         read_small(tmp_path / name, 100)
 
 
+def test_what_is_written_to_is_regular_too(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("file", "new"):
+        check_regular(tmp_path / name)
+        append_synced(tmp_path / name, b"x", 0)
+    with pytest.raises(NotRegular):
+        check_regular(tmp_path / "pipe")
+    with pytest.raises(NotRegular):
+        append_synced(tmp_path / "pipe", b"x", 0)
+
+
 def test_links_stay_within_the_folder(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -76,7 +97,7 @@ RAW = {
     "core/files.py": "the reader itself",
     "core/atomic.py": "locks and syncs what it has just made",
     "cli.py": "opens the null device to write to",
-    "cleanup/run.py": "appends to the journal it holds the lock of",
+    "commands/_quiet.py": "the null device, and a copy of the standard error",
     "commands/reference.py": "run by hand on docs/cli.md",
     "crops/grey.py": "an image made in memory",
     "crops/decode.py": "bytes in memory",

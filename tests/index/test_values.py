@@ -8,10 +8,13 @@ import pytest
 from healtheat.building.build import build
 from healtheat.core.errors import BadIndex
 from healtheat.index import Index
+from healtheat.index.cache import VectorPool
+from healtheat.index.reuse import add_old_vectors, old_index
 from healtheat.index.tables import TABLES
 from healtheat.index.values import conditions, fault_names
 from healtheat.sources import open_source
 from tests.hostile.forged import forge
+from tests.hostile.indexes import swapped, vectors
 from tests.index.small_set import FakeEncoder, write_set
 
 
@@ -65,3 +68,40 @@ def test_what_no_build_writes_is_told_when_it_is_read(built: Path, table: str, c
         for _ in range(2):
             with pytest.raises(BadIndex, match=f"table {table}, .* no build writes; build the index again"):
                 index.sql(f"SELECT count(*) FROM {table.upper()}")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0, 3e38, 1.0])
+def test_vectors_are_of_length_1(built: Path, value: float) -> None:
+    vectors(value)(built)
+    with Index.open(built) as index:
+        for read in (lambda: index.vectors(index.boxes().box_id), lambda: index.shard(3)):
+            with pytest.raises(BadIndex, match="expected vectors of length 1, found"):
+                read()
+    old, _ = old_index(built)
+    assert old is not None
+    pool = VectorPool(built / ".cache", fingerprint=old.manifest.fingerprint, dim=old.manifest.dim)
+    add_old_vectors(pool, old, old.manifest.fingerprint)
+    key = bytes.fromhex(old.catalog.sql("SELECT crop_key FROM boxes")["crop_key"][0].as_py())
+    with pytest.raises(BadIndex, match="expected vectors of length 1"):
+        pool.gather([key])
+    old.close()
+
+
+def test_ids_of_other_shards_and_classes_without_one(built: Path, made: Path) -> None:
+    swapped(built)
+    with Index.open(built) as index, pytest.raises(BadIndex, match=r"\.faiss: .*no vector"):
+        index.vectors(index.boxes().box_id)
+    copy = Path(shutil.copytree(made, built.parent / "copy"))
+    forge(copy, "UPDATE boxes SET class_id = 12 WHERE class_id = 3")
+    with Index.open(copy) as index, pytest.raises(BadIndex, match="boxes of class 12 have no shard"):
+        index.vectors(index.boxes().box_id)
+
+
+def test_crop_keys_are_hexadecimal(built: Path) -> None:
+    forge(built, "UPDATE boxes SET crop_key = 'none'")
+    old, _ = old_index(built)
+    assert old is not None
+    pool = VectorPool(built / ".cache", fingerprint=old.manifest.fingerprint, dim=old.manifest.dim)
+    with pytest.raises(BadIndex, match="crop_key"):
+        add_old_vectors(pool, old, old.manifest.fingerprint)
+    old.close()

@@ -18,6 +18,7 @@ from healtheat.findings.filters import Filters
 from healtheat.index import Index, NewVerdict
 from healtheat.signals.geometry import Geometry
 from healtheat.sources import open_source
+from healtheat.sources.outside import outside_allowed
 from tests.cleanup.small_yolo import NAMES, decide_some, make_index, tree
 from tests.exporting.patch.test_unified import applied, tools
 from tests.index.small_set import FakeEncoder, write_set
@@ -197,7 +198,7 @@ def test_a_label_file_outside_the_data_set_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     data = tmp_path / "data/data.yaml"
     data.write_text(text.replace("val: valid", "val: ../other/valid"), encoding="utf-8")
-    with decided(data, tmp_path / "index") as index:
+    with outside_allowed(True), decided(data, tmp_path / "index") as index:
         done = export(index, tmp_path / "fixes.patch")
     assert done.changes is not None and not done.changes.files
     assert [one.why for one in left(done)] == [Unwritten.OUTSIDE] * 12
