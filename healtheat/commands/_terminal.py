@@ -95,7 +95,7 @@ def console(out: IO[str] | None = None) -> Console:
     from rich.text import Text
 
     class Escaping(Console):
-        def render_str(self, text: str, **options: Any) -> Text:  # type: ignore[override]
+        def render_str(self, text: str, **options: Any) -> Text:
             return super().render_str(one_line(text), **options)
 
     out = out or sys.stdout

@@ -16,8 +16,10 @@ from healtheat.core.errors import InputError
 from healtheat.core.text import shown
 
 _DEVICES = frozenset(
-    ("con", "prn", "aux", "nul", "conin$", "conout$")
-    + tuple(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³")
+    (
+        *("con", "prn", "aux", "nul", "conin$", "conout$"),
+        *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³"),
+    )
 )
 _FORBIDDEN = frozenset('<>:"|?*\\')
 

@@ -28,7 +28,9 @@ def test_names_that_windows_does_not_take(name: str, tmp_path: Path, monkeypatch
         check_places([PurePosixPath(name) / "a.jpg"], tmp_path)
 
 
-@pytest.mark.parametrize("name", ["null.txt", "console.jpg", "com10.jpg", "COM.jpg", "약 1.jpg", ".a", "a.b.c"])
+@pytest.mark.parametrize(
+    "name", ["null.txt", "console.jpg", "com10.jpg", "COM.jpg", "약 1.jpg", ".a", "a.b.c"]
+)
 def test_names_that_windows_takes(name: str) -> None:
     assert unfit_for_windows(name) == ""
 
@@ -36,9 +38,7 @@ def test_names_that_windows_takes(name: str) -> None:
 @pytest.mark.parametrize(
     ("one", "other"), [("a/B.jpg", "A/b.JPG"), ("\u00e9.jpg", "e\u0301.jpg"), ("ß.jpg", "SS.jpg")]
 )
-def test_two_names_of_one_file(
-    one: str, other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_names_of_one_file(one: str, other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert folded(one) == folded(other) != folded("c.jpg")
     places = [PurePosixPath(one), PurePosixPath(other), PurePosixPath(one)]
     monkeypatch.setattr(portable, "folds_names", lambda _: False)
