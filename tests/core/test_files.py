@@ -77,6 +77,7 @@ RAW = {
     "core/atomic.py": "locks and syncs what it has just made",
     "cli.py": "opens the null device to write to",
     "cleanup/run.py": "appends to the journal it holds the lock of",
+    "commands/_quiet.py": "opens the null device, and the standard error, to write to",
     "commands/reference.py": "run by hand on docs/cli.md",
     "crops/grey.py": "an image made in memory",
     "crops/decode.py": "bytes in memory",
