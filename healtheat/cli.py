@@ -16,7 +16,7 @@ import typer
 
 from healtheat.commands import COMMANDS
 from healtheat.commands._quiet import TRACEBACK, others_quiet
-from healtheat.commands._terminal import BROKEN_PIPE, FAULT, INTERRUPTED, USAGE, one_line, prepare_streams
+from healtheat.commands._terminal import BROKEN_PIPE, FAULT, INTERRUPTED, USAGE, note, prepare_streams
 from healtheat.commands.reference import command_name
 from healtheat.core.conditions import NO_ROOM, told, told_of_name
 from healtheat.core.errors import HealtheatError, with_options
@@ -104,7 +104,7 @@ def main() -> NoReturn:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"healtheat: {one_line(message)}", file=sys.stderr)
+    note(f"healtheat: {message}")
     return code
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from healtheat.cleanup.inside import copy_image, inside, label_place, write_new_labels
 from healtheat.cleanup.lists import write_lists
@@ -14,7 +14,9 @@ from healtheat.cleanup.yolo_set import data_yaml
 from healtheat.core.atomic import replacing_folder
 from healtheat.core.errors import InputError
 from healtheat.core.files import read_whole
+from healtheat.core.lines import write_lines
 from healtheat.core.paths import is_folder
+from healtheat.core.portable import check_places
 from healtheat.core.progress import Progress, silent
 
 LISTS_FOLDER = "healtheat-apply"
@@ -49,6 +51,8 @@ def _check_target(plan: Plan, to: Path) -> None:
 def _yolo(plan: Plan, staged: Path, to: Path, progress: Progress) -> None:
     edits = {edit.path: edit for edit in plan.edits if edit.kind == "lines"}
     lines: dict[str, str] = {}
+    images = [inside(image.path) for image in plan.kept]
+    check_places({*images, *(PurePosixPath(label_place(to, place)) for place in images)}, staged)
     for done, image in enumerate(plan.kept, 1):
         place = inside(image.path)
         label = staged / label_place(to, place)
@@ -87,8 +91,6 @@ def _copy_label(plan: Plan, path: str, target: Path, edits: Mapping[str, Edit]) 
 def _write_data(plan: Plan, staged: Path, lines: Mapping[str, str]) -> None:
     splits = plan.splits()
     for split, images in splits.items():
-        text = "".join(f"{lines[image.path]}\n" for image in images)
-        with (staged / f"{split}.txt").open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        write_lines(staged / f"{split}.txt", [lines[image.path] for image in images])
     text = data_yaml(plan.names, plan.set.keys, list(splits))
     (staged / "data.yaml").write_text(f"# A cleaned copy.\n{text}", encoding="utf-8", newline="\n")

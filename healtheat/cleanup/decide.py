@@ -37,6 +37,7 @@ from healtheat.cleanup.rows import Goal, HeldBack, LeftOut, Place, PlacedBox, Pl
 from healtheat.core.boxes import Problem, ProblemCode
 from healtheat.core.drop import Drop
 from healtheat.core.issues import HINTS
+from healtheat.core.lines import listable
 from healtheat.core.verdicts import CONFIRMS, PLACES
 from healtheat.findings.filters import Filters, Findings
 from healtheat.findings.query import query
@@ -100,11 +101,6 @@ def deciding(index: Findings, filters: Filters) -> pa.Table:
     flagged = query(index, replace(filters, flagged_only=True), sort="box")
     confirmed = replace(filters, flagged_only=False, verdicts=CONFIRMS)
     return _joined(flagged, query(index, confirmed, sort="box"))
-
-
-def listable(path: str) -> bool:
-    """Whether `path` survives in a text file with one path per line, read as Ultralytics reads it."""
-    return len(path.splitlines()) == 1 and path == path.strip()
 
 
 class Facts:

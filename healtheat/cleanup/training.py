@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from healtheat.cleanup.decide import listable
 from healtheat.cleanup.inside import copy_image, inside, label_place, write_new_labels
 from healtheat.cleanup.lists import write_figures, write_rows, write_table_csv
 from healtheat.cleanup.plan import Edit, Plan
@@ -16,6 +15,8 @@ from healtheat.cleanup.yolo_set import data_yaml
 from healtheat.core.atomic import replacing_folder
 from healtheat.core.errors import InputError
 from healtheat.core.files import read_whole
+from healtheat.core.lines import listable, write_lines
+from healtheat.core.portable import check_places
 
 SUMMARY = "cleanup.json"  # marks a folder as one of ours
 EDITED = "edited"
@@ -33,6 +34,7 @@ def write_training(plan: Plan, to: Path, *, overwrite: bool = False) -> list[str
     edits = {edit.path: edit for edit in plan.edits}
     with replacing_folder(to) as staged:
         root = Path(os.path.realpath(plan.root))  # as the trainer resolves it
+        check_places(_copies(plan, to), staged)
         files: dict[str, Path] = {}
         for image in plan.kept:
             files[image.path] = (
@@ -40,12 +42,12 @@ def write_training(plan: Plan, to: Path, *, overwrite: bool = False) -> list[str
             )
         splits = plan.splits()
         for split, images in splits.items():
-            _write_lines(staged / f"{split or 'images'}.txt", [files[im.path].as_posix() for im in images])
+            write_lines(staged / f"{split or 'images'}.txt", [files[im.path].as_posix() for im in images])
         text = data_yaml(plan.names, plan.set.keys, [split for split in splits if split])
         comment = "# The data set without what left_out.csv lists.\n"
         (staged / "data.yaml").write_text(comment + text, encoding="utf-8", newline="\n")
         out = [image for image in plan.images if image.left_out and listable(image.path)]
-        _write_lines(staged / "left_out_images.txt", [(plan.root / image.file).as_posix() for image in out])
+        write_lines(staged / "left_out_images.txt", [(plan.root / image.file).as_posix() for image in out])
         write_rows(staged / "left_out.csv", LeftOut, plan.left_out)
         write_rows(staged / "boxes.csv", PlacedBox, plan.placed)
         write_rows(staged / "held_back.csv", HeldBack, plan.held_back)
@@ -59,6 +61,15 @@ def write_training(plan: Plan, to: Path, *, overwrite: bool = False) -> list[str
 def check_target(plan: Plan, to: Path, *, overwrite: bool = False) -> None:
     """Raises InputError unless the lists may be written to the folder `to`."""
     plan.places.check_marked(to, SUMMARY, "an earlier cleanup", overwrite=overwrite)
+
+
+def _copies(plan: Plan, to: Path) -> Iterator[PurePosixPath]:
+    """Where copies of images and their labels go, relative to `to`."""
+    for image in plan.kept:
+        if image.changed:
+            place = PurePosixPath(EDITED) / inside(image.path)
+            yield place
+            yield PurePosixPath(label_place(to, place))
 
 
 def _edited(image: PlannedImage, plan: Plan, edits: Mapping[str, Edit], staged: Path, to: Path) -> Path:
@@ -79,7 +90,3 @@ def _edited(image: PlannedImage, plan: Plan, edits: Mapping[str, Edit], staged: 
     with label.open("xb") as file:  # no two images have one place: their whole path is kept
         file.write(edits[image.label_path].result(data) if image.label_path in edits else data)
     return to / place
-
-
-def _write_lines(path: Path, lines: Sequence[str]) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")

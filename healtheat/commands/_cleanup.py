@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from healtheat.commands._terminal import note, one_line
+from healtheat.commands._terminal import echo, note
 from healtheat.core.errors import with_options
 from healtheat.core.text import counted
 
@@ -69,7 +67,7 @@ def show_training(command: str, refused: str) -> None:
     if refused:
         note(f"warning: it cannot be trained on as it is: {refused}")
     elif command:
-        typer.echo(f"train with: {one_line(command)}")
+        echo(f"train with: {command}")
 
 
 def note_too_much(figures: Figures, max_share: float | None) -> None:

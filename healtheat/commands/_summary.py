@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from healtheat.commands._terminal import FAULT, USAGE, note, one_line
+from healtheat.commands._terminal import FAULT, USAGE, echo, note
 from healtheat.core.text import counted
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ REASONS_SHOWN = 5
 def print_flags(flags: Flags, folder: Path) -> None:
     """The table of issues, what was not judged, and the command that shows the findings."""
     more = f" ({flags.boxes} with their copies)" if flags.boxes > flags.places else ""
-    typer.echo(f"{counted(flags.places, 'place')} flagged{more}:" if flags.issues else "nothing flagged")
+    echo(f"{counted(flags.places, 'place')} flagged{more}:" if flags.issues else "nothing flagged")
     for issue, n in flags.issues.items():
-        typer.echo(f"  {n:>6} {issue}")
+        echo(f"  {n:>6} {issue}")
     _print_unjudged(flags)
     print_silences(flags.silences)
-    typer.echo(f"next: healtheat query --index {folder.as_posix()}")
+    echo(f"next: healtheat query --index {folder.as_posix()}")
 
 
 def exit_if_failed(failures: Sequence[Failure]) -> None:
@@ -41,20 +41,20 @@ def exit_if_failed(failures: Sequence[Failure]) -> None:
 def print_silences(silences: Sequence[Silence]) -> None:
     """One line for each question that was not asked of this set, below their heading."""
     if silences:
-        typer.echo("not asked on this set:")
+        echo("not asked on this set:")
     for silence in silences:
-        typer.echo(f"  {one_line(str(silence))}")
+        echo(f"  {silence}")
 
 
 def _print_unjudged(flags: Flags) -> None:
     if flags.withheld:
         why = "their classes look alike to the encoder: healtheat trust"
-        typer.echo(f"{counted(flags.withheld, 'score')} without a flag, {why}")
+        echo(f"{counted(flags.withheld, 'score')} without a flag, {why}")
     if not flags.unjudged:
         return
     boxes = counted(sum(flags.unjudged.values()), "box")
-    typer.echo(f"{boxes} whose class could not be judged:")
+    echo(f"{boxes} whose class could not be judged:")
     for reason, n in islice(flags.unjudged.items(), REASONS_SHOWN):
-        typer.echo(f"  {n:>6} {one_line(reason)}")
+        echo(f"  {n:>6} {reason}")
     if (more := len(flags.unjudged) - REASONS_SHOWN) > 0:
-        typer.echo(f"         … and {counted(more, 'more class')}: healtheat trust")
+        echo(f"         … and {counted(more, 'more class')}: healtheat trust")

@@ -1,18 +1,26 @@
-"""What commands share about the terminal: data on stdout, everything else on stderr, nothing unprintable."""
+"""What commands share about the terminal: data on stdout, everything else on stderr, nothing unprintable.
+
+Whatever a command prints goes through here, so that no name or value of a stranger reaches a terminal raw: as
+text (`echo`, `note`), as a table of rich (`console`), as JSON (`print_json`) and as rows (`print_rows`).
+"""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import sys
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
+import typer
+
+from healtheat.core.json_text import json_text
 from healtheat.core.progress import Progress, silent
+from healtheat.core.text import one_line
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from rich.console import Console
     from rich.progress import TaskID
 
@@ -30,11 +38,9 @@ def prepare_streams() -> None:
         sys.stdout.reconfigure(newline="\n")  # CSV carries its own line ends
 
 
-def one_line(text: str) -> str:
-    """`text` on one line, with control characters (a terminal would obey them) escaped."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode("ascii") for c in text
-    )
+def echo(text: str = "") -> None:
+    """One line on stdout."""
+    typer.echo(one_line(text))
 
 
 def note(text: str) -> None:
@@ -44,7 +50,32 @@ def note(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """`value` as indented JSON on stdout; figures that are not defined (NaN) become null."""
-    sys.stdout.write(json.dumps(_finite(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    sys.stdout.write(json_text(_finite(value), indent=2) + "\n")
+
+
+def print_json_line(value: Any) -> None:
+    """`value` as JSON on one line of stdout, as `print_json`."""
+    sys.stdout.write(json_text(_finite(value)) + "\n")
+
+
+def print_rows(rows: pa.Table, format: str) -> None:
+    """A table on stdout as csv, json or jsonl, exact; in a CSV that goes to a terminal, not into a file,
+    what a terminal would obey is escaped.
+    """
+    from healtheat.core.table import TEXT_FORMATS
+
+    shown = format == "csv" and sys.stdout.isatty()
+    TEXT_FORMATS[format](rows, cast("IO[str]", _Escaped(sys.stdout)) if shown else sys.stdout)
+
+
+class _Escaped:
+    """Takes the rows of a CSV, one by one, and writes each on one line."""
+
+    def __init__(self, out: IO[str]) -> None:
+        self._out = out
+
+    def write(self, row: str) -> None:
+        self._out.write(one_line(row.removesuffix("\n")) + "\n")
 
 
 def _finite(value: Any) -> Any:
@@ -56,12 +87,20 @@ def _finite(value: Any) -> Any:
 
 
 def console(out: IO[str] | None = None) -> Console:
-    """Rich's console on `out` (default stdout). Honours NO_COLOR and COLUMNS; wide where nobody looks."""
+    """Rich's console on `out` (default stdout). Honours NO_COLOR and COLUMNS; wide where nobody looks.
+
+    Every text that it prints, cells of tables included, stands on one line and is escaped as by `one_line`.
+    """
     from rich.console import Console
+    from rich.text import Text
+
+    class Escaping(Console):
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(one_line(text), **options)
 
     out = out or sys.stdout
     width = None if out.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH
-    return Console(file=out, width=width, highlight=False, markup=False, emoji=False)
+    return Escaping(file=out, width=width, highlight=False, markup=False, emoji=False)
 
 
 @contextlib.contextmanager

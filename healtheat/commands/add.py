@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._summary import exit_if_failed, print_flags
-from healtheat.commands._terminal import note, one_line, progress_bar
+from healtheat.commands._terminal import echo, note, print_json_line, progress_bar
 from healtheat.core.text import counted
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ def add(
             progress=progress,
         )
     if json_:
-        typer.echo(json.dumps(_summary(report), ensure_ascii=False))
+        print_json_line(_summary(report))
     else:
         _print(report, dry_run=dry_run)
     exit_if_failed(report.failures)
@@ -139,32 +138,32 @@ def _print(report: AddReport, *, dry_run: bool) -> None:
     if report.images or dry_run:
         _print_batch(report, dry_run=dry_run)
     else:
-        typer.echo(f"batch {report.name}: nothing new, the index is as it was")
+        echo(f"batch {report.name}: nothing new, the index is as it was")
     if report.known:
-        typer.echo(f"{counted(report.known, 'image is', 'images are')} in the index already")
+        echo(f"{counted(report.known, 'image is', 'images are')} in the index already")
     if report.refused:
         are = counted(report.refused, "image is", "images are")
-        typer.echo(f"{are} left out: the index holds them with other labels, or others in their place")
+        echo(f"{are} left out: the index holds them with other labels, or others in their place")
     if report.left_out:
-        typer.echo(f"{counted(report.left_out, 'box is', 'boxes are')} left out: not accepted")
+        echo(f"{counted(report.left_out, 'box is', 'boxes are')} left out: not accepted")
     if report.held:
         were = counted(report.held, "box was", "boxes were")
         note(f"warning: {were} held by vet and come along; --accepted-only leaves them out")
     for class_id, name in report.new_classes.items():
-        typer.echo(f"new class {class_id} {one_line(name)}")
+        echo(f"new class {class_id} {name}")
     for problem in report.problems[:PROBLEMS_SHOWN]:
-        typer.echo(f"  {one_line(str(problem))}")
+        echo(f"  {problem}")
     if len(report.problems) > PROBLEMS_SHOWN:
-        typer.echo(f"  … {counted(len(report.problems), 'problem')} in all")
+        echo(f"  … {counted(len(report.problems), 'problem')} in all")
     if dry_run:
         note("dry run: nothing was embedded or written")
     elif report.flags is not None:
-        typer.echo(f"{counted(report.flagged_here, 'place')} flagged in the batch, in the whole index:")
+        echo(f"{counted(report.flagged_here, 'place')} flagged in the batch, in the whole index:")
         print_flags(report.flags, report.index)
 
 
 def _print_batch(report: AddReport, *, dry_run: bool) -> None:
     what = f"{counted(report.boxes, 'box', 'boxes')} on {counted(report.images, 'image')}"
-    typer.echo(f"batch {report.name}: {what} {'would be added' if dry_run else 'added'}")
+    echo(f"batch {report.name}: {what} {'would be added' if dry_run else 'added'}")
     crops = counted(report.embedded, "crop")
-    typer.echo(f"{crops} {'to embed' if dry_run else 'embedded'}, {report.reused} reused")
+    echo(f"{crops} {'to embed' if dry_run else 'embedded'}, {report.reused} reused")

@@ -19,7 +19,7 @@ from healtheat.commands._cleanup import (
     show_training,
     what_goes,
 )
-from healtheat.commands._terminal import note, one_line, progress_bar
+from healtheat.commands._terminal import echo, note, progress_bar
 from healtheat.core.text import counted
 
 if TYPE_CHECKING:
@@ -98,23 +98,23 @@ def apply(
 
 def _show(figures: Figures, caches: tuple[str, ...]) -> None:
     kept, of = figures.boxes_kept
-    typer.echo(f"data set  {one_line(str(figures.root))}")
-    typer.echo(f"boxes     {kept} of {of} kept")
-    typer.echo(f"goes      {what_goes(figures)}")
-    typer.echo(f"lines     {figures.lines_removed} taken out{_by_issue(figures.boxes_out)}")
-    typer.echo(f"images    {figures.images_removed} taken out{_by_issue(figures.images_out)}")
+    echo(f"data set  {figures.root}")
+    echo(f"boxes     {kept} of {of} kept")
+    echo(f"goes      {what_goes(figures)}")
+    echo(f"lines     {figures.lines_removed} taken out{_by_issue(figures.boxes_out)}")
+    echo(f"images    {figures.images_removed} taken out{_by_issue(figures.images_out)}")
     if figures.images_greyed:
         get = counted(figures.images_greyed, "image gets", "images get")
-        typer.echo(f"greyed    {get} a copy in which what is dropped is greyed out")
-    typer.echo(left_out(figures))
+        echo(f"greyed    {get} a copy in which what is dropped is greyed out")
+    echo(left_out(figures))
     lose = counted(figures.files_edited, "loses lines", "lose lines")
-    typer.echo(f"files     {lose}, {counted(figures.files_removed, 'goes', 'go')}")
+    echo(f"files     {lose}, {counted(figures.files_removed, 'goes', 'go')}")
     if caches:
-        listed = ", ".join(map(one_line, caches))
-        typer.echo(f"caches    {len(caches)} would be stale, --in-place moves them aside: {listed}")
+        listed = ", ".join(caches)
+        echo(f"caches    {len(caches)} would be stale, --in-place moves them aside: {listed}")
     stay = f"a copy leaves them out, in place they stay; {PATCH} has the classes"
     go = counted(figures.relabels, "box goes", "boxes go")
-    typer.echo(f"relabel   {go} out as a list{f'; {stay}' if figures.relabels else ''}")
+    echo(f"relabel   {go} out as a list{f'; {stay}' if figures.relabels else ''}")
     note_called_wrong(figures)
     note_left_alone(figures)
     if empty := figures.emptied:
@@ -130,15 +130,13 @@ def _by_issue(found: Mapping[str, int]) -> str:
 
 
 def _show_end(done: Applied) -> None:
-    folder = one_line(str(done.folder))
+    folder = str(done.folder)
     if done.done == "planned":
-        typer.echo(
-            "dry run: nothing was written; --to DIR writes a cleaned copy, --in-place changes the data set"
-        )
+        echo("dry run: nothing was written; --to DIR writes a cleaned copy, --in-place changes the data set")
     elif done.done == "nothing":
-        typer.echo("nothing to take out")
+        echo("nothing to take out")
     elif done.done == "copied":
-        typer.echo(f"written to {folder}; its lists are in {one_line(str(done.lists))}")
+        echo(f"written to {folder}; its lists are in {done.lists}")
         show_training(done.command, done.refused)
     else:
         what = (
@@ -146,5 +144,5 @@ def _show_end(done: Applied) -> None:
             if done.done == "changed"
             else "finished the cleanup that was begun before:"
         )
-        typer.echo(f"{what} {folder}")
-        typer.echo("undo it with `healtheat rollback`; build the index again before the next review")
+        echo(f"{what} {folder}")
+        echo("undo it with `healtheat rollback`; build the index again before the next review")

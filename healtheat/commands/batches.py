@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Literal
 
 import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._terminal import note, one_line
+from healtheat.commands._terminal import echo, note, print_rows
 from healtheat.core.text import counted
 
 
@@ -26,11 +25,10 @@ def batches(
       healtheat batches
       healtheat batches --index index/pills --format json
     """
-    from healtheat.core.table import TEXT_FORMATS
 
     rows = api.batches(options.which_index(index))
     if format != "text":
-        TEXT_FORMATS[format](rows, sys.stdout)
+        print_rows(rows, format)
         return
     if not rows.num_rows:
         note("no batches: all of it came with the build")
@@ -38,4 +36,4 @@ def batches(
         what = f"{counted(row['boxes'], 'box', 'boxes')} on {counted(row['images'], 'image')}"
         less = f", {row['left_out']} left out" if row["left_out"] else ""
         at = row["added_at"][:16].replace("T", " ")
-        typer.echo(one_line(f"{row['name']}: {what}{less}; {row['kind']}, {row['data']}, {at}"))
+        echo(f"{row['name']}: {what}{less}; {row['kind']}, {row['data']}, {at}")

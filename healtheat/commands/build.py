@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +11,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._summary import exit_if_failed, print_flags
-from healtheat.commands._terminal import note, one_line, progress_bar
+from healtheat.commands._terminal import echo, note, print_json_line, progress_bar
 from healtheat.core.text import counted
 
 if TYPE_CHECKING:
@@ -139,7 +138,7 @@ def build(
     if report.note:
         note(report.note)
     if json_:
-        typer.echo(json.dumps(_summary(report), ensure_ascii=False))
+        print_json_line(_summary(report))
     else:
         _print(report)
     exit_if_failed(report.failures)
@@ -172,25 +171,25 @@ def _summary(report: BuildReport) -> dict[str, Any]:
 
 def _print(report: BuildReport) -> None:
     boxes, classes = counted(report.boxes, "box"), counted(report.classes, "class")
-    typer.echo(f"{boxes} of {classes} on {counted(report.images, 'image')}")
+    echo(f"{boxes} of {classes} on {counted(report.images, 'image')}")
     embedded = f"{counted(report.embedded, 'crop')} embedded, {report.reused} reused"
-    typer.echo(f"{embedded}, {report.seconds['total']:.1f} s in all")
-    typer.echo(one_line(str(report.choice)) if report.choice else f"encoder {one_line(report.encoder)}")
+    echo(f"{embedded}, {report.seconds['total']:.1f} s in all")
+    echo(str(report.choice) if report.choice else f"encoder {report.encoder}")
     if report.task:
-        typer.echo(f"task {report.task} (--task changes it)")
+        echo(f"task {report.task} (--task changes it)")
     if report.cut == "object":
-        typer.echo(f"{report.outlined} of {boxes} cut along their corners")
+        echo(f"{report.outlined} of {boxes} cut along their corners")
     if report.ids_from:
-        typer.echo(f"class ids from {one_line(report.ids_from)}")
+        echo(f"class ids from {report.ids_from}")
     if report.unlabelled:
-        typer.echo(f"{counted(report.unlabelled, 'image')} of {report.images} without a label file")
+        echo(f"{counted(report.unlabelled, 'image')} of {report.images} without a label file")
     if report.untrained:
         untrained = counted(report.untrained, "image")
-        typer.echo(f"{untrained} of {report.images} that YOLO's training ignores or misreads")
+        echo(f"{untrained} of {report.images} that YOLO's training ignores or misreads")
     if report.problems:
-        typer.echo(f"{counted(len(report.problems), 'problem')}:")
+        echo(f"{counted(len(report.problems), 'problem')}:")
         for problem in report.problems[:PROBLEMS_SHOWN]:
-            typer.echo(f"  {one_line(str(problem))}")
+            echo(f"  {problem}")
         if len(report.problems) > PROBLEMS_SHOWN:
-            typer.echo(f"  … all: healtheat problems --index {report.index}")
+            echo(f"  … all: healtheat problems --index {report.index}")
     print_flags(report.flags, report.index)

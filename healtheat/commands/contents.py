@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,7 +9,7 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._terminal import console, note
+from healtheat.commands._terminal import console, note, print_rows
 from healtheat.core.text import counted
 
 if TYPE_CHECKING:
@@ -60,7 +59,6 @@ def contents(
       healtheat contents labels --classes classes.csv --format csv > missing.csv
       healtheat contents data.yaml --rule contents.csv --fail-over 0
     """
-    from healtheat.core.table import TEXT_FORMATS
 
     report = api.contents(data, rule=rule, classes=classes, outside=outside)
     if format == "table":
@@ -68,7 +66,7 @@ def contents(
         if (total := report.table.num_rows) > limit:
             note(f"{limit} of {total} shown; --limit {total} shows all, --format csv too")
     else:
-        TEXT_FORMATS[format](report.table, sys.stdout)
+        print_rows(report.table, format)
     _note_problems(report)
     counts = report.counts
     note(

@@ -10,7 +10,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._cleanup import what_goes
-from healtheat.commands._terminal import console, one_line, progress_bar
+from healtheat.commands._terminal import console, echo, progress_bar
 from healtheat.core.drop import MAX_SHARE
 from healtheat.core.text import counted
 
@@ -49,29 +49,29 @@ def demo(
         )
     made = report.made
     drawn = f"{counted(made.images, 'image')}, {counted(made.boxes, 'box')}"
-    typer.echo(f"{drawn}, {counted(len(made.truth), 'planted error')} in {out}")
+    echo(f"{drawn}, {counted(len(made.truth), 'planted error')} in {out}")
     indexed = f"{counted(report.build.boxes, 'box')} indexed in {index}"
-    typer.echo(f"{indexed}, {counted(len(report.build.problems), 'problem')}")
+    echo(f"{indexed}, {counted(len(report.build.problems), 'problem')}")
     if report.build.choice:
-        typer.echo(one_line(str(report.build.choice)))
+        echo(str(report.build.choice))
     _print_comparison(report)
-    typer.echo("")
+    echo("")
     for path, what in report.written.items():
-        typer.echo(f"{path.as_posix():<32} {what}")
+        echo(f"{path.as_posix():<32} {what}")
     _print_share(report.cleanup)
-    typer.echo(f"done in {report.seconds:.0f} s; next: healtheat query --index {index.as_posix()}")
+    echo(f"done in {report.seconds:.0f} s; next: healtheat query --index {index.as_posix()}")
 
 
 def _print_share(figures: Figures) -> None:
     """Which share the lists leave out, and what would allow that on the user's own data."""
     if figures.emptied_splits:
         empty = " and of ".join(figures.emptied_splits)
-        typer.echo(f"no lists to train on: no image of {empty} would be left; draw more --images")
+        echo(f"no lists to train on: no image of {empty} would be left; draw more --images")
         return
-    typer.echo(f"left out of the lists: {what_goes(figures)}")
+    echo(f"left out of the lists: {what_goes(figures)}")
     if figures.too_much():
         here = f"more than {MAX_SHARE:.0%} goes, which is written here because the errors are planted"
-        typer.echo(f"{here}; on your own data `export --write` and `apply` ask for --max-share")
+        echo(f"{here}; on your own data `export --write` and `apply` ask for --max-share")
 
 
 def _print_comparison(report: DemoReport) -> None:
@@ -84,4 +84,4 @@ def _print_comparison(report: DemoReport) -> None:
     for row in rows:
         table.add_row(*row)
     console().print(table)
-    typer.echo(one_line(report.alarms))
+    echo(report.alarms)

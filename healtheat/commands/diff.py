@@ -10,7 +10,7 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._terminal import console, note, one_line, print_json
+from healtheat.commands._terminal import console, echo, note, print_json, print_rows
 from healtheat.core.errors import UsageError
 from healtheat.core.text import counted
 
@@ -71,7 +71,6 @@ def diff(
       healtheat diff index/pills fixed.json --fail-on undone --fail-on unasked
     """
     from healtheat.comparing.run import NO_INDEX, check_gates
-    from healtheat.core.table import write_csv
 
     if list_ == "findings" and format != "csv":
         raise UsageError("--list findings is for --format csv; the table and the JSON hold the counts")
@@ -91,7 +90,7 @@ def diff(
         _show(found)
     else:
         rows = found.changes if list_ == "changes" else found.findings
-        write_csv(rows, sys.stdout)
+        print_rows(rows, "csv")
     sys.stdout.flush()
     if failed:
         note("gate: " + ", ".join(f"{n} {what}" for what, n in failed.items()))
@@ -101,28 +100,27 @@ def diff(
 def _show(found: DiffReport) -> None:
     by = f"classes by {found.matched_by}"
     renamed = f", {found.renamed} of them under another path" if found.renamed else ""
-    typer.echo(f"images    {found.images} compared{renamed}; {by}")
+    echo(f"images    {found.images} compared{renamed}; {by}")
     for what, paths in (("only in OLD", found.only_old), ("only in NEW", found.only_new)):
         if paths:
-            typer.echo(one_line(f"          {len(paths)} {what}, such as {paths[0]}"))
+            echo(f"          {len(paths)} {what}, such as {paths[0]}")
     if found.unclear:
-        typer.echo(one_line(f"          {len(found.unclear)} share a name, such as {found.unclear[0]}"))
+        echo(f"          {len(found.unclear)} share a name, such as {found.unclear[0]}")
     rounded = f" ({found.rounded} of them rounded)" if found.rounded else ""
     counts = ", ".join(f"{n} {kind}" for kind, n in found.counts.items())
-    typer.echo(f"boxes     {found.same} as they were{rounded}, {counts}")
+    echo(f"boxes     {found.same} as they were{rounded}, {counts}")
     if found.findings is not None:
         states = ", ".join(f"{n} {state}" for state, n in found.states.items())
-        typer.echo(f"findings  {states}")
+        echo(f"findings  {states}")
         undone, unasked = counted(found.undone, "verdict"), counted(found.unasked, "change")
-        typer.echo(f"undone    {undone} that nothing was done about")
-        typer.echo(f"unasked   {unasked} that no finding or verdict asked for")
+        echo(f"undone    {undone} that nothing was done about")
+        echo(f"unasked   {unasked} that no finding or verdict asked for")
     _table("class", found.by_class())
     _table("image", found.by_image())
 
 
 def _table(what: str, rows: dict[str, dict[str, int]]) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     from healtheat.comparing.changes import KINDS
 
@@ -134,8 +132,8 @@ def _table(what: str, rows: dict[str, dict[str, int]]) -> None:
         table.add_column(kind, justify="right")
     most = sorted(rows.items(), key=lambda item: (-sum(item[1].values()), item[0]))[:SHOWN]
     for name, kinds in most:
-        table.add_row(Text(one_line(name)), *(str(kinds.get(kind, "")) for kind in KINDS))
-    typer.echo("")
+        table.add_row(name, *(str(kinds.get(kind, "")) for kind in KINDS))
+    echo("")
     console().print(table)
     if len(rows) > SHOWN:
         note(f"{SHOWN} of {len(rows)} shown; --format csv lists everything")

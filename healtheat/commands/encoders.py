@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from healtheat import api
-from healtheat.commands._terminal import console, one_line, progress_bar
+from healtheat.commands._terminal import console, print_json_line, progress_bar
 
 
 def encoders(
@@ -46,7 +45,7 @@ def encoders(
         found = api.encoders(folders, no_speed=no_speed, threads=threads, progress=progress).to_pylist()
     if json_:
         for row in found:
-            typer.echo(json.dumps(row, ensure_ascii=False))
+            print_json_line(row)
         return
     from rich.table import Table
 
@@ -57,5 +56,5 @@ def encoders(
         size = None if row["size_bytes"] is None else f"{row['size_bytes'] / 1e6:.1f}"
         rate = None if row["crops_per_s"] is None else f"{row['crops_per_s']:.0f}"
         cells = (row["name"], row["kind"], row["dim"], row["resolution_px"], size, rate, row["note"])
-        table.add_row(*("" if cell is None else one_line(str(cell)) for cell in cells))
+        table.add_row(*("" if cell is None else str(cell) for cell in cells))
     console().print(table)

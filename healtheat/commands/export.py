@@ -19,7 +19,7 @@ from healtheat.commands._cleanup import (
     show_training,
     what_goes,
 )
-from healtheat.commands._terminal import note, one_line, progress_bar
+from healtheat.commands._terminal import echo, note, progress_bar
 from healtheat.core.errors import with_options
 from healtheat.core.text import counted
 from healtheat.exporting.formats import FORMATS, Needs
@@ -152,20 +152,20 @@ def _show(done: Exported, max_share: float | None) -> None:
     if done.cleanup is not None:
         _show_cleanup(done, done.cleanup, max_share)
     elif done.parts:
-        names = ", ".join(one_line(file.name) for file in done.files)
+        names = ", ".join(file.name for file in done.files)
         whole, partly, held = (done.parts[name] for name in ("whole", "partly", "held"))
-        typer.echo(f"images: {whole} accepted whole, {partly} in part, {held} with a held box")
-        typer.echo(f"written to {one_line(str(done.to))}: {names}")
+        echo(f"images: {whole} accepted whole, {partly} in part, {held} with a held box")
+        echo(f"written to {done.to}: {names}")
     elif done.changes is not None:
         _show_patch(done, done.changes)
     elif done.images is not None:
-        listed = ", ".join(one_line(str(file)) for file in done.files)
+        listed = ", ".join(str(file) for file in done.files)
         given = f"{counted(done.images, 'image')}, {counted(done.boxes or 0, 'box')}"
-        typer.echo(f"{given}, {done.findings} with findings -> {listed}")
+        echo(f"{given}, {done.findings} with findings -> {listed}")
     else:
         parts = ", ".join(f"{n} {status}" for status, n in done.statuses.items())
         found = counted(done.findings, "finding") + (f" ({parts})" if parts else "")
-        typer.echo(f"{found} -> {one_line(str(done.to))}")
+        echo(f"{found} -> {done.to}")
 
 
 def _show_patch(done: Exported, changes: Changes) -> None:
@@ -177,14 +177,12 @@ def _show_patch(done: Exported, changes: Changes) -> None:
         note("nothing to patch, so nothing was written: no verdict `relabel` or `drop` on a box to follow")
         return
     files = counted(len(changes.files), "label file")
-    typer.echo(
-        f"{changes.relabelled} relabelled, {changes.dropped} dropped in {files} -> {one_line(str(done.to))}"
-    )
+    echo(f"{changes.relabelled} relabelled, {changes.dropped} dropped in {files} -> {done.to}")
     _warn_of_emptied(changes)
     if changes.by == "lines":
-        typer.echo(one_line(f"apply it with: cd {root} && git apply {to}"))
+        echo(f"apply it with: cd {root} && git apply {to}")
     else:
-        typer.echo("apply it with a tool for JSON Patch (RFC 6902); docs/patch.md names one")
+        echo("apply it with a tool for JSON Patch (RFC 6902); docs/patch.md names one")
 
 
 def _warn_of_emptied(changes: Changes) -> None:
@@ -203,20 +201,20 @@ def _show_cleanup(done: Exported, figures: Figures, max_share: float | None) -> 
     if done.blocked:
         note(f"note: {with_options(done.blocked.parts)}")
     for split, (kept, of) in figures.images.items():
-        typer.echo(f"{one_line(split) or 'no split':<9} {kept:>7} of {counted(of, 'image')} kept")
+        echo(f"{split or 'no split':<9} {kept:>7} of {counted(of, 'image')} kept")
     kept, of = figures.boxes_kept
-    typer.echo(f"{'boxes':<9} {kept:>7} of {of} kept")
-    typer.echo(f"{'goes':<9} {what_goes(figures)}")
+    echo(f"{'boxes':<9} {kept:>7} of {of} kept")
+    echo(f"{'goes':<9} {what_goes(figures)}")
     if figures.images_greyed:
         get = counted(figures.images_greyed, "image gets", "images get", spec=">7")
-        typer.echo(f"{'greyed':<9} {get} a copy with what is dropped greyed out")
-    typer.echo(left_out(figures))
+        echo(f"{'greyed':<9} {get} a copy with what is dropped greyed out")
+    echo(left_out(figures))
     reasons = {
         what: figures.boxes_out.get(what, 0) + figures.images_out.get(what, 0)
         for what in (*figures.boxes_out, *figures.images_out)
     }
     for what, n in sorted(reasons.items(), key=lambda item: -item[1]):
-        typer.echo(f"  {n:>7} {what or 'not readable as it is'}")
+        echo(f"  {n:>7} {what or 'not readable as it is'}")
     note_called_wrong(figures)
     note_left_alone(figures)
     if poor := figures.halved():
@@ -224,12 +222,12 @@ def _show_cleanup(done: Exported, figures: Figures, max_share: float | None) -> 
         listed = ", ".join(f"{i} {figures.names.get(i, '')} ({k} of {n})" for i, k, n in poor[:10])
         note(f"warning: {counted(len(poor), *lose)}: {listed}")
     if done.written:
-        names = ", ".join(one_line(f"{file.name}/" if file.is_dir() else file.name) for file in done.files)
-        typer.echo(f"written to {one_line(str(done.to))}: {names}")
+        names = ", ".join(f"{file.name}/" if file.is_dir() else file.name for file in done.files)
+        echo(f"written to {done.to}: {names}")
         show_training(done.command, done.refused)
     else:
         note_too_much(figures, max_share)
-        typer.echo(f"dry run: nothing was written; add --write to write {one_line(str(done.to))}")
+        echo(f"dry run: nothing was written; add --write to write {done.to}")
 
 
 def _more(files: tuple[str, ...]) -> str:

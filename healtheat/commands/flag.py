@@ -9,7 +9,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._summary import print_flags
-from healtheat.commands._terminal import note
+from healtheat.commands._terminal import echo, note
 from healtheat.core.text import counted
 
 
@@ -52,4 +52,4 @@ def flag(
             )
     if flags.places:
         errors = counted(round(flags.errors), "of them is an error", "of them are errors")
-        typer.echo(f"{counted(flags.places, 'place')}; by their scores, {errors}")
+        echo(f"{counted(flags.places, 'place')}; by their scores, {errors}")

@@ -10,7 +10,7 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._terminal import console, note, print_json
+from healtheat.commands._terminal import console, echo, note, print_json
 from healtheat.core.text import counted
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def _show(report: GuardReport) -> None:
     out.print(figures)
     if c is not None:
         found = f"{counted(c.matched, 'box')} found again on {counted(c.images, 'image')}"
-        out.print(f"\n{found}, {c.changed} with another class")
+        echo()
+        out.print(f"{found}, {c.changed} with another class")
         if c.flows:
             flows = Table("boxes", "from", "to", box=None)
             for f in c.flows[:ROWS]:

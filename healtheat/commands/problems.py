@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Literal
 
 import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._terminal import note, one_line
+from healtheat.commands._terminal import echo, note, print_rows
 
 
 def problems(
@@ -27,7 +26,6 @@ def problems(
       healtheat problems
       healtheat problems --format csv > problems.csv
     """
-    from healtheat.core.table import TEXT_FORMATS
 
     rows = api.problems(options.which_index(index))
     if format == "text":
@@ -35,6 +33,6 @@ def problems(
             note("no problems: every line and file could be read")
         for row in rows.to_pylist():
             where = row["file"] if row["line"] is None else f"{row['file']}:{row['line'] + 1}"
-            typer.echo(one_line(f"{where}: {row['reason']}"))
+            echo(f"{where}: {row['reason']}")
     else:
-        TEXT_FORMATS[format](rows, sys.stdout)
+        print_rows(rows, format)

@@ -9,7 +9,7 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._terminal import console, note, one_line
+from healtheat.commands._terminal import console, note, print_rows
 from healtheat.core.text import counted
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ def query(
       healtheat query --all --issue bad_box --issue background --format csv
       healtheat query --issue duplicate --fail-over 0
     """
-    from healtheat.core.table import TEXT_FORMATS
     from healtheat.findings.counts import QueryCounts
 
     if limit is None and format == "table":
@@ -100,7 +99,7 @@ def query(
                 had = counted(n, "box")
                 note(f"{had} of this choice had no class judgement: healtheat trust says why")
     else:
-        TEXT_FORMATS[format](rows, sys.stdout)
+        print_rows(rows, format)
     sys.stdout.flush()
     if fail_over is not None and counts.flagged > fail_over:
         note(f"gate: flagged places: {counts.flagged}, at most {fail_over} allowed")
@@ -110,7 +109,6 @@ def query(
 def _print_table(rows: pa.Table) -> None:
     """Findings for people, on stdout."""
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("score", justify="right")
@@ -130,7 +128,7 @@ def _print_table(rows: pa.Table) -> None:
             where,
             _reason(row),
         )
-        table.add_row(*(Text(one_line(str(cell))) for cell in cells))
+        table.add_row(*(str(cell) for cell in cells))
     if rows.num_rows:
         console().print(table)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._summary import exit_if_failed, print_flags
-from healtheat.commands._terminal import one_line, progress_bar
+from healtheat.commands._terminal import echo, print_json_line, progress_bar
 from healtheat.core.text import counted
 
 
@@ -64,12 +63,12 @@ def remove(
             "flagged": report.flagged,
             "failures": [str(failure) for failure in report.failures],
         }
-        typer.echo(json.dumps(summary, ensure_ascii=False))
+        print_json_line(summary)
     else:
         what = f"{counted(batch.boxes, 'box', 'boxes')} on {counted(batch.images, 'image')}"
-        typer.echo(f"batch {one_line(batch.name)}: {what} taken out")
+        echo(f"batch {batch.name}: {what} taken out")
         if report.classes:
             gone = ", ".join(map(str, report.classes))
-            typer.echo(f"{counted(len(report.classes), 'class', 'classes')} gone with it: {gone}")
+            echo(f"{counted(len(report.classes), 'class', 'classes')} gone with it: {gone}")
         print_flags(report.flags, report.index)
     exit_if_failed(report.failures)

@@ -10,7 +10,7 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._terminal import note
+from healtheat.commands._terminal import echo, note
 from healtheat.core.text import counted
 
 
@@ -63,7 +63,8 @@ def review(
                 "the images and can decide. Nothing is encrypted: use it on a network you trust, or stay "
                 "on 127.0.0.1 and forward the port with ssh"
             )
-        print(address, flush=True)
+        echo(address)
+        sys.stdout.flush()
         note("open this address; stop with Ctrl-C")
 
     done = api.review(

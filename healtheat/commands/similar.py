@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,7 +9,7 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._terminal import console, note, one_line
+from healtheat.commands._terminal import console, note, print_rows
 from healtheat.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,7 +53,6 @@ def similar(
       healtheat similar new.jpg --box 0.42,0.55,0.1,0.12 --limit 5
       healtheat similar crop.png --class tylenol --format csv
     """
-    from healtheat.core.table import TEXT_FORMATS
 
     rows = api.similar(
         image,
@@ -66,7 +64,7 @@ def similar(
         encoder=encoder,
     )
     if format != "table":
-        TEXT_FORMATS[format](rows, sys.stdout)
+        print_rows(rows, format)
     elif rows.num_rows:
         _print_table(rows)
     elif limit:
@@ -87,7 +85,6 @@ def _box(text: str | None) -> tuple[float, ...] | None:
 
 def _print_table(rows: pa.Table) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("rank", "similarity"):
@@ -98,5 +95,5 @@ def _print_table(rows: pa.Table) -> None:
     for row in rows.to_pylist():
         named = f"{row['class_id']} {row['class_name'] or ''}".strip()
         cells = (row["rank"], f"{row['similarity']:.3f}", named, row["line"] + 1, row["image"])
-        table.add_row(*(Text(one_line(str(cell))) for cell in cells))
+        table.add_row(*(str(cell) for cell in cells))
     console().print(table)

@@ -11,7 +11,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._summary import print_silences
-from healtheat.commands._terminal import console, note, print_json
+from healtheat.commands._terminal import console, echo, note, print_json
 from healtheat.core.text import counted
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def _show(report: TrustReport) -> None:
                 f"{p.b_as_a:.0%}",
                 VERDICTS[p.verdict],
             )
-        out.print("\npairs, least told apart first (0.5 is a coin)")
+        echo()
+        out.print("pairs, least told apart first (0.5 is a coin)")
         out.print(table)
         if len(pairs) > PAIRS:
             note(f"{counted(len(pairs) - PAIRS, 'more pair')} (--format json lists them all)")
@@ -101,9 +102,10 @@ def _show(report: TrustReport) -> None:
         ("look-alikes", report.look_alikes),
         ("likely look-alikes (pairs that cannot be said included)", report.likely_look_alikes),
     ):
-        out.print(f"\n{title}" + ("" if groups else ": none"))
+        echo()
+        out.print(title + ("" if groups else ": none"))
         for group in groups:
             out.print("  " + ", ".join(named(c) for c in group))
     if report.silences:
-        typer.echo("")
+        echo("")
     print_silences(report.silences)

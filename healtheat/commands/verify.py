@@ -6,7 +6,7 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._terminal import note, one_line
+from healtheat.commands._terminal import echo, note
 
 
 def verify(index: options.IndexOption = None) -> None:
@@ -22,8 +22,8 @@ def verify(index: options.IndexOption = None) -> None:
     """
     report = api.verify(options.which_index(index))
     for line in report.damage:
-        typer.echo(one_line(line))
+        echo(line)
     if report.damage:
         note(f"healtheat: {report.index}: not as it was built ({len(report.damage)} found); build it again")
         raise typer.Exit(1)
-    typer.echo(f"{one_line(str(report.index))}: every file is as it was built")
+    echo(f"{report.index}: every file is as it was built")

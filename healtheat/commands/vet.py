@@ -11,7 +11,7 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._terminal import console, note, one_line, print_json, progress_bar
+from healtheat.commands._terminal import console, echo, note, print_json, print_rows, progress_bar
 from healtheat.core.paths import is_file
 from healtheat.core.text import counted
 
@@ -170,10 +170,9 @@ def _print(report: VetReport, format: str | None) -> None:
         decisions = report.decisions.to_pylist() if report.decisions is not None else []
         print_json({"report": report.as_dict(), "decisions": decisions})
     elif format == "csv":
-        from healtheat.core.table import write_csv
         from healtheat.vetting.tables import flat
 
-        write_csv(flat(report.decisions), sys.stdout)
+        print_rows(flat(report.decisions), "csv")
     else:
         _show(report)
 
@@ -181,20 +180,20 @@ def _print(report: VetReport, format: str | None) -> None:
 def _show(report: VetReport) -> None:
     """The batch for people, on stdout."""
     for check in report.checks:
-        typer.echo(one_line(f"FAILED  {check.text}"))
+        echo(f"FAILED  {check.text}")
     if report.decisions is None:
         return
-    typer.echo(_quality(report))
+    echo(_quality(report))
     whole = counted(report.whole - report.bare, "image has", "images have")
     bare = f"; {counted(report.bare, 'has', 'have')} no box" if report.bare else ""
-    typer.echo(f"{whole} every box accepted, of {counted(report.images, 'image')}{bare}")
+    echo(f"{whole} every box accepted, of {counted(report.images, 'image')}{bare}")
     if report.drift is not None:
-        typer.echo(f"drift between batch and index: {report.drift.distance:.2f} (0 to 1)")
+        echo(f"drift between batch and index: {report.drift.distance:.2f} (0 to 1)")
     _show_classes(report)
     _show_held(report)
     if report.files:
-        names = ", ".join(one_line(file.name) for file in report.files)
-        typer.echo(f"written to {one_line(report.files[0].parent.as_posix())}: {names}")
+        names = ", ".join(file.name for file in report.files)
+        echo(f"written to {report.files[0].parent.as_posix()}: {names}")
     if report.verdict == "judged":
         _show_next(report)
 
@@ -214,7 +213,6 @@ def _quality(report: VetReport) -> str:
 
 def _show_classes(report: VetReport) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     if not report.classes:
         return
@@ -227,7 +225,7 @@ def _show_classes(report: VetReport) -> None:
         name = one.name if one.name != str(one.class_id) else ""
         wrong = "-" if math.isnan(one.wrong) else f"{one.wrong:.1f}"
         cells = (f"{one.class_id} {name}".strip(), *map(str, figures), wrong)
-        table.add_row(*(Text(one_line(cell)) for cell in cells))
+        table.add_row(*cells)
     console().print(table)
 
 
@@ -235,23 +233,21 @@ def _show_held(report: VetReport) -> None:
     from healtheat.vetting.report import HELD_WORDS
 
     if report.held_for:
-        typer.echo("held for:")
+        echo("held for:")
     for why, n in report.held_for.items():
-        typer.echo(f"  {n:>6} {HELD_WORDS.get(why, why)}")
+        echo(f"  {n:>6} {HELD_WORDS.get(why, why)}")
     if report.missing:
         missing = counted(report.missing, "box", "boxes")
-        typer.echo(f"{missing} missing, by the names of the images")
+        echo(f"{missing} missing, by the names of the images")
 
 
 def _show_next(report: VetReport) -> None:
     batch, index = report.batch.as_posix(), report.against.as_posix()
-    typer.echo("next:")
+    echo("next:")
     if report.held:
-        typer.echo(one_line(f"  healtheat review --index {batch} --against {index}    look at what was held"))
+        echo(f"  healtheat review --index {batch} --against {index}    look at what was held")
     if report.accepted:
-        typer.echo(
-            one_line(f"  healtheat add {batch} --to {index} --accepted-only    trust what was accepted")
-        )
+        echo(f"  healtheat add {batch} --to {index} --accepted-only    trust what was accepted")
 
 
 def _notes(report: VetReport, format: str | None) -> None:

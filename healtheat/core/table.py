@@ -8,11 +8,13 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
+from healtheat.core.json_text import json_text
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _HOLDS_JSON = {b"healtheat": b"json"}  # metadata of a text column
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets run instead of show
+FORMULA_STARTS = (*"=+-@\t\r\n", *"＝＋－＠")  # what spreadsheets run instead of show
 
 
 def holding_json(table: pa.Table, column: str) -> pa.Table:
@@ -100,4 +102,4 @@ def _json(row: dict[str, Any], nested: Collection[str]) -> str:
             row[name] = None
         elif name in nested and value is not None:
             row[name] = json.loads(value)
-    return json.dumps(row, ensure_ascii=False, allow_nan=False)
+    return json_text(row)

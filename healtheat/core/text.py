@@ -6,12 +6,24 @@ import difflib
 from collections.abc import Iterable
 
 MAX_SHOWN = 60
+_LINE_ENDS = ("\x85", "\u2028", "\u2029")  # beside control characters, those that Python splits lines at
+
+
+def one_line(text: str) -> str:
+    """`text` on one line: what a terminal would obey, turn around or split at is escaped.
+
+    >>> one_line("a\\x1b[2Jb\\u202ec\\n약 1")
+    'a\\\\x1b[2Jb\\\\u202ec\\\\n약 1'
+    """
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode("ascii") for c in text
+    )
 
 
 def shown(text: str, limit: int = MAX_SHOWN) -> str:
     """`text` for a one-line message: control characters and unpaired surrogates escaped, cut to `limit`."""
     short = text if len(text) <= limit else text[: limit - 1] + "…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in short)
+    return one_line(short)
 
 
 def counted(n: int, one: str, many: str | None = None, *, spec: str = "") -> str:
@@ -54,6 +66,8 @@ def bad_name(name: str) -> str | None:
     """Why a file name cannot be written into lists and tables, or None if it can."""
     if any(ord(c) < 32 or ord(c) == 127 for c in name):
         return f"file name {shown(name)!r} holds a control character; rename the file"
+    if len(name.splitlines()) > 1 or name.endswith(_LINE_ENDS):
+        return f"file name {shown(name)!r} holds a line end, which would split it in a list; rename the file"
     if not is_unicode(name):
         return f"file name {shown(name)} is not valid Unicode; rename the file"
     return None

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healtheat.cleanup import Plan, plan_training, write_training
-from healtheat.cleanup.decide import listable
 from healtheat.core.atomic import is_temporary
 from healtheat.core.drop import Drop
 from healtheat.core.errors import InputError
+from healtheat.core.lines import listable
 from healtheat.core.paths import yolo_label_path
 from healtheat.findings.filters import Filters
 from healtheat.index import NewVerdict

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from healtheat.cleanup.decide import listable
 from healtheat.cleanup.edits import without_lines
 from healtheat.cleanup.inside import copy_image, inside, label_place
 from healtheat.cleanup.lists import write_table_csv
@@ -18,6 +17,8 @@ from healtheat.cleanup.yolo_set import YoloSet, data_yaml, read_set
 from healtheat.core.atomic import replacing_folder
 from healtheat.core.errors import InputError
 from healtheat.core.files import read_whole
+from healtheat.core.lines import listable, write_lines
+from healtheat.core.portable import check_place, folded
 from healtheat.exporting.vetted.gather import HELD, PARTLY, WHOLE, Vetted, VettedBox, VettedImage
 from healtheat.index.target import Places
 from healtheat.vetting.tables import flat
@@ -49,10 +50,10 @@ def write_folder(given: Vetted, to: Path, *, overwrite: bool = False) -> list[st
         whole = writing.whole()
         lists = _splits(whole)
         for split, files in lists.items():
-            _write_lines(staged / f"{split}.txt", files)
+            write_lines(staged / f"{split}.txt", files)
         for part in (PARTLY, HELD):
             files = [writing.copy(part, image, boxes) for image, boxes in given.part(part)]
-            _write_lines(staged / f"{part}.txt", [file for file in files if file])
+            write_lines(staged / f"{part}.txt", [file for file in files if file])
         if lists:
             text = data_yaml(given.index.names, writing.set.keys, [*lists])
             (staged / "data.yaml").write_text(_with_both(text, lists), encoding="utf-8", newline="\n")
@@ -79,7 +80,7 @@ class _Writing:
             else YoloSet()
         )
         self.sha256 = {path: entry.sha256 for path, entry in manifest.every_label_file().items()}
-        self.taken: set[Path] = set()  # places of labels
+        self.taken: set[str] = set()  # places of labels, folded
 
     def whole(self) -> list[tuple[str, str]]:
         """(split, absolute file) of the images to train on as they are."""
@@ -117,12 +118,13 @@ class _Writing:
         return image.sound
 
     def _place(self, part: str, path: str) -> PurePosixPath:
-        """A place for the image whose labels no other image has: a.jpg and a.png would share them."""
+        """A place for the image whose labels no other image has: a.jpg, a.png and A.jpg would share them."""
         name, number = inside(path), 1
         place = PurePosixPath(part) / name
-        while (label := label_place(self.to, place)) in self.taken:
+        while (label := folded(label_place(self.to, place).as_posix())) in self.taken:
             number += 1
             place = PurePosixPath(part) / f"_{number}" / name
+        check_place(place)
         self.taken.add(label)
         return place
 
@@ -170,7 +172,3 @@ def _write_mark(path: Path, given: Vetted) -> None:
         {"batch": given.index.path.absolute().as_posix(), **content}, ensure_ascii=False, indent=1
     )
     path.write_text(text + "\n", encoding="utf-8", newline="\n")
-
-
-def _write_lines(path: Path, lines: Sequence[str]) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")

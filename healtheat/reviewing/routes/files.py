@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from typing import IO
+from typing import IO, Protocol
 
 import pyarrow as pa
 import pyarrow.compute
@@ -18,7 +17,13 @@ from healtheat.reviewing.session import Review
 from healtheat.view.pictures import Picture
 from healtheat.view.views import EVERY, View
 
-WriteCsv = Callable[[pa.Table, IO[str]], None]
+
+class WriteCsv(Protocol):
+    """Writes a table, with cells that no spreadsheet runs; see `healtheat.core.table.write_csv`."""
+
+    def __call__(self, table: pa.Table, out: IO[str], *, spreadsheet: bool) -> None: ...
+
+
 CROP_PX = {"small": 192, "large": 640}  # the longer side; another size is no such page
 IMAGE_PX = {"small": 320, "large": 1400}
 _PICTURE_CACHE = "private, max-age=600"
@@ -55,12 +60,13 @@ def _picture(picture: Picture) -> Response:
 
 
 def _csv(review: Review, view: View, write_csv: WriteCsv) -> Response:
-    """The places of a view as the `export` command writes them: each box and copy once."""
+    """The places of a view as `export --spreadsheet` writes them: each box and copy once. People open it."""
     review.work.refresh()
     out = io.StringIO(newline="")
     all_of_them = Filters(flagged_only=not review.every, verdicts=VERDICTS)
     found = query(review.index, all_of_them, sort=view.order)
     ids = review.work.members(view)
-    write_csv(found.filter(pa.compute.is_in(found["finding_id"], value_set=pa.array(ids, pa.int64()))), out)
+    chosen = found.filter(pa.compute.is_in(found["finding_id"], value_set=pa.array(ids, pa.int64())))
+    write_csv(chosen, out, spreadsheet=True)
     named = {"Content-Disposition": f'attachment; filename="cleanup-{view.queue}.csv"'}
     return Response(out.getvalue().encode("utf-8"), media_type="text/csv; charset=utf-8", headers=named)
