@@ -97,7 +97,6 @@ RAW = {
     "core/files.py": "the reader itself",
     "core/atomic.py": "locks and syncs what it has just made",
     "cli.py": "opens the null device to write to",
-    "cleanup/run.py": "appends to the journal it holds the lock of",
     "commands/_quiet.py": "opens the null device, and the standard error, to write to",
     "commands/reference.py": "run by hand on docs/cli.md",
     "crops/grey.py": "an image made in memory",

@@ -86,7 +86,7 @@ def _names(text: str) -> bytes:
 
 _BILLION = "a: &a [x,x,x]\nb: &b [*a,*a,*a]\nnames: *b\ntrain: train/images\n"
 _XML_BOMB = b"""<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">
-<!ENTITY x SYSTEM "file:///dev/zero">]><annotation><filename>&b;&x;</filename></annotation>"""
+<!ENTITY x SYSTEM "/dev/zero">]><annotation><filename>&b;&x;</filename></annotation>"""
 
 
 def _coco(**parts: object) -> bytes:
