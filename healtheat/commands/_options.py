@@ -180,15 +180,8 @@ WeightsOption = Annotated[
     ),
 ]
 ConfOption = Annotated[
-    float | None,
-    typer.Option(
-        "--conf",
-        min=0,
-        max=1,
-        metavar="X",
-        help="With --weights: the lowest confidence of a box. Default: 0.25.",
-        show_default=False,
-    ),
+    float,
+    typer.Option("--conf", min=0, max=1, metavar="X", help="With --weights: the lowest confidence of a box."),
 ]
 ImagesOption = Annotated[
     Path | None,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from healtheat.core.boxes import NO_CLASS
+from healtheat.core.verdicts import Place
 from healtheat.crops import pixel_boxes
 from healtheat.index import Index
 from healtheat.index.verdicts.log import Verdict
@@ -24,7 +25,8 @@ _HIDDEN = {"box_id", "image_id", "class_id", "line", "file"}  # the page shows t
 
 _FINDING = """
 SELECT f.* EXCLUDE (cx, cy, w, h), i.path, i.split, i.label_path, i.width_px, i.height_px,
-    b.cx, b.cy, b.w, b.h, b.confidence, b.sharpness, b.brightness, b.contrast,
+    b.cx, b.cy, b.w, b.h, [f.cx, f.cy, f.w, f.h] AS place,
+    b.confidence, b.sharpness, b.brightness, b.contrast,
     (SELECT max(s.raw) FROM scores s WHERE s.run_id = f.run_id AND s.signal = f.signal AND s.issue = f.issue
         AND s.box_id = f.box_id AND s.image_id = f.image_id AND s.score = f.score) AS raw
 FROM findings f JOIN images i USING (image_id) LEFT JOIN boxes b USING (box_id) WHERE f.finding_id = ?
@@ -103,6 +105,35 @@ class Sample:
     others: Sequence[Mapping[str, Any]]  # what else was found on the box; `listed`: an entry of its own
     members: Sequence[Mapping[str, Any]]  # of the place, which a verdict decides with it; see `_members`
     decision: Verdict | None
+    drawn: Sequence[Mapping[str, Any]] = ()  # boxes that people added to the image: seq, class_id, box
+
+    @property
+    def place(self) -> Place | None:
+        """Where a box is missing, or where this one should be: as a person said, else as proposed."""
+        said = self.decision
+        if said is not None and said.box is not None and said.issue == self.finding["issue"]:
+            return said.box
+        found = self.finding["place"]
+        return tuple(found) if self.places and None not in found else None
+
+    def marks(self, names: Mapping[int, str]) -> list[tuple[Place, str, str]]:
+        """Places to draw on the image, the own one last: where, its kind (drawn, spot), and words for it."""
+        found = [
+            (tuple(one["box"]), "drawn", f"added: {one['class_id']} {names.get(one['class_id'], '')}".strip())
+            for one in self.drawn
+        ]
+        if self.place is not None:
+            word = "a box is missing here" if self.places == "added" else "where this box should be"
+            found.append((self.place, "spot", word))
+        return found
+
+    @property
+    def places(self) -> str:
+        """The verdict that a place belongs to: added, moved; "" where the finding is about no place."""
+        issue = self.finding["issue"]
+        if self.finding["width_px"] and issue == "missing_box":
+            return "added"
+        return "moved" if issue == "bad_box" and None not in self.finding["place"] else ""
 
     @property
     def has_box(self) -> bool:
@@ -135,6 +166,7 @@ class Gallery:
             others=self._others(finding),
             members=members,
             decision=decision,
+            drawn=self._drawn(finding, decision),
         )
 
     def cards(self, finding_ids: Sequence[int]) -> list[dict[str, Any]]:
@@ -189,6 +221,16 @@ class Gallery:
         kept = [box for box in shown if box.box_id != finding["box_id"]][: MOST_BOXES - 1]
         kept += [box for box in shown if box.box_id == finding["box_id"]]
         return kept, len(shown) - len(kept)
+
+    def _drawn(self, finding: Mapping[str, Any], decision: Verdict | None) -> list[dict[str, Any]]:
+        """Boxes that people added to the image, but for the one that is the place of this finding."""
+        own = -1 if decision is None else decision.seq
+        found: list[dict[str, Any]] = self._index.sql(
+            "SELECT seq, relabel_to AS class_id, box FROM current_verdicts WHERE image_id = ? "
+            "AND verdict = 'added' AND NOT there AND seq <> ? ORDER BY seq LIMIT ?",
+            [finding["image_id"], own, MOST_BOXES],
+        ).to_pylist()
+        return found
 
     def _rows(self, finding: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> list[CropRow]:
         box_id, image_id = int(finding["box_id"]), int(finding["image_id"])

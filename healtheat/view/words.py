@@ -21,6 +21,8 @@ VERDICT_WORDS: Mapping[str, str] = {
     "drop": "leave this box out of training",
     "relabel": "another class is right: goes on a list, the file stays",
     "unsure": "somebody else should look",
+    "added": "a box is missing here: goes on a list, the file stays",
+    "moved": "this place is right: goes on a list, the file stays",
 }
 # What a verdict says of a finding about a whole image; by issue, "image" for all others.
 _OUT = "leave the image out: apply takes the image and its label file out, with every box on it"
@@ -29,7 +31,7 @@ IMAGE_WORDS: Mapping[str, Mapping[str, str]] = {
     "missing_box": {
         "ok": "no box is missing",
         "drop": _OUT,
-        "relabel": _NO_BOX + "; to keep the image, draw the box in the annotation tool",
+        "relabel": _NO_BOX + "; to keep the image, add the box that is missing (a)",
         "unsure": VERDICT_WORDS["unsure"],
     },
     "unreadable": {
@@ -50,6 +52,10 @@ KEYS: tuple[tuple[str, str], ...] = (
     ("d", "drop: leave the box out; of a finding about a whole image, the image with its label file"),
     ("r", "relabel: say which class it is (a box only)"),
     ("u", "unsure"),
+    ("a", "of a missing box: add it, with the likely class; of a bad box: the drawn place is right"),
+    ("Shift a", "add it with another class"),
+    ("e", "shift the place with the arrow keys, its size with Shift; Enter saves, Esc leaves"),
+    ("n", "a box is missing: draw it, on any image"),
     ("b", "only this box, not its copies or the box it is exchanged with"),
     ("→ or j", "next sample"),
     ("← or k", "sample before"),

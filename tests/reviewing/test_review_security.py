@@ -71,7 +71,7 @@ def test_own_host_names_are_known(client: TestClient, guard: Guard) -> None:
 def test_posts_of_others_are_refused(client: TestClient, review: Review, headers: dict[str, str]) -> None:
     sent = {name: value.encode() for name, value in headers.items()}
     before = review.work.decisions
-    for path in ("/verdict", "/undo"):
+    for path in ("/verdict", "/undo", "/draw"):
         answer = client.post(path, data=VERDICT, headers=sent)
         assert answer.status_code == 403, answer.text
     assert review.work.decisions == before

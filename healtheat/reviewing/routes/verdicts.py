@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from healtheat.core.errors import InputError
 from healtheat.core.text import whole_number
+from healtheat.core.verdicts import PLACES, Place, drawn_place
 from healtheat.findings.filters import class_ids
 from healtheat.reviewing.auth import Guard
 from healtheat.reviewing.forms import Form, NeverSaved
@@ -30,6 +31,10 @@ def add_verdicts(app: FastAPI, review: Review, guard: Guard) -> None:
     async def verdict(request: Request, form: Form) -> Response:
         return _answer(request, form, await run_in_threadpool(_decide, review, form))
 
+    @app.post("/draw")
+    async def draw(request: Request, form: Form) -> Response:
+        return _answer(request, form, await run_in_threadpool(_draw, review, form))
+
     @app.post("/undo")
     async def undo(request: Request, form: Form) -> Response:
         return _answer(request, form, await run_in_threadpool(_take_back, review, form))
@@ -39,18 +44,49 @@ def _decide(review: Review, form: dict[str, str]) -> dict[str, Any]:
     _same_build(review, form)
     finding_id, wanted = whole_number(form.get("finding_id")), form.get("verdict", "")
     view = View.read(form.get("queue") or EVERY, {})
-    relabel_to = None
+    relabel_to, box = None, None
     try:
-        if wanted == "relabel":
+        if wanted in ("relabel", "added"):
             relabel_to = _class_id(review, form.get("relabel_to", ""))
+        if wanted in PLACES:
+            box = _place(form)
         again = form.get("again") == "1"
         whole = form.get("only") != "1"
-        entry = review.work.decide(finding_id, wanted, review.who, relabel_to, whole=whole, again=again)
+        entry = review.work.decide(
+            finding_id, wanted, review.who, relabel_to, box=box, whole=whole, again=again
+        )
     except InputError as error:
         raise NeverSaved(str(error)) from None
     name = "" if relabel_to is None else review.names[relabel_to]
     about = {"finding_id": finding_id, "verdict": wanted, "relabel_to": relabel_to, "name": name}
     return {"saved": True, "seq": entry.seq, **about, **_figures(review, view, finding_id)}
+
+
+def _draw(review: Review, form: dict[str, str]) -> dict[str, Any]:
+    _same_build(review, form)
+    try:
+        class_id, box = _class_id(review, form.get("relabel_to", "")), _place(form)
+        image_id, again = whole_number(form.get("image_id")), form.get("again") == "1"
+        entry = review.work.draw(image_id, box, class_id, review.who, again=again)
+    except InputError as error:
+        raise NeverSaved(str(error)) from None
+    finding_id = whole_number(form.get("finding_id"))
+    about = {
+        "finding_id": finding_id,
+        "verdict": "added",
+        "relabel_to": class_id,
+        "name": review.names[class_id],
+    }
+    figures = _figures(review, View.read(form.get("queue") or EVERY, {}), finding_id)
+    return {"saved": True, "seq": entry.seq, **about, **figures}
+
+
+def _place(form: dict[str, str]) -> Place:
+    """The place that a page sends. Raises InputError for none."""
+    try:
+        return drawn_place([float(form.get(name, "")) for name in ("cx", "cy", "w", "h")])
+    except ValueError:
+        raise InputError("a box is four numbers: centre x, centre y, width and height") from None
 
 
 def _take_back(review: Review, form: dict[str, str]) -> dict[str, Any]:

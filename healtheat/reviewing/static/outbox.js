@@ -35,7 +35,7 @@ export class Outbox {
   // Takes the last one out again if it was never sent; else the server has to take it back.
   takeOut() {
     const last = this.waiting.at(-1);
-    if (!last || last.path !== "/verdict" || last.sent) return null;
+    if (!last || last.path === "/undo" || last.sent) return null;
     this.waiting.pop();
     if (!this.waiting.length) this.trouble = null;
     this.keep();

@@ -1,5 +1,6 @@
 // Keys, the next sample at once, and verdicts that count as saved only after the server has answered.
 import { Outbox } from "./outbox.js";
+import { PlaceEditor } from "./place.js";
 
 const queue = document.getElementById("queue");
 const status = document.getElementById("status");
@@ -30,7 +31,7 @@ const plural = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
 function showTrouble() {
   const { trouble, refused, waiting } = outbox;
   failed.hidden = !trouble && !refused.length;
-  const count = waiting.filter((job) => job.path === "/verdict").length;
+  const count = waiting.filter((job) => job.path !== "/undo").length;
   const what = count ? `NOT saved: ${plural(count, "verdict")}` : "NOT taken back";
   document.getElementById("failed-text").textContent = trouble
     ? `${what} (${trouble.why}). ${trouble.todo} Kept in this tab until then.`
@@ -57,9 +58,14 @@ function showProgress(result) {
 const outbox = new Outbox({
   changed: showTrouble,
   saved(job, result) {
-    if (queue) parts.delete(addressOf(result.finding_id));
+    if (job.path === "/draw" || result.finding_id < 0) parts.clear(); // several samples may show that image
+    else if (queue) parts.delete(addressOf(result.finding_id));
     showProgress(result);
     if (job.path === "/undo") takenBack(result);
+    else if (job.path === "/draw") {
+      say(`saved: a box of ${result.name || result.relabel_to} is missing`);
+      if (mode === "one" && sample().dataset.finding === String(result.finding_id) && !coming && !spent) show(String(result.finding_id), { push: false });
+    }
     else {
       say(`saved: ${result.verdict}${result.name ? ` to ${result.name}` : ""}`);
       if (result.left !== null) parts.clear(); // what was read ahead does not know of that entry
@@ -142,6 +148,7 @@ async function prefetch() {
 
 async function show(id, { push = true } = {}) {
   const number = begin();
+  leavePlace();
   let html;
   try { html = await part(id); } catch (error) {
     end(number);
@@ -183,11 +190,13 @@ let judged = null; // the card of the grid that was decided by key and still has
 const onlyThis = (at) => Boolean(at.querySelector(".decide [name=only]")?.checked);
 const decided = "this one is decided: arrow keys to go on or to change it";
 
-function decide(at, verdict, relabelTo) {
+function decide(at, verdict, relabelTo, place) {
   if (mode === "one" && (waits() || at !== sample())) return;
+  leavePlace();
   const id = at.dataset.finding;
   const fields = { finding_id: id, verdict, queue: queue.dataset.queue };
   if (relabelTo !== undefined) fields.relabel_to = relabelTo;
+  if (place) Object.assign(fields, asFields(place));
   if (onlyThis(at)) fields.only = "1";
   say("saving…");
   if (mode === "one") {
@@ -201,7 +210,7 @@ function decide(at, verdict, relabelTo) {
 
 function mark(card, verdict) {
   if (!card) return;
-  card.classList.remove("is-ok", "is-drop", "is-relabel", "is-unsure");
+  card.classList.remove("is-ok", "is-drop", "is-relabel", "is-added", "is-moved", "is-unsure");
   if (verdict) card.classList.add(`is-${verdict}`);
   card.querySelector(".verdict").textContent = verdict;
 }
@@ -222,9 +231,11 @@ function takenBack(result) {
   if (mode === "grid") {
     const card = cardOf(result.finding_id);
     judged = null;
+    if (result.finding_id < 0) return;
     if (card) { mark(card, ""); card.querySelector("a").focus(); } else location.reload();
   } else if (mode === "one") {
-    if (result.queue !== queue.dataset.queue) location.assign(`/queue/${result.queue}/${result.finding_id}`);
+    if (result.finding_id < 0) show(sample().dataset.finding, { push: false }); // a box that was drawn on an image
+    else if (result.queue !== queue.dataset.queue) location.assign(`/queue/${result.queue}/${result.finding_id}`);
     else show(String(result.finding_id));
   }
 }
@@ -233,14 +244,22 @@ function takenBack(result) {
 
 const options = new Set([...document.querySelectorAll("#classes option")].map((o) => o.value));
 const ids = new Set([...options].map((o) => o.split(" ")[0]));
-let relabelled = null;
+let answered = null; // what to do with the class
 
 function askClass(target) {
   if (target.dataset.image) { say("relabel: not here, for no box could get another class"); return; }
   if (mode === "one" && waits()) return;
-  relabelled = target;
+  ask("Relabel", target.dataset.suggestion, (chosen) => {
+    decide(target, "relabel", chosen);
+    if (mode === "grid") judged = target;
+  });
+}
+
+function ask(word, likely, then) {
+  answered = then;
   const field = document.getElementById("relabel-to");
-  field.value = target.dataset.suggestion ?? "";
+  document.getElementById("relabel-do").textContent = word;
+  field.value = likely ?? "";
   document.getElementById("relabel-error").textContent = "";
   relabel.showModal();
   field.select();
@@ -259,15 +278,80 @@ document.getElementById("relabel-form")?.addEventListener("submit", (event) => {
   }
   relabel.close();
   event.preventDefault();
-  decide(relabelled, "relabel", chosen);
-  if (mode === "grid") judged = relabelled;
+  answered(chosen);
 });
+
+// ---- places: of a missing box, of a bad one, and of one that nobody found
+
+let drawing = false; // whether what is edited is a box of its own, not the place of the sample
+const asFields = ([cx, cy, w, h]) => ({ cx, cy, w, h });
+const numbers = (text) => (text ? text.split(" ").map(Number) : null);
+const placing = () => document.getElementById("placing");
+const editor = new PlaceEditor({
+  changed([cx, cy, w, h]) {
+    const [width, height] = numbers(sample().dataset.size);
+    const px = [(cx - w / 2) * width, (cy - h / 2) * height, w * width, h * height].map(Math.round);
+    placing().querySelector("output").textContent = `left ${px[0]}, top ${px[1]}, ${px[2]} × ${px[3]} px`;
+  },
+});
+
+function editPlace(anew) {
+  const at = sample();
+  if (waits() || !placing()) return;
+  if (!anew && !at.dataset.places) { say("there is no place to shift here: n draws a box"); return; }
+  drawing = anew;
+  editor.start(at.querySelector(".layers"), numbers(at.dataset.size), (!anew && numbers(at.dataset.place)) || [0.5, 0.5, 0.2, 0.2]);
+  placing().hidden = false;
+  placing().querySelector("[data-place-class]").hidden = anew || at.dataset.places !== "added" || !at.dataset.likely;
+  say("arrows shift the box, with Shift they size it; a or Enter saves, Esc leaves");
+}
+
+function leavePlace() {
+  if (!editor.open) return;
+  editor.close();
+  if (placing()) placing().hidden = true;
+  document.getElementById("sample-title")?.focus({ preventScroll: true });
+}
+
+// What `a` does: the place is right, with the likely class unless another is wanted.
+function confirmPlace(another) {
+  const at = sample();
+  if (waits()) return;
+  const verdict = at.dataset.places;
+  if (editor.open && drawing) {
+    const place = editor.place;
+    ask("Add", "", (chosen) => {
+      leavePlace();
+      const fields = { image_id: at.dataset.imageId, finding_id: at.dataset.finding, relabel_to: chosen, verdict: "added", queue: queue.dataset.queue };
+      say("saving…");
+      outbox.add("/draw", { ...fields, ...asFields(place) }, `a box on ${at.dataset.title}`);
+    });
+    return;
+  }
+  if (!verdict) { say("a is for a missing or a bad box: n draws a box"); return; }
+  const place = editor.open ? editor.place : numbers(at.dataset.place);
+  if (!place) { editPlace(false); return; }
+  const done = (chosen) => decide(at, verdict, chosen, place);
+  if (verdict === "moved") done();
+  else if (at.dataset.likely && !another) done(at.dataset.likely.split(" ")[0]);
+  else ask("Add", at.dataset.likely, done);
+}
+
+// Keys while a place is edited; true where the key was taken.
+function placeKey(event, key) {
+  if (!editor.open) return false;
+  if (key === "Escape" || key === "z") leavePlace();
+  else if ((key === "a" || key === "Enter") && !event.target.closest?.("button")) confirmPlace(event.shiftKey);
+  else if (key === "Enter" || key === " " || key === "Tab" || key === "?") return false;
+  else if (!editor.key(event)) say("first save the place (a) or leave it (Esc)");
+  return true;
+}
 
 // ---- the image as large as the screen
 
 function enlarge() {
   const layers = sample()?.querySelector(".layers");
-  if (!layers) return;
+  if (!layers || editor.open) return;
   document.getElementById("large-place").replaceChildren(layers.cloneNode(true));
   large.showModal();
 }
@@ -311,6 +395,7 @@ document.addEventListener("keydown", (event) => {
   if (event.target.closest?.("input, select, textarea")) return;
   const key = letter(event);
   const grid = mode === "grid";
+  if (mode === "one" && placeKey(event, key)) { event.preventDefault(); return; }
   if (key === "?") help.showModal();
   else if (!queue) return;
   else if (verdicts[key] && !event.repeat) {
@@ -325,7 +410,11 @@ document.addEventListener("keydown", (event) => {
   } else if (key === "r" && !event.repeat) {
     const at = target();
     if (at) askClass(at); else say("choose a finding first: arrow keys");
-  } else if (key === "z" && !event.repeat) undo();
+  } else if (key === "a" && !event.repeat) {
+    if (grid) say("open it first (Enter): its place has to be seen"); else confirmPlace(event.shiftKey);
+  } else if (key === "e" && mode === "one" && !event.repeat) editPlace(false);
+  else if (key === "n" && mode === "one" && !event.repeat) editPlace(true);
+  else if (key === "z" && !event.repeat) undo();
   else if (key === "b" && mode === "one" && !event.repeat) {
     for (const box of sample().querySelectorAll("[name=only]")) box.checked = !box.checked;
     say(sample().querySelector("[name=only]") ? (onlyThis(sample()) ? "only this one" : "with all of its place") : "it stands alone");
@@ -351,12 +440,25 @@ document.addEventListener("click", (event) => {
   if (event.target.closest("#help-button")) help.showModal();
   else if (event.target.closest("[data-relabel]")) askClass(target());
   else if (event.target.closest("[data-undo]")) undo();
+  else if (event.target.closest("[data-confirm], [data-place-save]")) confirmPlace(false);
+  else if (event.target.closest("[data-place-class]")) confirmPlace(true);
+  else if (event.target.closest("[data-place-leave]")) leavePlace();
+  else if (event.target.closest("[data-draw]")) editPlace(true);
+  else if (event.target.closest("[data-adjust]")) editPlace(false);
+  else if (event.target.closest("#sample .spot")) return;
   else if (event.target.closest("[data-enlarge], #sample .layers")) enlarge();
   else if (event.target === large) large.close();
   else if (mode === "one" && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
     const link = event.target.closest(".steps a");
     if (link) { event.preventDefault(); step(link.rel === "prev" ? "before" : "behind"); }
   }
+});
+
+// Who takes hold of the place on the image shifts it at once.
+document.addEventListener("pointerdown", (event) => {
+  if (mode !== "one" || editor.open || !event.target.closest?.("#sample .spot")) return;
+  editPlace(false);
+  if (editor.open) editor.pointer(event);
 });
 
 window.addEventListener("popstate", (event) => {
