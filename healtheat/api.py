@@ -55,7 +55,7 @@ def build(
     index: PathLike | None = None,
     encoder: str | Encoder = "auto",
     weights: PathLike | None = None,
-    conf: float = 0.25,
+    conf: float | None = None,
     images: PathLike | None = None,
     task: str | None = None,
     names: PathLike | None = None,
@@ -100,11 +100,11 @@ def build(
     arguments.path(predictions=predictions, optional=True)
     arguments.whole(threads=threads, least=1, optional=True)
     arguments.whole(budget=budget, optional=True)
-    arguments.number(conf=conf)
-    arguments.number(padding=padding, fdr=fdr, optional=True)
+    arguments.number(conf=conf, padding=padding, fdr=fdr, optional=True)
     arguments.switch(strict=strict, drop_batches=drop_batches, outside=outside, missing=missing)
     own = path_or_none(classes=classes)
     inputs = choose_inputs(contents_rule, own, predictions, needed_path(data=data), missing)
+    findings = finding_settings(fdr=fdr, budget=budget)
     with outside_allowed(outside):
         source, folder = open_data(
             needed_path(data=data),
@@ -123,7 +123,7 @@ def build(
         cut=known_cut(cut),
         group_rule=group_by,
         inputs=inputs,
-        findings=finding_settings(fdr=fdr, budget=budget),
+        findings=findings,
         strict=strict,
         drop_batches=drop_batches,
         threads=threads,
@@ -139,7 +139,7 @@ def add(
     accepted_only: bool = False,
     dry_run: bool = False,
     weights: PathLike | None = None,
-    conf: float = 0.25,
+    conf: float | None = None,
     images: PathLike | None = None,
     task: str | None = None,
     names: PathLike | None = None,
@@ -171,7 +171,7 @@ def add(
 
     arguments.text(name=name, task=task, encoder=encoder, group_by=group_by, optional=True)
     arguments.whole(threads=threads, least=1, optional=True)
-    arguments.number(conf=conf)
+    arguments.number(conf=conf, optional=True)
     arguments.switch(accepted_only=accepted_only, dry_run=dry_run, outside=outside)
     with outside_allowed(outside):
         return take(
@@ -684,7 +684,7 @@ def vet(
     to: PathLike | None = None,
     max_wrong: float = 0.02,
     weights: PathLike | None = None,
-    conf: float = 0.25,
+    conf: float | None = None,
     predictions: PathLike | None = None,
     images: PathLike | None = None,
     task: str | None = None,
@@ -720,7 +720,8 @@ def vet(
     from healtheat.vetting.run import VetSettings, check_max_wrong, refused
     from healtheat.vetting.run import vet as run
 
-    arguments.number(max_wrong=max_wrong, conf=conf)
+    arguments.number(max_wrong=max_wrong)
+    arguments.number(conf=conf, optional=True)
     check_max_wrong(max_wrong)
     arguments.text(contents_rule=contents_rule, task=task, format=format, optional=True)
     arguments.text(encoder=encoder, group_by=group_by, optional=True)

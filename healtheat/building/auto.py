@@ -7,7 +7,7 @@ the sample go to the cache of the build, so that those of the chosen one are not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -80,7 +80,10 @@ class Cutting:
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """What a build gives to a choice: where it may keep vectors, what is there, and how it reads images."""
+    """What a build gives to a choice: where it may keep vectors, what is there, and how it reads images.
+
+    `elsewhere` is SHA-256 → path of images that another index holds.
+    """
 
     cache: Path
     old: OldIndex | None
@@ -89,6 +92,7 @@ class Workplace:
     strict: bool
     threads: int
     progress: Progress
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     def mark(self, encoder: Encoder) -> str:
         """The fingerprint of the vectors that `encoder` would make here."""

@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -107,6 +107,7 @@ def build(
     drop_batches: bool = False,
     threads: int | None = None,
     judge: Judge | None = None,
+    elsewhere: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> BuildReport:
     """Build the index of `source` in `index_dir`, or bring the one there up to date.
@@ -118,8 +119,8 @@ def build(
     `inputs` (see findings/inputs.py) give some. With `strict`, any problem is fatal and nothing is committed.
     An index of format version 1 is built over; its verdicts are kept. One that took in batches is built over
     only with `drop_batches`, since a build reads its own source alone. `judge` makes the tables of scores and
-    findings in place of the signals. Raises InputError, IndexBusy, BadIndex
-    (an index of an unknown version is there) or EncoderError.
+    findings in place of the signals; an image without a box that is `elsewhere` (SHA-256 → path there) is a
+    problem. Raises InputError, IndexBusy, BadIndex (an index of an unknown version is there) or EncoderError.
     """
     clock = _Clock()
     inputs = inputs or Inputs()
@@ -131,7 +132,10 @@ def build(
         if not drop_batches:
             check_no_batches(index_dir)
         old, note = old_index(index_dir)
-        place = Workplace(index_dir / CACHE_FOLDER, old, cutting, group_rule, strict, threads, progress)
+        cache = index_dir / CACHE_FOLDER
+        place = Workplace(
+            cache, old, cutting, group_rule, strict, threads, progress, elsewhere=elsewhere or {}
+        )
         try:
             chosen = choose(encoder, source, place)
             clock.lap("choose")
@@ -179,7 +183,15 @@ def _take_in(
     try:
         with CatalogWriter(staging / CATALOG_NAME) as catalog:
             intake = Intake(
-                source, catalog, pool, batcher, plan, place.group_rule, place.strict, place.progress
+                source,
+                catalog,
+                pool,
+                batcher,
+                plan,
+                place.group_rule,
+                place.strict,
+                place.progress,
+                elsewhere=place.elsewhere,
             )
             try:
                 intake.run(place.threads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -105,6 +106,7 @@ class Intake:
         strict: bool,
         progress: Progress,
         into: Joining | None = None,
+        elsewhere: Mapping[str, str] | None = None,
     ) -> None:
         self._into = into or Joining()
         there = self._into.counts
@@ -118,6 +120,7 @@ class Intake:
         self._group_rule = group_rule
         self._strict = strict
         self._progress = progress
+        self._elsewhere = elsewhere or {}  # SHA-256 → path, of images that another index holds
         self.images = 0
         self.boxes = 0
         self.background = 0
@@ -205,6 +208,9 @@ class Intake:
         elif read.untrained:
             code = ProblemCode.IGNORED_IMAGE
             self._problem(Problem(code, path, None, read.untrained, path))
+        elif not len(record.boxes) and (known := self._elsewhere.get(read.sha256)):
+            reason = f"the index holds this image already, as {known}; here it has no box"
+            self._problem(Problem(ProblemCode.HELD_IMAGE, path, None, reason, path))
         self.task = self.task or record.task
         if record.label_path and not len(record.boxes):
             self.without_box += 1

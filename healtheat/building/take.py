@@ -22,7 +22,7 @@ def take(
     name: str | None = None,
     accepted_only: bool = False,
     weights: Path | None = None,
-    conf: float = 0.25,
+    conf: float | None = None,
     images: Path | None = None,
     task: str | None = None,
     names: Path | None = None,

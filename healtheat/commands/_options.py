@@ -180,8 +180,15 @@ WeightsOption = Annotated[
     ),
 ]
 ConfOption = Annotated[
-    float,
-    typer.Option("--conf", min=0, max=1, metavar="X", help="With --weights: the lowest confidence of a box."),
+    float | None,
+    typer.Option(
+        "--conf",
+        min=0,
+        max=1,
+        metavar="X",
+        help="With --weights: the lowest confidence of a box. Default: 0.25.",
+        show_default=False,
+    ),
 ]
 ImagesOption = Annotated[
     Path | None,

@@ -55,7 +55,7 @@ def add(
         bool, typer.Option("--dry-run", help="Only say what would be added and embedded.")
     ] = False,
     weights: options.WeightsOption = None,
-    conf: options.ConfOption = 0.25,
+    conf: options.ConfOption = None,
     images: options.ImagesOption = None,
     task: options.TaskOption = None,
     names: options.NamesOption = None,

@@ -37,7 +37,7 @@ def build(
     ] = None,
     encoder: options.EncoderOption = "auto",
     weights: options.WeightsOption = None,
-    conf: options.ConfOption = 0.25,
+    conf: options.ConfOption = None,
     images: options.ImagesOption = None,
     task: options.TaskOption = None,
     names: options.NamesOption = None,

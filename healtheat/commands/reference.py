@@ -45,7 +45,8 @@ def parameters(command: Callable[..., None]) -> Iterator[Parameter]:
         kind, info = get_args(hints[name])[:2]
         # Typer's Option takes the first name where a default could stand
         given_names = [info.default, *(info.param_decls or ())]
-        names = tuple(n for n in given_names if isinstance(n, str)) or (f"--{_dashed(name)}",)
+        written = (n for given in given_names if isinstance(given, str) for n in given.split("/"))
+        names = tuple(written) or (f"--{_dashed(name)}",)
         if type(info).__name__ == "ArgumentInfo":
             yield Parameter((), info.metavar or name.upper(), given.default, info.help or "")
         else:

@@ -85,7 +85,7 @@ def vet(
     to: ToOption = None,
     max_wrong: MaxWrongOption = 0.02,
     weights: options.WeightsOption = None,
-    conf: options.ConfOption = 0.25,
+    conf: options.ConfOption = None,
     predictions: PredictedOption = None,
     images: options.ImagesOption = None,
     task: options.TaskOption = None,

@@ -91,7 +91,7 @@ _WORDS: dict[ProblemCode, str] = {
     ProblemCode.UNFOUND_PATH: "path that is not found as it is written",
     ProblemCode.ONE_CLASS: "labels of one class whose files name many",
     ProblemCode.SHAPE_LEFT_OUT: "outline that is not kept, only its box",
-    ProblemCode.HELD_IMAGE: "image of a batch that the index holds with other labels",
+    ProblemCode.HELD_IMAGE: "image of a batch that the index holds already",
     ProblemCode.BAD_KEY: "value of a key of data.yaml that YOLO cannot use",
 }
 

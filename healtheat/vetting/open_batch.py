@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from healtheat.building.open_data import open_data
+from healtheat.building.open_data import check_conf, open_data
 from healtheat.core.boxes import Boxes, Problem, ProblemCode
 from healtheat.core.errors import Argument, BadIndex, InputError
 from healtheat.core.files import Unreadable, read_small
@@ -46,7 +46,7 @@ def open_batch(
     *,
     to: Path | None = None,
     weights: Path | None = None,
-    conf: float = 0.25,
+    conf: float | None = None,
     predictions: Path | None = None,
     images: Path | None = None,
     task: str | None = None,
@@ -65,6 +65,7 @@ def open_batch(
         raise InputError(f"{new}: is an index; give the labels that it was built from")
     source: Source
     if predictions is not None:
+        check_conf(weights, conf)
         if not new.is_dir():
             raise InputError(
                 f"{new} is no folder of images, which is what ", Argument("predictions"), " needs"

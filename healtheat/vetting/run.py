@@ -21,7 +21,7 @@ from healtheat.crops import CropPolicy
 from healtheat.embedding import Encoder
 from healtheat.findings.inputs import Inputs, samples_of
 from healtheat.findings.run import run_signals
-from healtheat.guarding.report import Check
+from healtheat.guarding.report import Check, GuardReport
 from healtheat.index import Index
 from healtheat.index.again import Again, group_rule_of
 from healtheat.index.decisions import said_of
@@ -49,7 +49,7 @@ from healtheat.vetting.tables import (
     whole_images,
 )
 from healtheat.vetting.trusted import Confirmed, Trusted
-from healtheat.vetting.whole import check_labels, check_names, check_shares
+from healtheat.vetting.whole import check_names, check_shares, collapse_of
 
 MAX_WRONG = 0.02
 _MOST_WRONG = 0.5  # share of wrong boxes from which a batch is refused
@@ -113,6 +113,7 @@ def vet(
             strict=settings.strict,
             threads=settings.threads,
             judge=work.judge,
+            elsewhere=work.trusted.held_images,
             progress=progress,
         )
         seconds = {"learn": fitted_s, **built.seconds, "total": time.perf_counter() - started}
@@ -125,8 +126,8 @@ def refused(data: Path, against: Path, to: Path, settings: VetSettings) -> VetRe
     No image is read, nor needs to be there.
     """
     contents = settings.contents
-    failed = check_labels(data, rule=contents.rule, classes=contents.classes) if settings.guard else ()
-    return _refused(against, to, failed, settings) if failed else None
+    report = collapse_of(data, rule=contents.rule, classes=contents.classes) if settings.guard else None
+    return _refused(against, to, report, settings) if report else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,16 +262,16 @@ def _none(decided: Decided) -> Decided:
     return replace(decided, accept=np.zeros(len(decided.accept), bool), why=why)
 
 
-def _refused(against: Path, to: Path, checks: tuple[Check, ...], settings: VetSettings) -> VetReport:
+def _refused(against: Path, to: Path, report: GuardReport, settings: VetSettings) -> VetReport:
     """The report on a batch whose labels were refused before its images were read."""
     nan = float("nan")
     return VetReport(
         batch=to,
         against=against,
         verdict=REFUSED,
-        checks=checks,
-        images=0,
-        boxes=0,
+        checks=tuple(check for check in report.checks if check.failed),
+        images=report.images,
+        boxes=report.proposed.boxes,
         accepted=0,
         whole=0,
         bare=0,

@@ -88,6 +88,12 @@ class Trusted:
         return group_codes(keys, [*self.images.sha256, *(more.sha256 if more else ())])
 
     @cached_property
+    def held_images(self) -> dict[str, str]:
+        """SHA-256 → path of the images whose labels, or lack of them, the index knows."""
+        named = zip(self.images.sha256, self.images.status, self.images.path, strict=True)
+        return {sha: path for sha, status, path in reversed(list(named)) if sha and status != "unlabelled"}
+
+    @cached_property
     def image_row(self) -> Ids:
         """(n,) position of each box's image in `images`."""
         return np.searchsorted(self.images.image_id, self.boxes.image_id).astype(np.int64)

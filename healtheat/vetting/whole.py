@@ -9,7 +9,7 @@ from pathlib import Path
 from healtheat.core.errors import InputError
 from healtheat.core.text import counted, shown
 from healtheat.guarding.judge import MIN_BOXES
-from healtheat.guarding.report import Check
+from healtheat.guarding.report import Check, GuardReport
 from healtheat.guarding.run import guard
 from healtheat.guarding.shares import Shares, shares
 
@@ -29,13 +29,13 @@ def check_names(batch: Mapping[int, str], index: Mapping[int, str], index_path: 
             )
 
 
-def check_labels(data: Path, *, rule: str, classes: Path | None) -> tuple[Check, ...]:
-    """The guard's checks that the labels of `data` fail, before an image is read; () where none can tell."""
+def collapse_of(data: Path, *, rule: str, classes: Path | None) -> GuardReport | None:
+    """What the guard says of the labels of `data`, before an image is read, where a check of its fails."""
     try:
-        report = guard(data, rule=rule, classes=classes).report
+        guarded = guard(data, rule=rule, classes=classes)
     except InputError:
-        return ()  # the build says what is wrong, if anything is
-    return tuple(check for check in report.checks if check.failed)
+        return None  # the build says what is wrong, if anything is
+    return guarded.report if guarded.collapse else None
 
 
 def check_shares(

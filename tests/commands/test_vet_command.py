@@ -13,6 +13,7 @@ import pytest
 
 from healtheat.cli import run
 from healtheat.core.atomic import sha256_file
+from healtheat.core.boxes import ProblemCode
 from healtheat.index import Index, NewVerdict
 from healtheat.vetting.batch import HELD_AS
 from healtheat.vetting.report import HELD_WORDS
@@ -118,6 +119,8 @@ def test_a_batch_that_looks_wrong_is_refused(here: Path, tmp_path: Path, capfd: 
         (["--to", "index/trusted"], "is the index to judge by; give another folder with --to"),
         (["--to", "index/../index/trusted"], "is the index to judge by; give another folder with --to"),
         (["--to", "index/trusted/below/it"], "lies in the index"),
+        (["--conf", "0.5"], "--conf is of a detector's boxes; give it with --weights"),
+        (["--conf", "0.5", "--predictions", "p"], "--conf is of a detector's boxes; give it with --weights"),
     ],
 )
 def test_bad_input_is_told_in_a_line(here: Path, capfd: Capture, more: list[str], why: str) -> None:
@@ -151,7 +154,12 @@ def test_what_was_not_judged_is_not_counted_as_right(here: Path, tmp_path: Path,
     options = ("--to", str(tmp_path / "v"))
     out, _ = said(capfd, "vet", str(tmp_path / "mixed/data.yaml"), *AGAINST, *options)
     assert "of the 36 judged by their looks" in out
-    assert "of 14 images; 1 has no box" in out and "drift between batch and index: 0." in out
+    assert "of 14 images" in out and "has no box" not in out, "the index knows it, with its boxes"
+    assert "drift between batch and index: 0." in out
+    with Index.open(tmp_path / "v") as batch:
+        [problem] = batch.problems()
+    assert problem.code == ProblemCode.HELD_IMAGE and "the index holds this image already" in problem.reason
+    assert problem.image == f"train/images/known {image.name}"
     shutil.rmtree(tmp_path / "v")
     out, _ = said(capfd, "vet", "trusted/data.yaml", *AGAINST, *options)
     rows = [line.split() for line in out.splitlines() if "타이레놀정500mg" in line]

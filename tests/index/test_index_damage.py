@@ -119,10 +119,13 @@ def test_two_files_swapped_are_found(built: Path) -> None:
     "name", ["extra.txt", "vectors/99.faiss", "vectors/deep/1.faiss", "catalog.duckdb.wal"]
 )
 def test_an_extra_file_is_told_by_verify(built: Path, name: str) -> None:
-    (built / name).parent.mkdir(exist_ok=True)
-    (built / name).write_bytes(b"x")
+    """Also where it came after the index was opened."""
     with Index.open(built) as index:
+        (built / name).parent.mkdir(exist_ok=True)
+        (built / name).write_bytes(b"x")
         assert any(Path(name).name in problem for problem in index.verify())
+    with pytest.raises(BadIndex, match="not part of the index; remove it"):
+        Index.open(built)
 
 
 def test_what_file_managers_leave_does_not_matter(built: Path) -> None:

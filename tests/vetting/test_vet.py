@@ -316,4 +316,5 @@ def test_labels_that_collapsed_are_refused_before_an_image_is_read(learned, tmp_
     report = refused(file, learned, tmp_path / "batch", VetSettings())
     assert report is not None and report.verdict == REFUSED and report.decisions is None
     assert report.accepted == 0 and not (tmp_path / "batch").exists()
+    assert (report.images, report.boxes) == (90, 360) and report.held == 360
     assert refused(file, learned, tmp_path / "batch", VetSettings(guard=False)) is None

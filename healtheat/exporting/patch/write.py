@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from healtheat.cleanup.edits import moved_line, with_added
 from healtheat.core.errors import InputError
 from healtheat.core.files import open_regular
 from healtheat.core.text import counted, shown
@@ -78,6 +77,8 @@ def relabelled(line: bytes, class_id: int) -> bytes:
 
 
 def _diffs(given: Changes) -> Iterator[bytes]:
+    from healtheat.cleanup.edits import with_added  # `export --help` needs no NumPy
+
     paths = sorted({*given.files, *given.added})
     more = "".join(f", {n} {what}" for n, what in ((given.moved, "moved"), (given.new, "added")) if n)
     yield (
@@ -100,6 +101,8 @@ def _after(line: bytes, change: Change | None) -> bytes:
     if change is None:
         return line
     if change.box is not None:
+        from healtheat.cleanup.edits import moved_line
+
         return moved_line(line, change.box)
     return b"" if change.to is None else relabelled(line, change.to)
 
