@@ -1,7 +1,8 @@
 """The journal of a cleanup in place: one synced line for what began or ended, each chained to the one before.
 
 The end of the file may be a line that a kill tore; it was never reported and is cut off by the next one. Any
-other line that is not as it was written is damage, and is told: what it said is not guessed.
+other line that is not as it was written is damage, and is told: what it said is not guessed. Journals that
+were begun before lines were chained stay without.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from healtheat.core.files import read_whole
 
 _CHECK = "check"
 _CHECK_CHARACTERS = 32
+_KEYS = {"at", "event", "kind", "left", "path", "step"}  # that a line had before they were chained
 
 
 class Journal:
@@ -26,6 +28,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read: list[dict[str, Any]] | None = None
+        self._chained = True
         self._last = ""  # check of the last whole line
         self._bytes = 0  # of whole lines
 
@@ -38,7 +41,7 @@ class Journal:
     def append(self, entry: dict[str, Any]) -> None:
         """Add one line; it is on the disk when this returns, or is not there where that fails."""
         entries = self.entries()
-        line, check = _encode(entry, self._last)
+        line, check = self._encoded(entry)
         append_synced(self._path, line, self._bytes)
         entries.append(entry)
         self._last, self._bytes = check, self._bytes + len(line)
@@ -46,12 +49,13 @@ class Journal:
     def _whole_lines(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         *lines, torn = (read_whole(self._path) if self._path.exists() else b"").split(b"\n")
+        self._chained = not (lines and _unchained(lines[0]))
         for number, line in enumerate(lines, 1):
             entry = self._entry(line)
             if entry is None:
                 raise self._changed(number)
             found.append(entry)
-            self._last, self._bytes = _encode(entry, self._last)[1], self._bytes + len(line) + 1
+            self._last, self._bytes = self._encoded(entry)[1], self._bytes + len(line) + 1
         if self._entry(torn[:-1]) is not None:
             raise self._changed(len(lines) + 1)  # a whole line with another end
         return found
@@ -60,16 +64,29 @@ class Journal:
         """What a line says; None for one that is not, byte for byte, what was written behind the last."""
         try:
             entry = json.loads(line)
-            check = entry.pop(_CHECK)
-            return entry if (line + b"\n", check) == _encode(entry, self._last) else None
+            check = entry.pop(_CHECK) if self._chained else entry.get(_CHECK, "")
+            return entry if (line + b"\n", check) == self._encoded(entry) else None
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
+
+    def _encoded(self, entry: dict[str, Any]) -> tuple[bytes, str]:
+        """The next line for an entry, and its check; no check where lines are not chained."""
+        return _encode(entry, self._last) if self._chained else (canonical_json(entry) + b"\n", "")
 
     def _changed(self, line: int) -> InputError:
         return InputError(
             f"{self._path}:{line}: the line was changed, so nobody knows how far this cleanup came; "
             "restore the file from a copy, or delete it and run `healtheat rollback`, which undoes it"
         )
+
+
+def _unchained(line: bytes) -> bool:
+    """Whether it is a line of before they were chained."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(entry, dict) and entry.keys() <= _KEYS and canonical_json(entry) == line
 
 
 def _encode(entry: dict[str, Any], previous: str) -> tuple[bytes, str]:

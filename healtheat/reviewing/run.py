@@ -48,10 +48,10 @@ def review(
     """
     who = _who(name)
     with contextlib.ExitStack() as stack:
+        bound = stack.enter_context(listen(host, port))
         own = stack.enter_context(opened(index))
         trusted = None if against is None else stack.enter_context(opened(against))
         state = Review(own, who, every=every, trusted=trusted)
-        bound = stack.enter_context(listen(host, port))
         guard = guard_of(host, bound.getsockname()[1])
         link = address(host, guard)
         ready(link)

@@ -53,6 +53,21 @@ def test_every_changed_byte_of_a_whole_line_is_told(tmp_path: Path) -> None:
             Journal(path).entries()
 
 
+def test_a_journal_of_before_lines_were_chained_goes_on_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / JOURNAL
+    begun = b'{"at":"2026-11-01T08:00:00.000+00:00","event":"step","step":0}\n'
+    path.write_bytes(begun)
+    Journal(path).append({"at": "later", "event": "rollback"})
+    assert path.read_bytes() == begun + b'{"at":"later","event":"rollback"}\n'
+    assert [entry["event"] for entry in Journal(path).entries()] == ["step", "rollback"]
+    path.write_bytes(begun + b'{"event":"don')
+    assert [entry["event"] for entry in Journal(path).entries()] == ["step"]
+    for odd in (b'{"event": "done"}\n', b'{"check":"0","event":"done"}\n', b"no\n"):
+        path.write_bytes(begun + odd + begun)
+        with pytest.raises(InputError, match=r"journal\.jsonl:2: the line was changed"):
+            Journal(path).entries()
+
+
 def test_a_line_that_was_not_written_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / JOURNAL
     journal = Journal(path)
