@@ -42,13 +42,14 @@ from healtheat.core.verdicts import CONFIRMS, PLACES
 from healtheat.findings.filters import Filters, Findings
 from healtheat.findings.query import query
 from healtheat.index.verdicts.spots import SAME, overlap
+from healtheat.sources.yolo.trainer import Ignored
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Row = Mapping[str, Any]
 _SIDES = ("cx", "cy", "w", "h")
-Takes = Callable[[str, Collection[int]], bool]
+WhyIgnored = Callable[[str, Collection[int]], Ignored | None]
 # Of labels that the trainer does not read as they are read here, those that do not cost their image alone.
 _TRAINED_WRONGLY = (ProblemCode.MISREAD_LABELS, ProblemCode.REFUSED_LABELS)
 
@@ -169,11 +170,11 @@ def decide(
     goal: Goal,
     drop: Drop,
     copied: bool = False,
-    takes: Takes = lambda label, lines: False,
+    why_ignored: WhyIgnored,
 ) -> Decisions:
     """Apply the rules above to `findings` (rows of `asked_for` or `deciding`); `copied`: for a copy.
 
-    `takes` says whether the trainer takes what is left of a label file without these lines.
+    `why_ignored` says why the trainer does not take what is left of a label file without these lines.
     """
     sorting = _Sorting(facts, goal, drop, copied)
     # People first; then what is wrong with one box alone: of two boxes on one object the right one stays.
@@ -187,11 +188,15 @@ def decide(
         late = [row for row, _ in sorting.held[path] if row["box_id"] in sorting.gone]  # gone for more
         rows = sorting.taken[path] + late
         bad = facts.bad_lines(image["label_path"])
-        if goal == "labels" and not (copied and bad and takes(image["label_path"], lines)):
+        asked = goal == "labels" and copied and bool(lines or bad)
+        left = why_ignored(image["label_path"], lines) if asked else None
+        if goal == "labels" and not (copied and bad and left is None):
             bad = {}
         placed = sorting.placed_on(path, copied=copied or goal == "training")
         added = tuple((box.class_id, box.to) for box in placed if box.written and box.line < 0)
         why = _why_whole(facts, image, sorting, bad, goal, drop, copied=copied, stays=bool(added))
+        if lines and left is not None and left.refused and not why:
+            why = left.reason  # polygons went, and a box beside them is left
         bad = {} if why else bad
         placed = [replace(box, written=box.written and not why) for box in placed]
         out.placed += placed

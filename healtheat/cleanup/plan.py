@@ -226,10 +226,12 @@ def _plan(
     label_sha256 = {path: entry.sha256 for path, entry in index.manifest.every_label_file().items()}
     yolo = read_set(data, task) if by == "lines" else YoloSet()
 
-    def takes(label: str, lines: Collection[int]) -> bool:
-        return by == "lines" and _why_ignored(root / label, lines, facts, yolo) is None
+    def left_ignored(label: str, lines: Collection[int]) -> Ignored | None:
+        return _why_ignored(root / label, lines, facts, yolo) if by == "lines" and label else _NO_LINES
 
-    decisions = decide(facts, findings.to_pylist(), goal=goal, drop=drop, copied=copied, takes=takes)
+    decisions = decide(
+        facts, findings.to_pylist(), goal=goal, drop=drop, copied=copied, why_ignored=left_ignored
+    )
     yolo = with_batches(index, yolo, decisions.images)
     boxes = index.sql(
         "select i.path, i.label_path, b.line, b.class_id, b.cx, b.cy, b.w, b.h from boxes b "
@@ -385,6 +387,9 @@ def _untrained(decisions: Decisions, facts: Facts, root: Path, yolo: YoloSet) ->
         ) is not None:
             found[image.path] = f"line {why.line + 1}: {why.reason}"
     return found
+
+
+_NO_LINES = Ignored(0, "its labels are no lines of a file")
 
 
 def _why_ignored(label: Path, gone: Collection[int], facts: Facts, yolo: YoloSet) -> Ignored | None:

@@ -205,3 +205,19 @@ def test_a_set_that_is_refused_whole_is_told(tmp_path: Path) -> None:
     assert "class ids from 0 to 1" in done.refused
     with pytest.raises(Refused, match="class indices"):
         trainer_reads(tmp_path / "lists/data.yaml", "detect")
+
+
+def test_a_box_that_stays_alone_where_polygons_went_is_not_in_the_copy(tmp_path: Path) -> None:
+    """Beside polygons it costs the trainer the image; alone it would cost the split."""
+    outline, box = "0 .1 .1 .4 .1 .5 .2 .4 .4 .1 .4\n", "0 .5 .6 .2 .2\n"
+    data = _set(tmp_path / "set", {"good": outline, "mixed": outline + box})
+    build(open_source(data), tmp_path / "index", encoder=FakeEncoder(), background_per_image=0)
+    with Index.open(tmp_path / "index") as index:
+        mixed = index.sql("SELECT box_id FROM boxes JOIN images USING (image_id) WHERE path LIKE '%mixed%'")
+        first = min(mixed["box_id"].to_pylist())
+        index.judging.append(NewVerdict(box_id=first, issue="mislabel", verdict="drop", who="김"))
+        plan = plan_labels(index, copied=True)
+        [(path, why)] = [(i.path, i.left_out) for i in plan.images if i.left_out]
+        assert path == "images/train/mixed.png" and why == "a box where the task segment needs polygons"
+        write_copy(plan, tmp_path / "copy")
+        _check(index, plan, trainer_reads(tmp_path / "copy/data.yaml", "segment"))
