@@ -67,6 +67,7 @@ def build(
     classes: PathLike | None = None,
     predictions: PathLike | None = None,
     missing: bool = False,
+    proposals: PathLike | None = None,
     fdr: float | None = None,
     budget: int | None = None,
     device: str = "auto",
@@ -81,12 +82,12 @@ def build(
     The index goes to ./index/NAME, after the data set, unless `index` is given. `encoder` is a name (see
     `encoders`), a loaded encoder, or "auto": the embedded one that suits a sample of the boxes best. `views`
     are rotations in degrees, `padding` a share of the box's side. `cut` "object" turns oriented boxes upright
-    and cuts polygons along their outline, "box" takes the upright boxes around them. `task` (detect, segment,
-    pose, obb) is what a YOLO data set is labelled for, where its files do not tell it. `names` is a file with
-    the class names in order of their ids (one a line, or a data.yaml), for formats that know classes by name
-    alone. `missing`: search the images for objects without a box and for loose boxes (docs/missing.md). With
+    and cuts polygons along their outline. `task` (detect, segment, pose, obb) is what a YOLO data set is
+    labelled for, where its files do not tell it; `names` a file with the class names in order of their ids,
+    for formats that know classes by name alone. `missing`: search for objects without a box and for loose
+    boxes (docs/missing.md), also where the Segment Anything model in the file `proposals` finds a mask. With
     `outside`, a data.yaml and its lists may name places outside of its folder. Only with `drop_batches` is an
-    index with batches (see `add`) built over. Raises InputError, EncoderError, IndexBusy or BadIndex.
+    index with batches built over. Raises InputError, EncoderError, IndexBusy or BadIndex.
     """
     from healtheat.building.auto import encoder_of_word, known_cut
     from healtheat.building.build import build as run
@@ -97,17 +98,17 @@ def build(
 
     arguments.text(group_by=group_by, device=device, cut=cut)
     arguments.text(contents_rule=contents_rule, task=task, optional=True)
-    arguments.path(predictions=predictions, optional=True)
+    arguments.path(predictions=predictions, proposals=proposals, optional=True)
     arguments.whole(threads=threads, least=1, optional=True)
     arguments.whole(budget=budget, optional=True)
     arguments.number(conf=conf, padding=padding, fdr=fdr, optional=True)
     arguments.switch(strict=strict, drop_batches=drop_batches, outside=outside, missing=missing)
-    own = path_or_none(classes=classes)
-    inputs = choose_inputs(contents_rule, own, predictions, needed_path(data=data), missing)
+    data, own = needed_path(data=data), path_or_none(classes=classes)
+    inputs = choose_inputs(contents_rule, own, predictions, data, missing, proposals)
     findings = finding_settings(fdr=fdr, budget=budget)
     with outside_allowed(outside):
         source, folder = open_data(
-            needed_path(data=data),
+            data,
             index=path_or_none(index=index),
             images=path_or_none(images=images),
             weights=path_or_none(weights=weights),
@@ -148,6 +149,7 @@ def add(
     contents_rule: str | None = None,
     classes: PathLike | None = None,
     predictions: PathLike | None = None,
+    proposals: PathLike | None = None,
     threads: int | None = None,
     outside: bool = False,
     progress: Progress = silent,
@@ -159,11 +161,10 @@ def add(
     `accepted_only` takes the boxes that were accepted, on images that have one. `name` is that of the
     batch, by default after `new`. An image that the index holds already is not added twice; one that it
     holds with other labels is left out and told in `problems`. `dry_run` only counts. `encoder`,
-    `group_by`, `contents_rule`, `classes` and `predictions` are needed where the index was built or
-    scored with an encoder that is not embedded, an expression or files: nothing that an index names is
-    run or opened unless it is given again ("auto" and "none" do without a rule and without predictions).
-    Raises InputError where a class has another name, the batch's name is taken or there is nothing to
-    add; EncoderError, IndexBusy or BadIndex.
+    `group_by`, `contents_rule`, `classes`, `predictions` and `proposals` are needed where the index was built
+    or scored with an encoder that is not embedded, an expression or files: nothing that an index names is run
+    or opened unless it is given again ("auto" and "none" do without). Raises InputError where a class has
+    another name, the batch's name is taken or there is nothing to add; EncoderError, IndexBusy or BadIndex.
     """
     from healtheat.building.take import take
     from healtheat.index.locate import index_folder
@@ -184,7 +185,7 @@ def add(
             images=path_or_none(images=images),
             task=task,
             names=path_or_none(names=names),
-            again=_again(contents_rule, classes, predictions, encoder=encoder, group_by=group_by),
+            again=_again(contents_rule, classes, predictions, proposals, encoder=encoder, group_by=group_by),
             dry_run=dry_run,
             threads=threads,
             progress=progress,
@@ -195,6 +196,7 @@ def _again(
     contents_rule: str | None,
     classes: PathLike | None,
     predictions: PathLike | None,
+    proposals: PathLike | None,
     *,
     encoder: str | None = None,
     group_by: str | None = None,
@@ -203,9 +205,10 @@ def _again(
     from healtheat.index.again import Again
 
     arguments.text(contents_rule=contents_rule, optional=True)
-    arguments.path(predictions=predictions, optional=True)
-    folder = None if predictions is None else os.fspath(predictions)
-    return Again(encoder, group_by, contents_rule, path_or_none(classes=classes), folder)
+    arguments.path(predictions=predictions, proposals=proposals, optional=True)
+    folder, model = (None if path is None else os.fspath(path) for path in (predictions, proposals))
+    own = path_or_none(classes=classes)
+    return Again(encoder, group_by, contents_rule, own, folder, proposals=model)
 
 
 def remove(
@@ -215,21 +218,22 @@ def remove(
     contents_rule: str | None = None,
     classes: PathLike | None = None,
     predictions: PathLike | None = None,
+    proposals: PathLike | None = None,
     encoder: str | None = None,
     progress: Progress = silent,
 ) -> RemoveReport:
     """Take the batch `name` out of the index `from_`, which is then as if it had never been added.
 
     The images and label files of the batch are not touched, and verdicts stay in the log: they speak again if
-    it is added again. `contents_rule`, `classes` and `predictions` as in `add`; `encoder` as in `score`.
-    Raises InputError for no such batch, EncoderError, IndexBusy or BadIndex.
+    it is added again. `contents_rule`, `classes`, `predictions` and `proposals` as in `add`; `encoder`
+    as in `score`. Raises InputError for no such batch, EncoderError, IndexBusy or BadIndex.
     """
     from healtheat.building.removal import remove as run
     from healtheat.index.locate import index_folder
 
     arguments.text(name=name)
     arguments.text(encoder=encoder, optional=True)
-    again = _again(contents_rule, classes, predictions, encoder=encoder)
+    again = _again(contents_rule, classes, predictions, proposals, encoder=encoder)
     return run(name, index_folder(from_), again=again, progress=progress)
 
 
@@ -580,26 +584,28 @@ def score(
     classes: PathLike | None = None,
     predictions: PathLike | None = None,
     missing: bool | None = None,
+    proposals: PathLike | None = None,
     encoder: str | None = None,
     progress: Progress = silent,
 ) -> ScoreReport:
     """Run the signals again over an index; what is not given stays as at the last scoring.
 
     An expression or files of the last scoring must be given again, or left out by "auto" and "none".
-    `missing` needs `encoder`, the one of the build, where that is not embedded. Raises InputError,
-    EncoderError, BadIndex or IndexBusy.
+    `missing` needs `encoder`, the one of the build, where that is not embedded; `proposals` as in `build`.
+    Raises InputError, EncoderError, BadIndex or IndexBusy.
     """
     from healtheat.findings.choose import score_again
     from healtheat.index.locate import index_folder
 
     arguments.text(contents_rule=contents_rule, encoder=encoder, optional=True)
-    arguments.path(predictions=predictions, optional=True)
+    arguments.path(predictions=predictions, proposals=proposals, optional=True)
     return score_again(
         index_folder(index),
         contents_rule=contents_rule,
         classes=path_or_none(classes=classes),
         predictions=predictions,
         missing=missing,
+        proposals=proposals,
         encoder=encoder,
         progress=progress,
     )
@@ -763,6 +769,7 @@ def prelabel(
     against: PathLike,
     to: PathLike | None = None,
     conf: float = 0.25,
+    proposals: PathLike | None = None,
     max_wrong: float = 0.02,
     contents_rule: str | None = "auto",
     classes: PathLike | None = None,
@@ -780,9 +787,11 @@ def prelabel(
     Without `images`: for those of the index's own data set that have no label file. A box is proposed where
     the chance of an object is at least `conf`, with the likeliest class, and then accepted or held as in
     `vet`, with the same promise (`max_wrong`) and the same results; no label file is written or changed. The
-    index needs 30 boxes on 10 images to learn from. Raises InputError, EncoderError, IndexBusy or BadIndex.
+    index needs 30 boxes on 10 images to learn from. `proposals` as in `build`. Raises InputError,
+    EncoderError, IndexBusy or BadIndex.
     """
     from healtheat.exporting.vetted.hand_out import choose_hand_out
+    from healtheat.findings.choose import choose_proposals
     from healtheat.index.again import Again
     from healtheat.listing import ChosenRule
     from healtheat.vetting.prelabel import prelabel as run
@@ -792,6 +801,7 @@ def prelabel(
     check_max_wrong(max_wrong)
     arguments.text(contents_rule=contents_rule, format=format, optional=True)
     arguments.text(encoder=encoder, group_by=group_by, optional=True)
+    arguments.path(proposals=proposals, optional=True)
     arguments.switch(no_guard=no_guard, overwrite=overwrite)
     arguments.whole(threads=threads, least=1, optional=True)
     judge = needed_path(against=against)
@@ -807,6 +817,7 @@ def prelabel(
         judge,
         to=path_or_none(to=to),
         conf=conf,
+        proposals=choose_proposals(proposals),
         settings=settings,
         progress=progress,
         again=Again(encoder, group_by),

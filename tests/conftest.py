@@ -26,6 +26,7 @@ MARKED_FILES = {
         "crops/test_crops_trainer.py",
         "embedding/test_open_clip.py",
         "sources/detector/test_detector_source.py",
+        "sources/detector/test_masks_ultralytics.py",
         "sources/yolo/test_trainer_oracle.py",
         "training/test_images.py",
         "training/test_losses.py",

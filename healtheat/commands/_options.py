@@ -121,6 +121,17 @@ MissingAgainOption = Annotated[
         show_default=False,
     ),
 ]
+ProposalsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--proposals",
+        metavar="FILE.pt|none",
+        help="With the search for missing boxes: your weights of a Segment Anything model (SAM, SAM 2, "
+        "MobileSAM or FastSAM of Ultralytics), whose masks are more places to look at. Loading a .pt runs "
+        "code in it. none: without, if some were given before.",
+        show_default=False,
+    ),
+]
 DropOption = Annotated[
     Drop | None,
     typer.Option(

@@ -65,6 +65,7 @@ def add(
     contents_rule: options.ContentsRuleOption = None,
     classes: options.ClassesOption = None,
     predictions: options.PredictionsOption = None,
+    proposals: options.ProposalsOption = None,
     threads: options.ThreadsOption = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -102,6 +103,7 @@ def add(
             contents_rule=contents_rule,
             classes=classes,
             predictions=predictions,
+            proposals=proposals,
             threads=threads,
             progress=progress,
         )

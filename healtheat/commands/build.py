@@ -81,6 +81,7 @@ def build(
     classes: options.ClassesOption = None,
     predictions: options.PredictionsOption = None,
     missing: options.MissingOption = False,
+    proposals: options.ProposalsOption = None,
     fdr: options.FdrOption = None,
     budget: options.BudgetOption = None,
     device: Annotated[
@@ -127,6 +128,7 @@ def build(
             classes=classes,
             predictions=predictions,
             missing=missing,
+            proposals=proposals,
             fdr=fdr,
             budget=budget,
             device=device,

@@ -28,6 +28,7 @@ def remove(
     contents_rule: options.ContentsRuleOption = None,
     classes: options.ClassesOption = None,
     predictions: options.PredictionsOption = None,
+    proposals: options.ProposalsOption = None,
     encoder: options.AgainEncoderOption = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -49,6 +50,7 @@ def remove(
             contents_rule=contents_rule,
             classes=classes,
             predictions=predictions,
+            proposals=proposals,
             encoder=encoder,
             progress=progress,
         )

@@ -15,6 +15,7 @@ def score(
     classes: options.ClassesOption = None,
     predictions: options.PredictionsOption = None,
     missing: options.MissingAgainOption = None,
+    proposals: options.ProposalsOption = None,
     encoder: options.AgainEncoderOption = None,
 ) -> None:
     """Run the signals again over an index.
@@ -32,6 +33,7 @@ def score(
       healtheat score --contents-rule aihub --classes classes.csv
       healtheat score --predictions runs/detect/predict/labels
       healtheat score --missing
+      healtheat score --missing --proposals sam2.1_t.pt
     """
     with progress_bar() as progress:
         report = api.score(
@@ -40,6 +42,7 @@ def score(
             classes=classes,
             predictions=predictions,
             missing=missing,
+            proposals=proposals,
             encoder=encoder,
             progress=progress,
         )

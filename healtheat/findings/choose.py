@@ -15,7 +15,7 @@ from healtheat.core.progress import Progress, silent
 from healtheat.core.validation import what_is_wrong
 from healtheat.embedding import Encoder
 from healtheat.findings.flag import THRESHOLDS, FindingSettings
-from healtheat.findings.inputs import Inputs, contents_of, missing_of, predictions_of
+from healtheat.findings.inputs import Inputs, contents_of, missing_of, predictions_of, proposals_of
 from healtheat.findings.score import PredictionsUsed, ScoreReport, rescore
 from healtheat.index import Index
 from healtheat.index.again import BUILT_IN_RULES, Again, refused_kept
@@ -23,6 +23,7 @@ from healtheat.index.encoder import EncoderWhenNeeded, check_given
 from healtheat.listing import ChosenRule
 from healtheat.signals.detector.predictions import PredictionFolder
 from healtheat.signals.detector.results import PredictionList
+from healtheat.sources.detector.masks import MaskModel
 
 Threshold = Mapping[str, float] | Iterable[str] | None  # {"mislabel": 0.8}, or texts such as "mislabel=0.8"
 
@@ -33,15 +34,17 @@ def choose_inputs(
     predictions: str | os.PathLike[str] | None = None,
     data: Path | None = None,
     missing: bool = False,
+    proposals: str | os.PathLike[str] | None = None,
 ) -> Inputs:
     """This rule for image names and these predictions of a detector, for the signals that look at them; and
-    whether images are searched for `missing` boxes.
+    whether images are searched for `missing` boxes, also where the model `proposals` finds a mask.
 
     `data` is the data set, whose COCO file gives the image ids of a results JSON.
     Raises InputError where a rule, a class file or the predictions cannot be used.
     """
     contents = ChosenRule(contents_rule or "auto", classes)
-    return Inputs(contents, _predictions(_folder(predictions), data), missing)
+    given = _predictions(_folder(predictions), data)
+    return Inputs(contents, given, missing, proposals=choose_proposals(proposals, search=missing))
 
 
 def score_again(
@@ -51,18 +54,20 @@ def score_again(
     classes: Path | None = None,
     predictions: str | os.PathLike[str] | None = None,
     missing: bool | None = None,
+    proposals: str | os.PathLike[str] | None = None,
     encoder: str | None = None,
     progress: Progress = silent,
 ) -> ScoreReport:
     """Run the signals again over the index in `index_dir`; what is None stays as at the last scoring.
 
-    `predictions` "none" leaves them out where some were given before. Findings are flagged as before.
-    `encoder` is the name of that of the index, which missing boxes need where it is not embedded.
+    `predictions` and `proposals` "none" leave them out where some were given before. Findings are flagged as
+    before. `encoder` is the name of that of the index, which missing boxes need where it is not embedded.
     Raises InputError, EncoderError, BadIndex or IndexBusy.
     """
-    given = None if predictions is None else os.fspath(predictions)
+    given, model = (None if path is None else os.fspath(path) for path in (predictions, proposals))
+    again = Again(encoder, None, contents_rule, classes, given, missing, model)
     with Index.open(index_dir) as index:
-        inputs, flagging = as_before(index, Again(encoder, None, contents_rule, classes, given, missing))
+        inputs, flagging = as_before(index, again)
         used = _used(inputs.predictions, index)
     return rescore(index_dir, inputs=inputs, findings=flagging, predictions=used, progress=progress)
 
@@ -88,7 +93,31 @@ def as_before(
     if search and encoder is None:
         check_given(index, again.encoder)
     encoder = encoder or EncoderWhenNeeded(index, again.encoder)
-    return Inputs(contents, predictions, search, encoder), _flagging(index)
+    proposals = _proposals(index, again, search=search)
+    return Inputs(contents, predictions, search, encoder, proposals), _flagging(index)
+
+
+def choose_proposals(proposals: str | os.PathLike[str] | None, *, search: bool = True) -> MaskModel | None:
+    """The model in the file `proposals`; None for the word none and where nothing is given.
+
+    Raises InputError where it cannot be used, or nothing is searched.
+    """
+    file = _folder(proposals)
+    if file is not None and not search:
+        raise InputError(
+            Argument("proposals"),
+            " is only for the search for missing boxes; give ",
+            Argument("missing", True),
+        )
+    return None if file is None else MaskModel.of(file)
+
+
+def _proposals(index: Index, again: Again, *, search: bool) -> MaskModel | None:
+    kept = proposals_of(index) if search else ""
+    if again.proposals is None and kept:
+        which = Argument("proposals"), Argument("proposals", "none")
+        raise refused_kept(index, "the proposals of", kept, *which)
+    return choose_proposals(again.proposals, search=search)
 
 
 def _contents(index: Index, again: Again) -> ChosenRule:

@@ -20,6 +20,7 @@ from healtheat.signals.contents import Contents
 from healtheat.signals.detector.predictions import PredictionFolder
 from healtheat.signals.label import Label
 from healtheat.signals.overlooked import Overlooked
+from healtheat.sources.detector.masks import MaskModel
 
 _NAMES = (Contents.name, Label.name, Overlooked.name)  # signals that read what an image's name lists
 
@@ -29,12 +30,14 @@ class Inputs:
     """`contents`: how names of images list what is on them. `predictions`: those of a detector, if any.
     `missing`: whether images are searched for objects without a box. `encoder`: the one of the index, for
     places that it holds no vector of; None loads it when it is needed, which works for an embedded one.
+    `proposals`: a model whose masks are more places to look at.
     """
 
     contents: ChosenRule = field(default_factory=ChosenRule)
     predictions: PredictionFolder | None = None
     missing: bool = False
     encoder: Encoder | None = None
+    proposals: MaskModel | None = None
     _listed: list[tuple[Samples, Samples]] = field(
         init=False, default_factory=list, compare=False, repr=False
     )  # the last samples and the same with their listing
@@ -45,7 +48,7 @@ class Inputs:
         """
         more: list[Signal] = []
         if self.missing:
-            more.append(Overlooked(progress=progress))
+            more.append(Overlooked(progress=progress, proposals=self.proposals))
         if self.predictions is not None:
             more.append(Agreement())
         given = {signal.name for signal in signals}
@@ -82,6 +85,8 @@ class Inputs:
             return {"classes": "" if classes is None else str(classes), "rule": self.contents.rule}
         if signal.name == Agreement.name and self.predictions is not None:
             return {"predictions": str(self.predictions.folder)}
+        if signal.name == Overlooked.name and self.proposals is not None:
+            return {"proposals": str(self.proposals.weights)}
         return {}
 
 
@@ -102,6 +107,11 @@ def contents_of(index: Index) -> tuple[str, Path | None]:
 def missing_of(index: Index) -> bool:
     """Whether the last scoring of `index` searched for missing boxes."""
     return bool(last_settings(index, Overlooked.name))
+
+
+def proposals_of(index: Index) -> str:
+    """The weights that proposed places at the last scoring of `index`; "" where none did."""
+    return text_setting(index, Overlooked.name, "proposals")
 
 
 def predictions_of(index: Index) -> Path | None:

@@ -27,6 +27,7 @@ class Again:
     classes: Path | None = None
     predictions: str | None = None
     missing: bool | None = None
+    proposals: str | None = None
 
 
 def group_rule_of(index: Index, given: str | None = None) -> str:

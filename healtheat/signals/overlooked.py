@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from healtheat.signals.evidence.pixels import Pixels
 from healtheat.signals.regions.classes import Classes
 from healtheat.signals.regions.search import OFF, ON, OneImage, Search, clear, too_few
 from healtheat.signals.samples import Samples
+from healtheat.sources.detector.masks import MaskModel
 from healtheat.sources.label_set import broken_classes
 
 MISSING, BAD = "missing_box", "bad_box"
@@ -38,9 +40,13 @@ class Overlooked(Signal):
     name = "overlooked"
     issues = (MISSING, BAD)
 
-    def __init__(self, *, seed: int = 0, progress: Progress = silent) -> None:
+    def __init__(
+        self, *, seed: int = 0, progress: Progress = silent, proposals: MaskModel | None = None
+    ) -> None:
+        """`proposals`: a model whose masks are places to judge, beside those that are found without it."""
         self.seed = seed
         self._progress = progress
+        self._proposals = proposals
 
     def measure(self, queries: Samples, store: Samples) -> Sequence[Scores | Silence]:
         """Rows about images for boxes that are missing, scores of boxes that are placed badly."""
@@ -51,7 +57,8 @@ class Overlooked(Signal):
         labelled = [
             row for row, status in enumerate(queries.images.status) if status in ("labelled", "empty")
         ]
-        found = Search(queries, pixels, self._progress, self.seed).run(labelled)
+        with nullcontext() if self._proposals is None else self._proposals.open() as masks:
+            found = Search(queries, pixels, self._progress, self.seed, masks=masks).run(labelled)
         if not found:
             why = "objects cannot be told from the rest of the images"
             return [Silence(self.name, issue, why) for issue in self.issues]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from healtheat.index.again import Again, group_rule_of
 from healtheat.index.encoder import encoder_of
 from healtheat.index.manifest import MANIFEST_NAME
 from healtheat.sources.base import Edits, LabelledImage, Record
+from healtheat.sources.detector.masks import MaskModel
 from healtheat.vetting.open_batch import (
     VETTED_ROOT,
     batch_folder,
@@ -61,6 +63,7 @@ def prelabel(
     *,
     to: Path | None = None,
     conf: float = CONF,
+    proposals: MaskModel | None = None,
     settings: VetSettings | None = None,
     progress: Progress = silent,
     encoder: Encoder | None = None,
@@ -69,9 +72,9 @@ def prelabel(
     """Propose boxes for the images below the folder `images`, and judge them by the index `against`.
 
     Without `images`: for those of the index's own data set that have no label file. The batch goes to the
-    folder `to` (./vetted/NAME). `conf`: the least chance that an object is at a place. Everything else as in
-    `vet`. Raises InputError where the index has too few boxes to learn from or no image shows anything like
-    them; BadIndex, IndexBusy, EncoderError.
+    folder `to` (./vetted/NAME). `conf`: the least chance that an object is at a place. `proposals`: a model
+    whose masks are more places to look at. Everything else as in `vet`. Raises InputError where the index has
+    too few boxes to learn from or no image shows anything like them; BadIndex, IndexBusy, EncoderError.
     """
     settings, again = settings or VetSettings(), again or Again()
     if not 0 < conf < 1:
@@ -85,7 +88,9 @@ def prelabel(
             check_replaced(folder, source, named=to is not None)
         encoder = encoder or encoder_of(index, again.encoder)
         listing = settings.contents.listing([image.path for image in source.images], source.names)
-        found = Proposer.learn(index, encoder, conf, progress).label(source.images, listing, progress)
+        with nullcontext() if proposals is None else proposals.open() as masks:
+            learned = Proposer.learn(index, encoder, conf, progress, masks=masks)
+            found = learned.label(source.images, listing, progress)
     if not any(len(image.boxes) for image in found):
         raise InputError(
             f"{source.root}: nothing on {counted(len(found), 'image')} looks like the objects of {against}; "

@@ -21,6 +21,7 @@ from healtheat.index.store import MAX_IMAGE_BYTES
 from healtheat.listing import Listing
 from healtheat.signals.detector.rates import Plateau, plateau
 from healtheat.signals.regions.classes import Classes
+from healtheat.signals.regions.masks import MaskBoxes
 from healtheat.signals.regions.search import ON, Search, clear, too_few
 from healtheat.sources.base import LabelledImage
 
@@ -40,9 +41,17 @@ class Proposer:
 
     @classmethod
     def learn(
-        cls, index: Index, encoder: Encoder, conf: float, progress: Progress = silent, seed: int = 0
+        cls,
+        index: Index,
+        encoder: Encoder,
+        conf: float,
+        progress: Progress = silent,
+        seed: int = 0,
+        *,
+        masks: MaskBoxes | None = None,
     ) -> Proposer:
-        """From `index`, opened, with its own `encoder`; `conf` is the least chance of a place.
+        """From `index`, opened, with its own `encoder`; `conf` is the least chance of a place, `masks` finds
+        more places.
 
         Raises InputError where there is too little to learn from.
         """
@@ -50,7 +59,7 @@ class Proposer:
         if why := too_few(samples):
             raise InputError(f"{index.path}: {why}; label more images and build it again")
         assert samples.pixels is not None
-        search = Search(samples, samples.pixels, progress, seed, outside=True)
+        search = Search(samples, samples.pixels, progress, seed, outside=True, masks=masks)
         found = search.run(search.taught)
         if not found:
             raise InputError(

@@ -67,6 +67,24 @@ def test_predictions_of_the_index_are_not_opened(built: Path) -> None:
         assert as_before(index, Again(predictions="none"))[0].predictions is None
 
 
+def test_weights_of_the_index_are_not_loaded(built: Path) -> None:
+    forge(
+        built,
+        "INSERT INTO runs SELECT max(run_id) + 1, 'signal', 'overlooked', '', 0, 'ok', NULL, NULL, "
+        '\'{"proposals": "/dev/sam_b.pt"}\' FROM runs',
+    )
+    fake = FakeEncoder()
+    with Index.open(built) as index:
+        with pytest.raises(InputError, match=r"give proposals or proposals='none'"):
+            as_before(index, encoder=fake)
+        assert as_before(index, Again(proposals="none"), fake)[0].proposals is None
+        assert as_before(index, Again(missing=False), fake)[0].missing is False, "without the search none"
+        with pytest.raises(InputError, match=r"x\.pt: weights not found"):
+            as_before(index, Again(proposals="x.pt"), fake)
+        with pytest.raises(InputError, match="only for the search for missing boxes; give missing=True"):
+            as_before(index, Again(proposals="x.pt", missing=False), fake)
+
+
 @pytest.mark.parametrize("kept", ["[]", "7", "no JSON", "[" * 5000, '{"rule": 7}', '{"rule": ["auto"]}'])
 def test_settings_that_are_none_are_bad_index(built: Path, kept: str) -> None:
     forge(built, f"UPDATE runs SET settings = '{kept}' WHERE signal = 'contents'")

@@ -53,7 +53,7 @@ def report(folder, learned):
     settings = VetSettings(max_wrong=0.05)
     images, to = folder / "new/images", folder / "one"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Proposer, "learn", lambda *given: learned)
+        patch.setattr(Proposer, "learn", lambda *given, masks: learned)
         return prelabel(images, folder / "index", to=to, settings=settings, encoder=FakeEncoder())
 
 
@@ -100,7 +100,7 @@ def test_the_batch_goes_to_tools_like_any_other(report, folder, tmp_path):
 def test_images_of_the_set_without_labels_are_those_meant_by_default(
     folder, learned, tmp_path, monkeypatch, capfd
 ):
-    monkeypatch.setattr(Proposer, "learn", lambda *given: learned)
+    monkeypatch.setattr(Proposer, "learn", lambda *given, masks: learned)
     monkeypatch.chdir(tmp_path)
     without_encoders(monkeypatch)
     assert run(["prelabel", "--against", str(folder / "index"), "--format", "json"]) == 0
@@ -120,6 +120,11 @@ def few(tmp_path, images=6):
     return tmp_path / "index", tmp_path / "few/images"
 
 
+class FakeModel:
+    def open(self):
+        raise InputError("FakeModel was started")
+
+
 def test_too_few_labels_and_nothing_to_label_are_told(tmp_path):
     index, images = few(tmp_path)
     with pytest.raises(InputError, match=r"18 boxes on 6 images are too few to learn from \(30 and 10\)"):
@@ -133,13 +138,15 @@ def test_too_few_labels_and_nothing_to_label_are_told(tmp_path):
         prelabel(images, index, to=index, encoder=FakeEncoder())
     with pytest.raises(InputError, match="is an index that was built"):
         prelabel(images, tmp_path / "index", to=few(tmp_path / "other")[0], encoder=FakeEncoder())
+    with pytest.raises(InputError, match="FakeModel was started"):
+        prelabel(images, index, to=tmp_path / "batch", encoder=FakeEncoder(), proposals=FakeModel())
     with pytest.raises(InputError, match="between 0 and 1"):
         prelabel(images, index, conf=1.5, encoder=FakeEncoder())
     assert not (tmp_path / "batch").exists()
 
 
 def test_where_nothing_is_like_the_objects_no_batch_is_made(folder, learned, tmp_path, monkeypatch):
-    monkeypatch.setattr(Proposer, "learn", lambda *given: learned)
+    monkeypatch.setattr(Proposer, "learn", lambda *given, masks: learned)
     (tmp_path / "blank").mkdir()
     Image.new("RGB", (160, 160), (150, 150, 150)).save(tmp_path / "blank/a.png")
     with pytest.raises(InputError, match="nothing on 1 image looks like the objects"):

@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 
 from healtheat.core.overlap import iou
-from healtheat.signals.regions.pyramid import Level
+from healtheat.signals.regions.pyramid import CELL_PX, Level
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.float32]
@@ -113,16 +113,34 @@ class Heads:
             sides.fit(z[near], lessons.sides[near].astype(np.float32))
         return cls(mean, axes, middle, sides)
 
-    def propose(self, levels: Sequence[Level], most: int) -> tuple[Floats, Floats]:
-        """Boxes (m, 4) left, top, right, bottom as shares of the image, and heat (m,); m <= most."""
-        found = [self._on(level) for level in levels]
+    def propose(
+        self, levels: Sequence[Level], most: int, others: Floats | None = None
+    ) -> tuple[Floats, Floats]:
+        """Boxes (m, 4) left, top, right, bottom as shares of the image, and heat (m,); m <= most.
+
+        Of `others`, boxes (k, 4) from elsewhere, the hottest that overlap none of these join them: most more.
+        """
+        z = [self._projected(level) for level in levels]
+        heats = [
+            self.middle.predict(at).reshape(level.features.shape[1:]).astype(np.float64)
+            for at, level in zip(z, levels, strict=True)
+        ]
+        found = [self._peaks(*one) for one in zip(levels, z, heats, strict=True)]
         boxes, heat = np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
         kept = suppress(boxes, heat, most)
-        return boxes[kept], heat[kept]
+        boxes, heat = boxes[kept], heat[kept]
+        if others is None or not len(others):
+            return boxes, heat
+        theirs = heat_of(levels, heats, others)
+        more = suppress(others, theirs, most, beside=boxes)
+        return np.concatenate([boxes, others[more]]), np.concatenate([heat, theirs[more]])
 
-    def _on(self, level: Level) -> tuple[Floats, Floats]:
-        z = (level.features.reshape(len(level.features), -1).T - self.centre) @ self.axes
-        heat = self.middle.predict(z).reshape(level.features.shape[1:]).astype(np.float64)
+    def _projected(self, level: Level) -> Rows:
+        return np.asarray(
+            (level.features.reshape(len(level.features), -1).T - self.centre) @ self.axes, np.float32
+        )
+
+    def _peaks(self, level: Level, z: Rows, heat: Floats) -> tuple[Floats, Floats]:
         peak = np.flatnonzero((heat == maximum_filter(heat, _WINDOW)) & (heat > _LEAST))
         peak = peak[np.argsort(-heat.ravel()[peak], kind="stable")][:_MOST]
         if not len(peak):
@@ -146,12 +164,35 @@ def _network(rows: int, seed: int, rounds: int) -> MLPRegressor:
     )
 
 
-def suppress(boxes: Floats, score: Floats, most: int) -> NDArray[np.int64]:
-    """Rows of the boxes (m, 4) to keep, best first: none overlaps a better one by OVERLAP."""
+def heat_of(levels: Sequence[Level], heats: Sequence[Floats], boxes: Floats) -> Floats:
+    """(k,) of boxes (k, 4): the highest of the 3 × 3 places in their middle, at the level of their size."""
+    out = np.empty(len(boxes))
+    for row, box in enumerate(boxes):
+        pixels = [box * level.size for level in levels]
+        side = [
+            np.sqrt((p[2] - p[0]) * (p[3] - p[1])) / v.object_px for p, v in zip(pixels, levels, strict=True)
+        ]
+        at = int(np.argmin(np.abs(np.log(np.maximum(side, 1e-6)))))
+        x, y = ((pixels[at][k] + pixels[at][k + 2]) / 2 / CELL_PX for k in (0, 1))
+        h, w = heats[at].shape
+        column, line = min(int(x), w - 1), min(int(y), h - 1)
+        out[row] = heats[at][max(line - 1, 0) : line + 2, max(column - 1, 0) : column + 2].max()
+    return out
+
+
+def suppress(boxes: Floats, score: Floats, most: int, beside: Floats | None = None) -> NDArray[np.int64]:
+    """Rows of the boxes (m, 4) to keep, best first: none overlaps a better one, or one of `beside` (k, 4),
+    by OVERLAP.
+    """
     kept: list[int] = []
+    free = np.ones(len(boxes), bool)
+    if beside is not None and len(beside) and len(boxes):
+        free = iou(boxes, beside).max(axis=1) <= OVERLAP
     for row in np.argsort(-score, kind="stable").tolist():
         if len(kept) >= most:
             break
+        if not free[row]:
+            continue
         if not kept or iou(boxes[row : row + 1], boxes[kept]).max() <= OVERLAP:
             kept.append(row)
     return np.array(kept, np.int64)

@@ -22,6 +22,7 @@ from healtheat.embedding.feature_maps import FeatureMaps
 from healtheat.signals.evidence.classmodel import folds
 from healtheat.signals.evidence.pixels import Pixels
 from healtheat.signals.regions.heads import Heads, Lessons, suppress
+from healtheat.signals.regions.masks import MaskBoxes, exact, of_size, same
 from healtheat.signals.regions.pyramid import Pyramid
 from healtheat.signals.regions.refine import Crops, Refiner, Selector, crop_features, shaken, steps
 from healtheat.signals.samples import Samples
@@ -41,7 +42,8 @@ FEWEST_BOXES, FEWEST_IMAGES = 30, 10
 class OneImage:
     """Places on an image: `xyxyn` (m, 4), `logit` (m,) that an object of the set is there, and its IoU with
     the nearest labelled box. `moved` (b, 4) are the labelled boxes after they were moved to their objects,
-    `sure` (b,) the logits of these. `read` says whether the image could be read.
+    `sure` (b,) the logits of these, `masks` (b, 4) the boxes of masks there, NaN where is none. `read` says
+    whether the image could be read.
     """
 
     xyxyn: Floats = field(default_factory=lambda: np.empty((0, 4)))
@@ -49,6 +51,7 @@ class OneImage:
     overlap: Floats = field(default_factory=lambda: np.empty(0))
     moved: Floats = field(default_factory=lambda: np.empty((0, 4)))
     sure: Floats = field(default_factory=lambda: np.empty(0))
+    masks: Floats = field(default_factory=lambda: np.empty((0, 4)))
     read: bool = False
 
 
@@ -61,6 +64,7 @@ class _Looked:
     heat: Floats
     moved: Floats
     box_crops: Crops
+    masks: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,10 @@ class Search:
         seed: int = 0,
         *,
         outside: bool = False,
+        masks: MaskBoxes | None = None,
     ) -> None:
-        """`outside`: images that are not of the set will be asked about."""
+        """`outside`: images that are not of the set will be asked about. `masks` propose more places."""
+        self.masks = masks
         self.samples, self.pixels, self.progress = samples, pixels, progress
         self.rng = np.random.default_rng(seed)
         self.maps = FeatureMaps()
@@ -131,7 +137,19 @@ class Search:
                 one = self._look([row], heads, refiners, "")
                 found[row] = self._judged(row, one[row], selectors) if row in one else OneImage()
             self.progress("missing: images", len(found), max(len(asked | set(found)), 1))
+        self._take_masks(found)
         return {row: one for row, one in found.items() if row in asked}
+
+    def _take_masks(self, found: dict[int, OneImage]) -> None:
+        """Where the masks are exact, labelled boxes with one are moved to it."""
+        rows = [row for row, one in found.items() if one.read and len(one.moved)]
+        if self.masks is None or not rows:
+            return
+        moved, masks = (np.concatenate([getattr(found[r], n) for r in rows]) for n in ("moved", "masks"))
+        if exact(np.concatenate([self.boxes[row] for row in rows]), moved, masks):
+            for row in rows:
+                one = found[row]
+                one.moved = np.where(np.isnan(one.masks), one.moved, one.masks)
 
     def outside(self, pixels: NDArray[np.uint8]) -> OneImage:
         """What is on an RGB image (height, width, 3) outside the set, once `run` has learned from the set."""
@@ -204,17 +222,22 @@ class Search:
         self, image: NDArray[np.uint8], boxes: Floats, most: int, heads: Heads, refiner: Refiner
     ) -> _Looked:
         """The best places of an image, at most `most`, and its labelled `boxes` (b, 4)."""
-        places, heat = heads.propose(self.pyramid.levels(image, self.maps), most)
+        sizes = self.pyramid.sizes
+        masks = np.empty((0, 4)) if self.masks is None else self.masks.boxes(image, sizes[0])
+        masks = masks[of_size(masks, sizes)]
+        places, heat = heads.propose(self.pyramid.levels(image, self.maps), most, masks)
         first = refiner(places, crop_features(image, places, self.maps)) if len(places) else places
         crops = crop_features(image, first, self.maps)
         moved = refiner(boxes, crop_features(image, boxes, self.maps)) if len(boxes) else boxes
         box_crops = crop_features(image, moved, self.maps)
+        moved = refiner(moved, box_crops) if len(boxes) else moved
         return _Looked(
             places=refiner(first, crops) if len(first) else first,
             crops=crops,
             heat=heat,
-            moved=refiner(moved, box_crops) if len(boxes) else moved,
+            moved=moved,
             box_crops=box_crops,
+            masks=same(moved, masks),
         )
 
     def _selectors(self, looked: dict[int, _Looked]) -> list[Selector]:
@@ -256,6 +279,7 @@ def _judged(one: _Looked, boxes: Floats, selector: Selector) -> OneImage:
         overlap=_overlap(one.places[kept], boxes),
         moved=one.moved,
         sure=selector(one.box_crops, own_heat),
+        masks=one.masks,
         read=True,
     )
 

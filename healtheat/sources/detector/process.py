@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,12 +19,21 @@ from healtheat.sources.detector.settings import DetectorSettings
 _MAX_REPLY_BYTES = 256 * 2**20
 
 
-class DetectorProcess:
-    """Runs `worker` and speaks lines of JSON with it. Use as a context manager."""
+class WorkerProcess:
+    """Runs a module that `serve`s a model, and speaks lines of JSON with it. Use as a context manager."""
 
-    def __init__(self, weights: Path, settings: DetectorSettings, scratch: Path | None) -> None:
-        self._weights = weights
-        self._settings = settings
+    def __init__(
+        self,
+        weights: Path,
+        worker: str,
+        settings: Mapping[str, Any],
+        scratch: Path | None,
+        *,
+        called: str = "the detector",
+    ) -> None:
+        """`worker`: the module to run with `settings`; `called`: what messages call the model."""
+        self.weights = weights
+        self._worker, self._settings, self._called = worker, settings, called
         if scratch is not None:
             scratch.mkdir(parents=True, exist_ok=True)
         # Absolute, for the worker runs in this very folder.
@@ -33,32 +42,22 @@ class DetectorProcess:
             prefix="detector-", dir=scratch, ignore_cleanup_errors=True
         )
         self._process: subprocess.Popen[bytes] | None = None
-        self.names: Any = None
+        self.told: dict[str, Any] = {}  # what the worker says of the model it has loaded
 
     def __enter__(self) -> Self:
         home = Path(self._folder.name)
         try:
             with (home / "stderr.txt").open("wb") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "healtheat.sources.detector.worker"],
+                    [sys.executable, "-m", self._worker],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
                     cwd=home,
                     env=_environment(home),
                 )
-            s = self._settings
-            reply = self._ask(
-                {
-                    "weights": str(self._weights.absolute()),
-                    "home": str(home),
-                    "conf": s.conf,
-                    "iou": s.iou,
-                    "imgsz": s.imgsz,
-                    "device": s.device,
-                }
-            )
-            self.names = reply.get("names")
+            where = {"weights": str(self.weights.absolute()), "home": str(home)}
+            self.told = self.ask({**where, **self._settings})
         except BaseException:
             self._stop()
             raise
@@ -72,18 +71,13 @@ class DetectorProcess:
     ) -> None:
         self._stop()
 
-    def detect(self, images: Sequence[Path]) -> list[list[list[float]] | str]:
-        """For each image its rows (class, x, y, w, h, confidence), or why it could not be read."""
-        found = self._ask({"images": [str(path.absolute()) for path in images]}).get("found")
-        if not isinstance(found, list) or len(found) != len(images):
-            raise InputError(f"{self._weights}: the detector answered for other images than it was asked for")
-        return found
-
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, request: dict[str, Any], content: bytes = b"") -> dict[str, Any]:
+        """The worker's answer to `request`, which `content` follows. Raises InputError with its reason."""
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.write(content)
             process.stdin.flush()
             line = process.stdout.readline(_MAX_REPLY_BYTES)
             reply = json.loads(line) if line else {"error": self._last_words()}
@@ -91,7 +85,7 @@ class DetectorProcess:
             reply = {"error": self._last_words()}
         if not isinstance(reply, dict) or "error" in reply:
             reason = str(reply["error"]) if isinstance(reply, dict) else "it answered nonsense"
-            raise InputError(f"{self._weights}: the detector failed: {shown(reason, 300)}")
+            raise InputError(f"{self.weights}: {self._called} failed: {shown(reason, 300)}")
         return reply
 
     def _last_words(self) -> str:
@@ -113,6 +107,27 @@ class DetectorProcess:
                     except OSError:  # unsent bytes to a process that has gone
                         continue
         self._folder.cleanup()
+
+
+class DetectorProcess(WorkerProcess):
+    """A YOLO detector."""
+
+    def __init__(self, weights: Path, settings: DetectorSettings, scratch: Path | None) -> None:
+        s = settings
+        given = {"conf": s.conf, "iou": s.iou, "imgsz": s.imgsz, "device": s.device}
+        super().__init__(weights, "healtheat.sources.detector.worker", given, scratch)
+
+    @property
+    def names(self) -> Any:
+        """Class id → name, as the weights say; unchecked."""
+        return self.told.get("names")
+
+    def detect(self, images: Sequence[Path]) -> list[list[list[float]] | str]:
+        """For each image its rows (class, x, y, w, h, confidence), or why it could not be read."""
+        found = self.ask({"images": [str(path.absolute()) for path in images]}).get("found")
+        if not isinstance(found, list) or len(found) != len(images):
+            raise InputError(f"{self.weights}: the detector answered for other images than it was asked for")
+        return found
 
 
 def _environment(home: Path) -> dict[str, str]:

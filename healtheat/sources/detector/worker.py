@@ -9,9 +9,10 @@ import json
 import os
 import sys
 from collections import defaultdict
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 _NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "socket.bind")
 _CHANGES = (
@@ -28,11 +29,11 @@ _PROGRAMS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.s
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
-def confine(home: Path) -> None:
+def confine(home: Path, who: str = "the detector") -> None:
     """Refuse connections, programs and changes to files outside `home`, for the rest of this process.
 
-    A Python audit hook (PEP 578) cannot be taken off again. Compiled code can get past it, so it guards
-    against habits, not against attacks.
+    `who` is refused, in messages. A Python audit hook (PEP 578) cannot be taken off again. Compiled code can
+    get past it, so it guards against habits, not against attacks.
     """
     inside = os.path.realpath(home)
 
@@ -50,15 +51,15 @@ def confine(home: Path) -> None:
         if event == "open":
             path, _, flags = args
             if isinstance(flags, int) and flags & _WRITING and not allowed(path):
-                raise PermissionError(f"the detector may not write {path}")
+                raise PermissionError(f"{who} may not write {path}")
         elif event in _NETWORK:
-            raise PermissionError(f"the detector may not use the network ({event})")
+            raise PermissionError(f"{who} may not use the network ({event})")
         elif event in _PROGRAMS:
-            raise PermissionError(f"the detector may not start programs ({event})")
+            raise PermissionError(f"{who} may not start programs ({event})")
         elif event in _CHANGES and not all(
             allowed(a) for a in args if isinstance(a, str | bytes | os.PathLike)
         ):
-            raise PermissionError(f"the detector may not change {args[0]}")
+            raise PermissionError(f"{who} may not change {args[0]}")
 
     sys.addaudithook(hook)
 
@@ -86,6 +87,14 @@ class Worker:
         if imgsz:
             self._options["imgsz"] = imgsz
         self.names = {int(ident): str(name) for ident, name in self._model.names.items()}
+
+    def hello(self) -> dict[str, Any]:
+        """What the parent is told of the model."""
+        return {"names": self.names}
+
+    def answer(self, request: dict[str, Any], requests: BinaryIO) -> dict[str, Any]:
+        """What is on the images that `request` names."""
+        return {"found": self.detect(request["images"])}
 
     def detect(self, images: list[str]) -> list[list[list[float]] | str]:
         """Rows (class, x, y, w, h, confidence) of each image, or why it cannot be read."""
@@ -118,30 +127,46 @@ def _onnx_metadata(weights: str) -> dict[str, str]:
     return dict(session.get_modelmeta().custom_metadata_map)
 
 
-def serve(requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer until the requests end."""
-    worker: Worker | None = None
+class Serving(Protocol):
+    """A loaded model that answers requests."""
+
+    def hello(self) -> dict[str, Any]:
+        """What the parent is told of the model."""
+        ...
+
+    def answer(self, request: dict[str, Any], requests: BinaryIO) -> dict[str, Any]:
+        """The reply to `request`, whose content, if any, is next in `requests`."""
+        ...
+
+
+def serve(load: Callable[[dict[str, Any]], Serving], requests: BinaryIO, replies: BinaryIO, who: str) -> None:
+    """Answer until the requests end; the first one says what to `load`."""
+    model: Serving | None = None
     for line in requests:
         request = json.loads(line)
         try:
-            if worker is None:
-                confine(Path(request["home"]))
-                worker = Worker(request)
-                reply: dict[str, Any] = {"names": worker.names}
+            if model is None:
+                confine(Path(request["home"]), who)
+                model = load(request)
+                reply = model.hello()
             else:
-                reply = {"found": worker.detect(request["images"])}
+                reply = model.answer(request, requests)
         except Exception as error:  # whatever it is, the parent tells it
-            first = (str(error).strip().splitlines() or [""])[0]
-            reply = {"error": f"{type(error).__name__}: {first}"}
+            reply = {"error": f"{type(error).__name__}: {first_line(error)}"}
         replies.write(json.dumps(reply).encode() + b"\n")
         replies.flush()
 
 
-def main() -> None:
+def first_line(error: Exception) -> str:
+    """The message of `error` up to its first end of line."""
+    return (str(error).strip().splitlines() or [""])[0]
+
+
+def main(load: Callable[[dict[str, Any]], Serving] = Worker, who: str = "the detector") -> None:
     """Keep standard output for replies; what libraries print goes to standard error."""
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    serve(sys.stdin.buffer, replies)
+    serve(load, sys.stdin.buffer, replies, who)
 
 
 if __name__ == "__main__":
