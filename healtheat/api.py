@@ -82,11 +82,11 @@ def build(
     The index goes to ./index/NAME unless `index` is given. `encoder` is a name (see `encoders`), a loaded
     encoder, or "auto": the embedded one that suits a sample of the boxes best. `views` are rotations in
     degrees, `padding` a share of the box's side. `cut` "object" turns oriented boxes upright and cuts
-    polygons along their outline. `task` (detect, segment, pose, obb) is what a YOLO data set is labelled for, `names` a
-    file with the class names in order of their ids, where the labels do not tell them. `missing`: search for
-    objects without a box and for loose boxes (docs/missing.md), also where the Segment Anything model in the
-    file `proposals` finds a mask. With `outside`, a data.yaml and its lists may name places outside of its
-    folder, with `drop_batches` an index with batches is built over. InputError, EncoderError, BadIndex.
+    polygons along their outline. `task` is detect, segment, pose or obb, `names` a file with the class names
+    in order of their ids, where the labels do not tell them. `missing`: search for objects without a box and
+    for loose boxes (docs/missing.md), also where the Segment Anything model in the file `proposals` finds a
+    mask. With `outside`, a data.yaml and its lists may name places outside of its folder; only with
+    `drop_batches` is an index with batches built over. InputError, EncoderError, IndexBusy or BadIndex.
     """
     from healtheat.building.auto import encoder_of_word, known_cut
     from healtheat.building.build import build as run
