@@ -173,11 +173,13 @@ def _show_patch(done: Exported, changes: Changes) -> None:
         first = next(left for left in changes.left_alone if left.why == why)
         note(f"left alone: {n}, {why.words}; the first is {first}")
     to, root = (shlex.quote(str(path.absolute())) for path in (done.to, changes.root))
-    if not changes.files:
-        note("nothing to patch, so nothing was written: no verdict `relabel` or `drop` on a box to follow")
+    if not changes.files and not changes.added:
+        verdicts = "`relabel`, `drop`, `added` or `moved`"
+        note(f"nothing to patch, so nothing was written: no verdict {verdicts} on a box to follow")
         return
-    files = counted(len(changes.files), "label file")
-    echo(f"{changes.relabelled} relabelled, {changes.dropped} dropped in {files} -> {done.to}")
+    files = counted(len({*changes.files, *changes.added}), "label file")
+    more = "".join(f", {n} {what}" for n, what in ((changes.moved, "moved"), (changes.new, "added")) if n)
+    echo(f"{changes.relabelled} relabelled, {changes.dropped} dropped{more} in {files} -> {done.to}")
     _warn_of_emptied(changes)
     if changes.by == "lines":
         echo(f"apply it with: cd {root} && git apply {to}")

@@ -55,6 +55,21 @@ def test_a_patch_that_empties_a_label_file_is_told(
     )
 
 
+def test_a_patch_of_an_added_box_alone_is_told(
+    index: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made: Any = options.which_index(None)
+    place = (0.8, 0.8, 0.1, 0.1)
+    made.judging.append(
+        NewVerdict("missing_box", "added", "김", image_id=1, about=place, box=place, relabel_to=0)
+    )
+    to = tmp_path / "one.patch"
+    assert run(["export", "--index", index, "--to", str(to), "--verdict", "added"]) == 0
+    told = capsys.readouterr()
+    assert "nothing to patch" not in told.err and "0 dropped, 1 added in 1 label file" in told.out
+    assert "+0 0.8 0.8 0.1 0.1" in to.read_text(encoding="utf-8")
+
+
 def test_apply_says_how_to_train_on_the_copy(
     index: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -183,6 +183,7 @@ def test_by_keys(page: Any, index_path: Path) -> None:
     expect(page.locator("#placing")).to_be_visible()
     for key in ("ArrowRight", "ArrowDown", "Shift+ArrowLeft"):
         page.keyboard.press(key)
+    expect(page.locator("#status")).to_contain_text("arrows shift the box")
     page.keyboard.press("o")
     expect(page.locator("#status")).to_contain_text("first save the place")
     press(page, "Enter", "saved: added to never used")

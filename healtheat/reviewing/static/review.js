@@ -342,7 +342,7 @@ function placeKey(event, key) {
   if (!editor.open) return false;
   if (key === "Escape" || key === "z") leavePlace();
   else if ((key === "a" || key === "Enter") && !event.target.closest?.("button")) confirmPlace(event.shiftKey);
-  else if (key === "Enter" || key === " " || key === "Tab" || key === "?") return false;
+  else if (key === "Enter" || key === " " || key === "Tab" || key === "?" || key === "Shift") return false;
   else if (!editor.key(event)) say("first save the place (a) or leave it (Esc)");
   return true;
 }
