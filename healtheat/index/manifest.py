@@ -98,6 +98,11 @@ class Manifest(_Part):
     batch_files: dict[str, dict[str, FileEntry]] = Field(default_factory=dict)  # batch id → the same
     files: dict[str, FileEntry]
 
+    @property
+    def boxes_files(self) -> dict[str, FileEntry]:
+        """The files of the boxes: all but what `vet` learned of them."""
+        return {name: entry for name, entry in self.files.items() if name != MODEL_NAME}
+
     def class_rows(self) -> dict[int, int]:
         """Class id → number of boxes, by class id."""
         return {int(key): rows for key, rows in sorted(self.shards.items(), key=lambda item: int(item[0]))}

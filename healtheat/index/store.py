@@ -280,6 +280,20 @@ class Index:
             raise KeyError(f"no image {image_id}")
         return dict(rows[0])
 
+    def _replaced(self) -> bool:
+        """Whether its boxes are no longer those that were opened; what `vet` learns may join them."""
+        if _stamp(self.path) == self._stamp and not is_ready(self.path):
+            return False
+        try:
+            roll_forward_when_free(self.path)
+            stamp, now = _stamp(self.path), Manifest.read(self.path / MANIFEST_NAME)
+        except (BadIndex, IndexBusy):
+            return True
+        if now.boxes_files != self.manifest.boxes_files or _stamp(self.path) != stamp:
+            return True
+        self._stamp = stamp
+        return False
+
     def _shard(self, name: int | str) -> Shard:
         """One shard, mapped now; nothing is kept. Raises BadIndex if a build replaced the index meanwhile, or
         its vectors are none.
@@ -288,7 +302,7 @@ class Index:
         try:
             shard = open_shard(self.path / shard_name(name), rows=rows, dim=self.manifest.dim)
         finally:  # also where the file is gone or another one: the reason is the build, not damage
-            if _stamp(self.path) != self._stamp or is_ready(self.path):
+            if self._replaced():
                 raise BadIndex(f"{self.path} was built again since it was opened; open it again")
         if name not in self._sound:
             if wrong := shard.unsound():

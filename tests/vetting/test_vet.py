@@ -318,3 +318,11 @@ def test_labels_that_collapsed_are_refused_before_an_image_is_read(learned, tmp_
     assert report.accepted == 0 and not (tmp_path / "batch").exists()
     assert (report.images, report.boxes) == (90, 360) and report.held == 360
     assert refused(file, learned, tmp_path / "batch", VetSettings(guard=False)) is None
+
+
+def test_what_another_vet_learned_meanwhile_disturbs_no_reader(fresh, tmp_path):
+    with Index.open(fresh) as opened:
+        run(fresh, new_set(tmp_path / "new", images=4), tmp_path / "batch")
+        assert (fresh / MODEL_NAME).is_file()
+        ids = opened.boxes().box_id
+        assert len(opened.vectors(ids)) == len(ids)
