@@ -57,7 +57,7 @@ class Overlooked(Signal):
         labelled = [
             row for row, status in enumerate(queries.images.status) if status in ("labelled", "empty")
         ]
-        with nullcontext() if self._proposals is None else self._proposals.open() as masks:
+        with nullcontext() if self._proposals is None else self._proposals.started() as masks:
             found = Search(queries, pixels, self._progress, self.seed, masks=masks).run(labelled)
         if not found:
             why = "objects cannot be told from the rest of the images"

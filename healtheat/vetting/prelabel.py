@@ -88,7 +88,7 @@ def prelabel(
             check_replaced(folder, source, named=to is not None)
         encoder = encoder or encoder_of(index, again.encoder)
         listing = settings.contents.listing([image.path for image in source.images], source.names)
-        with nullcontext() if proposals is None else proposals.open() as masks:
+        with nullcontext() if proposals is None else proposals.started() as masks:
             learned = Proposer.learn(index, encoder, conf, progress, masks=masks)
             found = learned.label(source.images, listing, progress)
     if not any(len(image.boxes) for image in found):

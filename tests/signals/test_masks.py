@@ -68,7 +68,7 @@ class Everything:
         self.asked = 0
         self.closed = False
 
-    def open(self):
+    def started(self):
         return self
 
     def __enter__(self):

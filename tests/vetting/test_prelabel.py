@@ -121,7 +121,7 @@ def few(tmp_path, images=6):
 
 
 class FakeModel:
-    def open(self):
+    def started(self):
         raise InputError("FakeModel was started")
 
 

@@ -66,10 +66,10 @@ class MaskModel:
             raise InputError(
                 f"{weights}: needs Ultralytics, which is not installed; pip install 'healtheat[detector]'"
             )
-        with model.open():  # what is wrong with it is said before the work begins
+        with model.started():  # what is wrong with it is said before the work begins
             return model
 
-    def open(self) -> MaskProcess:
+    def started(self) -> MaskProcess:
         """The model in its process; InputError on entering it where it cannot be loaded."""
         settings: dict[str, Any] = {"conf": self.conf, "imgsz": self.imgsz}
         worker = "healtheat.sources.detector.mask_worker"

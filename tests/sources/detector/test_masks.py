@@ -80,7 +80,7 @@ def bright(width: int, height: int, left: int, top: int, right: int, bottom: int
 def test_masks_become_boxes_as_shares_of_the_image(stand_in: Path, name: str, points: int) -> None:
     scratch = stand_in / "scratch"
     model = MaskModel(weights(stand_in, name), scratch)
-    with model.open() as masks:
+    with model.started() as masks:
         found = masks.boxes(bright(100, 50, 10, 20, 30, 30), 0.1)
         assert found[0] == pytest.approx([0.1, 0.4, 0.3, 0.6])  # the surest first
         assert found[-1].tolist() == [0, 0, 1, 1]  # cut to the image; no box of zero area

@@ -67,7 +67,7 @@ def photo(made: Path) -> np.ndarray:
 
 
 def test_mobile_sam_gives_boxes_on_the_image_alone(made: Path) -> None:
-    with MaskModel(made / "mobile_sam.pt", imgsz=SIDE).open() as masks:
+    with MaskModel(made / "mobile_sam.pt", imgsz=SIDE).started() as masks:
         found = masks.boxes(photo(made), 0.2)
     assert len(found)
     assert (found >= 0).all() and (found <= 1).all() and (found[:, 2:] > found[:, :2]).all()
@@ -75,7 +75,7 @@ def test_mobile_sam_gives_boxes_on_the_image_alone(made: Path) -> None:
 
 
 def test_fast_sam_gives_what_ultralytics_gives(made: Path) -> None:
-    with MaskModel(made / "FastSAM-s.pt", imgsz=SIDE, conf=0.05).open() as masks:
+    with MaskModel(made / "FastSAM-s.pt", imgsz=SIDE, conf=0.05).started() as masks:
         found = masks.boxes(photo(made), 0.2)
     expected = np.clip(json.loads((made / "expected.json").read_text(encoding="utf-8")), 0, 1)
     expected = expected[(expected[:, 2:] > expected[:, :2]).all(axis=1)]
