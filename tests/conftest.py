@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import sys
+import time
 from collections.abc import Iterator
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -92,14 +93,31 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def pushin_index(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The index of all of pushin-pill, built once with the default encoder. Read it, do not write into it."""
+    """The index of all of pushin-pill with the default encoder. Read it, do not write into it.
+
+    Processes of one run share it: the first builds, the others wait.
+    """
     from healtheat.building.build import build
     from healtheat.embedding import load_encoder
     from healtheat.sources import open_source
 
-    index_path = tmp_path_factory.mktemp("pushin") / "pushin-pill"
-    source = open_source(shared / "data" / "pushin-pill" / "data.yaml")
-    build(source, index_path, encoder=load_encoder())
+    one_of_many = "PYTEST_XDIST_WORKER" in os.environ
+    base = tmp_path_factory.getbasetemp()
+    home = base.parent if one_of_many else base
+    index_path, done = home / "pushin/pushin-pill", home / "pushin/built"
+    try:
+        index_path.parent.mkdir()
+    except FileExistsError:
+        deadline_s = time.monotonic() + 600
+        while not done.exists():
+            assert time.monotonic() < deadline_s, "the process that builds the index did not end"
+            time.sleep(0.2)
+        return index_path
+    try:
+        source = open_source(shared / "data" / "pushin-pill" / "data.yaml")
+        build(source, index_path, encoder=load_encoder())
+    finally:
+        done.touch()  # where it failed the others fail as well, at once
     return index_path
 
 

@@ -23,8 +23,8 @@ def test_on_a_small_set(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_on_real_labels(shared: Path, tmp_path: Path) -> None:
-    """8 of the 500 rounds that `python -m benchmarks.patches` plays."""
-    play(shared / "data/pushin-pill/data.yaml", tmp_path / "work", 8)
+    """4 of the 500 rounds that `python -m benchmarks.patches` plays."""
+    play(shared / "data/pushin-pill/data.yaml", tmp_path / "work", 4)
 
 
 def test_a_wrong_box_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

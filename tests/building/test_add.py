@@ -21,6 +21,7 @@ from healtheat.sources.yolo.source import YoloSource
 from tests.building.conftest import Build
 from tests.index.killed_add import run_add, run_killed_add, run_killed_remove
 from tests.index.small_set import FakeEncoder, tables, write_set
+from tests.kill_points import kill_points
 
 SIGNALS = (Geometry(),)
 
@@ -317,7 +318,7 @@ def test_a_killed_add_is_finished_by_the_same_command(
     steps = int(counted.read_text(encoding="utf-8"))
     assert steps > 40
     left = {"old": 0, "new": 0}
-    for at in sorted({1 + round(n * (steps - 1) / 11) for n in range(12)}):
+    for at in kill_points(steps):
         folder = killed(at)
         found = tables(folder)  # opening finishes a move that was begun
         assert found in (old, new), f"killed at step {at} of {steps}"
@@ -347,6 +348,6 @@ def test_a_killed_remove_is_finished_by_the_same_command(
 
     assert tables(killed(-1)) == before
     steps = int(counted.read_text(encoding="utf-8"))
-    for at in sorted({1 + round(n * (steps - 1) / 7) for n in range(8)}):
+    for at in kill_points(steps):
         found = tables(killed(at))
         assert found in (before, added), f"killed at step {at} of {steps}"

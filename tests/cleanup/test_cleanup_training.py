@@ -140,7 +140,7 @@ def test_boxes_mode_keeps_the_other_lines_byte_for_byte(index: MadeIndex, tmp_pa
 
 @pytest.mark.slow
 @given(st.lists(st.sampled_from([b"\n", b"\r\n", b"\r"]), min_size=4, max_size=4), st.booleans())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_any_line_end_survives(
     tmp_path_factory: pytest.TempPathFactory, ends: Sequence[bytes], last: bool
 ) -> None:

@@ -140,7 +140,7 @@ def unknown_to(f: Filters) -> bool:
 
 @pytest.mark.slow
 @given(filters)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_filters_equal_a_loop(index: MadeIndex, f: Filters) -> None:
     if unknown_to(f):
         for ask in (query, count):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from multiprocessing.context import BaseContext
@@ -13,8 +12,8 @@ from healtheat.index import Index
 from healtheat.sources.yolo.source import YoloSource
 from tests.index.killed_build import run_build, run_killed
 from tests.index.small_set import FakeEncoder, tables, write_set
+from tests.kill_points import kill_points
 
-KILL_POINTS = int(os.environ.get("HEALTHEAT_KILL_POINTS", "12"))  # of two scenarios, evenly over their steps
 TIMED_KILLS = 6
 
 
@@ -31,10 +30,6 @@ def _run(processes: BaseContext, data: Path, index_path: Path, kill_at: int) -> 
         return int(counted.read_text(encoding="utf-8"))
     assert process.exitcode != 0
     return None
-
-
-def _spread(steps: int) -> list[int]:
-    return sorted({1 + round(i * (steps - 1) / (KILL_POINTS - 1)) for i in range(KILL_POINTS)})
 
 
 def _change(data: Path) -> None:
@@ -54,9 +49,7 @@ def test_a_killed_first_build_is_finished_by_the_same_command(processes: BaseCon
     steps = _run(processes, data, whole, -1)
     assert steps is not None and steps > 40
     expected = tables(whole)
-    points = _spread(steps)
-    assert len(points) == KILL_POINTS
-    for point in points:
+    for point in kill_points(steps):
         index_path = tmp_path / f"killed at {point}"
         _run(processes, data, index_path, point)
         run_build(data, index_path)
@@ -76,7 +69,7 @@ def test_a_killed_rebuild_leaves_the_old_index_or_the_new_one(processes: BaseCon
     assert steps is not None and new != old
     assert not (index_path / "vectors" / "7.faiss").exists()
     left = {"old": 0, "new": 0}
-    for point in _spread(steps):
+    for point in kill_points(steps):
         _copy(old_path, index_path)
         _run(processes, data, index_path, point)
         found = tables(index_path)  # opening finishes a move that was interrupted

@@ -31,6 +31,7 @@ from healtheat.sources.yolo.source import YoloSource
 from tests.index.killed_build import run_killed
 from tests.index.older_set import BROKEN, add_image, draw_set
 from tests.index.small_set import FakeEncoder
+from tests.kill_points import kill_points
 
 PACKED = Path(__file__).resolve().parent / "data"
 LOG, HEAD = "verdicts.jsonl", "verdicts.head.json"
@@ -277,7 +278,7 @@ def test_no_verdict_is_lost_wherever_the_build_is_killed(
     check_tied(killed(-1))
     steps = int(counted.read_text(encoding="utf-8"))
     versions = set()
-    for at in sorted({1 + round(n * (steps - 1) / 17) for n in range(18)}):
+    for at in kill_points(steps):
         folder = killed(at)
         assert (folder / LOG).read_bytes() == log
         try:

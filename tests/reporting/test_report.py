@@ -146,7 +146,7 @@ def test_the_size_is_bounded(judged: Path, tmp_path: Path, limit: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("share", [0.1, 0.9])
 def test_the_size_that_is_allowed_is_used(judged: Path, share: float) -> None:
     with Index.open(judged) as index:
         facts = collect(index, title="t", per_issue=100)

@@ -227,8 +227,7 @@ def test_phone_width_and_twice_the_size(browser: Any, server: Server, scheme: st
     assert not wrong
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1280)])
 def test_axe_finds_nothing_serious(browser: Any, server: Server, scheme: str, width: int) -> None:
     look = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}, "bypass_csp": True}
     page, _ = open_page(browser, server, **look)

@@ -63,7 +63,7 @@ def git(folder: Path, *options: str) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(box=places, to=st.sampled_from(sorted(NAMES)), other=places, end=endings, last=st.booleans())
 def test_what_was_drawn_is_read_again(box: Place, to: int, other: Place, end: str, last: bool) -> None:
     with tempfile.TemporaryDirectory() as name:
