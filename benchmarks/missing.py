@@ -20,7 +20,7 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +58,20 @@ def hidden_boxes(truth: Path) -> dict[str, list[tuple[Floats, str]]]:
     return out
 
 
-def of_missing(samples: Samples, found: Scores, truth: dict[str, list[tuple[Floats, str]]]) -> dict[str, Any]:
+class Places(Protocol):
+    """Proposals: `place` (m, 4) xywhn, `score` (m,), `image_id` (m,), `class_id` (m,)."""
+
+    @property
+    def place(self) -> Floats: ...
+    @property
+    def score(self) -> Floats: ...
+    @property
+    def image_id(self) -> NDArray[np.int64]: ...
+    @property
+    def class_id(self) -> NDArray[np.int64]: ...
+
+
+def of_missing(samples: Samples, found: Places, truth: dict[str, list[tuple[Floats, str]]]) -> dict[str, Any]:
     """AP, recall and classes of proposals against hidden boxes."""
     total = sum(map(len, truth.values()))
     taken: set[tuple[str, int]] = set()

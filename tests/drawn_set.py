@@ -37,6 +37,9 @@ class Drawn:
     def rgb(self, image_id):
         return self.images[image_id]
 
+    def sharpness(self, image_id, xywhn):
+        return np.full(len(xywhn), 0.5)
+
     def vectors(self, image_id, xywhn):
         out = []
         for cx, cy, *_ in xywhn * SIDE:

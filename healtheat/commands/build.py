@@ -140,9 +140,9 @@ def build(
     if report.note:
         note(report.note)
     if json_:
-        print_json_line(_summary(report))
+        print_json_line(_summary(report) | {"searched": missing})
     else:
-        _print(report)
+        _print(report, missing)
     exit_if_failed(report.failures)
 
 
@@ -171,7 +171,7 @@ def _summary(report: BuildReport) -> dict[str, Any]:
     }
 
 
-def _print(report: BuildReport) -> None:
+def _print(report: BuildReport, searched: bool) -> None:
     boxes, classes = counted(report.boxes, "box"), counted(report.classes, "class")
     echo(f"{boxes} of {classes} on {counted(report.images, 'image')}")
     embedded = f"{counted(report.embedded, 'crop')} embedded, {report.reused} reused"
@@ -194,4 +194,6 @@ def _print(report: BuildReport) -> None:
             echo(f"  {problem}")
         if len(report.problems) > PROBLEMS_SHOWN:
             echo(f"  … all: healtheat problems --index {report.index}")
+    if not searched:
+        echo("not searched for boxes that are missing: that takes longer than all the rest (--missing)")
     print_flags(report.flags, report.index)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -45,11 +47,21 @@ class IndexPixels:
 
         Raises EncoderError where the encoder of the index cannot be had.
         """
+        cut = self._cut(image_id, xywhn)
+        return None if cut is None else self._encoder.encode(cut[0])
+
+    def sharpness(self, image_id: int, xywhn: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """(m,) of boxes (m, 4), measured as those of the index were."""
+        cut = self._cut(image_id, xywhn)
+        return None if cut is None else cut[1]["sharpness"].astype(np.float64)
+
+    def _cut(
+        self, image_id: int, xywhn: NDArray[np.float64]
+    ) -> tuple[NDArray[np.uint8], NDArray[Any]] | None:
         policy = CropPolicy.model_validate(self._index.manifest.crop_policy)
         try:
             image = open_image(self._index.image_bytes(image_id))
-            crops, _ = cut_and_measure(image, xywhn, policy, self._encoder.spec.resolution_px)
-            return self._encoder.encode(crops)
+            return cut_and_measure(image, xywhn, policy, self._encoder.spec.resolution_px)
         except (InputError, ImageError):
             return None
 

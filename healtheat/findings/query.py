@@ -53,6 +53,8 @@ COLUMNS: dict[str, str] = {
     "passed": "f.passed",
     # where a person wants the box: one that is missing, or another place of this one
     **{f"to_{name}": f"v.box[{at}]" for at, name in enumerate(("cx", "cy", "w", "h"), 1)},
+    # where the object in a badly placed box seems to be
+    **{f"fit_{name}": f"case f.kind when 'box' then f.{name} end" for name in ("cx", "cy", "w", "h")},
 }
 
 # What ties are broken by: nothing is left to chance, so two runs list the same rows in the same order.
@@ -85,6 +87,7 @@ def query(
     A verdict that settles a box is a row, without a score, also where nothing finds its issue there any more:
     `finding_id` is negative then, as it is for a box that a person drew where nothing was found. `to_cx`,
     `to_cy`, `to_w` and `to_h` are where a person wants the box; of a missing one `relabel_to` is its class.
+    `fit_cx`, `fit_cy`, `fit_w` and `fit_h` are where the object in a badly placed box seems to be.
     `sort` is a key of `SORTS`; by default `suspicion`, the one ranking over all issues, where every issue of
     a box has a row of its own and the filters name none, and `score` elsewhere. `suggestion` is null where
     the finding points to no class, `class_id` where it is about a whole image or a line that holds no class.

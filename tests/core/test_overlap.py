@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healtheat.core.overlap import iou, overlaps
+from healtheat.core.overlap import iou, iou_of_pairs, overlaps
 
 CORNERS = st.lists(st.tuples(*[st.floats(0, 1)] * 4), max_size=6)
 
@@ -21,6 +21,8 @@ def test_against_a_loop(first, second):
     found, inside = overlaps(a, b)
     assert found.shape == inside.shape == (len(a), len(b))
     assert np.array_equal(iou(a, b), found)
+    n = min(len(a), len(b))
+    assert np.allclose(iou_of_pairs(a[:n], b[:n]), np.diagonal(found)[:n])
     for i, p in enumerate(a):
         for j, q in enumerate(b):
             w, h = min(p[2], q[2]) - max(p[0], q[0]), min(p[3], q[3]) - max(p[1], q[1])

@@ -40,6 +40,10 @@ class Pixels(Protocol):
         """(height, width, 3) the whole image, upright."""
         ...
 
+    def sharpness(self, image_id: int, xywhn: Floats) -> Floats | None:
+        """(m,) sharpness of boxes (m, 4), as `Samples.measures` has it."""
+        ...
+
     def vectors(self, image_id: int, xywhn: Floats) -> NDArray[np.float32] | None:
         """(m, d) embeddings of boxes (m, 4), cut as those of the set; EncoderError without an encoder."""
         ...

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from healtheat.core.overlap import iou
+from healtheat.core.overlap import iou, iou_of_pairs
 
 Floats = NDArray[np.float64]
 
@@ -57,9 +57,5 @@ def exact(labels: Floats, moved: Floats, masks: Floats) -> bool:
     there = ~np.isnan(masks[:, 0])
     if there.sum() < _FEWEST:
         return False
-    theirs, ours = (np.median(_iou(labels[there], boxes[there])) for boxes in (masks, moved))
+    theirs, ours = (np.median(iou_of_pairs(labels[there], boxes[there])) for boxes in (masks, moved))
     return bool(theirs > ours)
-
-
-def _iou(a: Floats, b: Floats) -> Floats:
-    return np.array([iou(one[None], other[None])[0, 0] for one, other in zip(a, b, strict=True)])

@@ -9,7 +9,7 @@ looked at by models that saw all of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from healtheat.embedding.feature_maps import FeatureMaps
 from healtheat.signals.evidence.classmodel import folds
 from healtheat.signals.evidence.pixels import Pixels
 from healtheat.signals.regions.heads import Heads, Lessons, suppress
+from healtheat.signals.regions.loose import loosened
 from healtheat.signals.regions.masks import MaskBoxes, exact, of_size, same
 from healtheat.signals.regions.pyramid import Pyramid
 from healtheat.signals.regions.refine import Crops, Refiner, Selector, crop_features, shaken, steps
@@ -34,24 +35,41 @@ MOST_TAUGHT = 300  # images that are learned from
 _MOST_SHAKEN = 2_500  # crops that the refiner learns from
 _SHAKES = 5  # of a box
 _MOST_PLACES = 16  # of an image beside its labelled boxes
+_ROUNDS = int(__import__("os").environ.get("RO", "2"))
 ON, OFF = 0.5, 0.3  # IoU with a label from which a place shows it, and below which it shows none
 FEWEST_BOXES, FEWEST_IMAGES = 30, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Boxes (b, 4), where they were `moved` (b, 4) to by the ends of their objects, and the boxes of `masks`
+    (b, 4) there, NaN where is none.
+    """
+
+    boxes: Floats = field(default_factory=lambda: np.empty((0, 4)))
+    moved: Floats = field(default_factory=lambda: np.empty((0, 4)))
+    masks: Floats = field(default_factory=lambda: np.empty((0, 4)))
+
+    def to_masks(self) -> Ends:
+        """Moved to the masks, where there are some."""
+        return replace(self, moved=np.where(np.isnan(self.masks), self.moved, self.masks))
 
 
 @dataclass(slots=True)
 class OneImage:
     """Places on an image: `xyxyn` (m, 4), `logit` (m,) that an object of the set is there, and its IoU with
-    the nearest labelled box. `moved` (b, 4) are the labelled boxes after they were moved to their objects,
-    `sure` (b,) the logits of these, `masks` (b, 4) the boxes of masks there, NaN where is none. `read` says
-    whether the image could be read.
+    the nearest labelled box. `boxes` are the labelled boxes (b), and `loose` those that were made loose on
+    purpose, from the labelled ones in the rows `made` (p,). `sure` (b,) are logits that an object of the set
+    is where a labelled box was moved to. `read` says whether the image could be read.
     """
 
     xyxyn: Floats = field(default_factory=lambda: np.empty((0, 4)))
     logit: Floats = field(default_factory=lambda: np.empty(0))
     overlap: Floats = field(default_factory=lambda: np.empty(0))
-    moved: Floats = field(default_factory=lambda: np.empty((0, 4)))
+    boxes: Ends = field(default_factory=lambda: Ends())
     sure: Floats = field(default_factory=lambda: np.empty(0))
-    masks: Floats = field(default_factory=lambda: np.empty((0, 4)))
+    loose: Ends = field(default_factory=lambda: Ends())
+    made: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     read: bool = False
 
 
@@ -62,9 +80,10 @@ class _Looked:
     places: Floats
     crops: Crops
     heat: Floats
-    moved: Floats
+    boxes: Ends
     box_crops: Crops
-    masks: Floats
+    loose: Ends
+    made: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +125,7 @@ class Search:
         """`outside`: images that are not of the set will be asked about. `masks` propose more places."""
         self.masks = masks
         self.samples, self.pixels, self.progress = samples, pixels, progress
-        self.rng = np.random.default_rng(seed)
+        self.seed, self.rng = seed, np.random.default_rng(seed)
         self.maps = FeatureMaps()
         corners = samples.boxes.xyxyn
         rows = rows_of(samples.image_row, len(samples.images))
@@ -142,14 +161,12 @@ class Search:
 
     def _take_masks(self, found: dict[int, OneImage]) -> None:
         """Where the masks are exact, labelled boxes with one are moved to it."""
-        rows = [row for row, one in found.items() if one.read and len(one.moved)]
-        if self.masks is None or not rows:
+        all_of = [one.boxes for one in found.values() if len(one.boxes.boxes)]
+        if self.masks is None or not all_of:
             return
-        moved, masks = (np.concatenate([getattr(found[r], n) for r in rows]) for n in ("moved", "masks"))
-        if exact(np.concatenate([self.boxes[row] for row in rows]), moved, masks):
-            for row in rows:
-                one = found[row]
-                one.moved = np.where(np.isnan(one.masks), one.moved, one.masks)
+        if exact(*(np.concatenate([getattr(e, n) for e in all_of]) for n in ("boxes", "moved", "masks"))):
+            for one in found.values():
+                one.boxes, one.loose = one.boxes.to_masks(), one.loose.to_masks()
 
     def outside(self, pixels: NDArray[np.uint8]) -> OneImage:
         """What is on an RGB image (height, width, 3) outside the set, once `run` has learned from the set."""
@@ -215,30 +232,49 @@ class Search:
             if image is None:
                 continue
             fold, boxes = int(self.fold[row]), self.boxes[row]
-            out[row] = self._one(image, boxes, _MOST_PLACES + len(boxes), heads[fold], refiners[fold])
+            most = _MOST_PLACES + len(boxes)
+            out[row] = self._one(image, boxes, most, heads[fold], refiners[fold], row if stage else None)
         return out
 
     def _one(
-        self, image: NDArray[np.uint8], boxes: Floats, most: int, heads: Heads, refiner: Refiner
+        self,
+        image: NDArray[np.uint8],
+        boxes: Floats,
+        most: int,
+        heads: Heads,
+        refiner: Refiner,
+        row: int | None = None,
     ) -> _Looked:
-        """The best places of an image, at most `most`, and its labelled `boxes` (b, 4)."""
+        """The best places of an image, at most `most`, and its labelled `boxes` (b, 4); for the image in
+        `row` also boxes that are made loose.
+        """
         sizes = self.pyramid.sizes
         masks = np.empty((0, 4)) if self.masks is None else self.masks.boxes(image, sizes[0])
         masks = masks[of_size(masks, sizes)]
         places, heat = heads.propose(self.pyramid.levels(image, self.maps), most, masks)
         first = refiner(places, crop_features(image, places, self.maps)) if len(places) else places
         crops = crop_features(image, first, self.maps)
-        moved = refiner(boxes, crop_features(image, boxes, self.maps)) if len(boxes) else boxes
-        box_crops = crop_features(image, moved, self.maps)
-        moved = refiner(moved, box_crops) if len(boxes) else moved
+        ends, box_crops = self._ends(image, boxes, masks, refiner)
+        loose = loosened(boxes, np.random.default_rng([self.seed, row])) if row is not None else boxes[:0]
+        made = np.flatnonzero(~np.isnan(loose[:, 0]))
         return _Looked(
             places=refiner(first, crops) if len(first) else first,
             crops=crops,
             heat=heat,
-            moved=moved,
+            boxes=ends,
             box_crops=box_crops,
-            masks=same(moved, masks),
+            loose=self._ends(image, loose[made], masks, refiner)[0],
+            made=made,
         )
+
+    def _ends(
+        self, image: NDArray[np.uint8], boxes: Floats, masks: Floats, refiner: Refiner
+    ) -> tuple[Ends, Crops]:
+        """Where the objects in boxes (b, 4) of an image end, and the crops that the last step was told by."""
+        moved = refiner(boxes, crop_features(image, boxes, self.maps)) if len(boxes) else boxes
+        crops = crop_features(image, moved, self.maps)
+        moved = refiner(moved, crops) if len(boxes) else moved
+        return Ends(boxes, moved, same(moved, masks)), crops
 
     def _selectors(self, looked: dict[int, _Looked]) -> list[Selector]:
         """A selector for each fold, which did not see it."""
@@ -258,8 +294,18 @@ class Search:
             if is_one.all():  # nothing else on any image looks like an object
                 is_one = np.r_[is_one, False]
                 crops, heat = np.r_[crops, np.zeros_like(crops[:1])], np.r_[heat, 0.0]
-            out.append(Selector.fit(crops, heat, is_one))
+            out.append(self._selector(crops, heat, is_one))
         return out
+
+    def _selector(self, crops: Crops, heat: Floats, is_one: NDArray[np.bool_]) -> Selector:
+        """Places without a label that look like objects may be some: others are learned from without them."""
+        found = Selector.fit(crops, heat, is_one)
+        for _ in range(_ROUNDS):
+            kept = is_one | (found(crops, heat) < 0)
+            if kept.all() or is_one[kept].all():
+                break
+            found = Selector.fit(crops[kept], heat[kept], is_one[kept])
+        return found
 
     def _judged(self, row: int, one: _Looked, selectors: Sequence[Selector]) -> OneImage:
         return _judged(one, self.boxes[row], selectors[int(self.fold[row])])
@@ -277,9 +323,10 @@ def _judged(one: _Looked, boxes: Floats, selector: Selector) -> OneImage:
         xyxyn=one.places[kept],
         logit=logits[kept],
         overlap=_overlap(one.places[kept], boxes),
-        moved=one.moved,
+        boxes=one.boxes,
         sure=selector(one.box_crops, own_heat),
-        masks=one.masks,
+        loose=one.loose,
+        made=one.made,
         read=True,
     )
 
