@@ -6,35 +6,33 @@ needed. What that is worth is learned as for a detector: see detector/rates.py.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from healtheat.core.boxes import NO_CLASS, rows_of, xyxy_to_xywh
 from healtheat.core.issues import Silence
-from healtheat.core.overlap import iou_of_pairs, overlaps
+from healtheat.core.overlap import iou_of_pairs
 from healtheat.core.progress import Progress, silent
+from healtheat.core.text import counted
 from healtheat.signals.base import Scores, Signal
-from healtheat.signals.detector.rates import plateau
 from healtheat.signals.evidence.pixels import Pixels
-from healtheat.signals.regions.classes import Classes
+from healtheat.signals.regions.found import OneImage
+from healtheat.signals.regions.free import without_label
 from healtheat.signals.regions.loose import looseness
-from healtheat.signals.regions.search import FEWEST_BOXES, OFF, ON, OneImage, Search, clear, too_few
+from healtheat.signals.regions.search import FEWEST_BOXES, Search, too_few
 from healtheat.signals.samples import Samples
 from healtheat.sources.detector.masks import MaskModel
-from healtheat.sources.label_set import broken_classes
 
 MISSING, BAD = "missing_box", "bad_box"
-_COVERED = 0.5  # share of a place inside a labelled box, or of it inside the place, from which it is none
-_SHOWN = 0.02  # chance from which a place is worth a row, as is one that looks like an object rather than not
-_EDGE = 0.005  # of a side of the image
-_UNSHARP = 0.02  # of the places with a label are less sharp than what counts as out of focus
-_LISTED = 0.2  # chance of the best place from which it may be what the image's name lists
-Floats = NDArray[np.float64]
+# What may be said of a place, in the evidence and in words.
+_CONDITIONS = {
+    "cut_by_border": "cut by the border",
+    "out_of_focus": "out of focus",
+    "unlike_any_class": "unlike every labelled class",
+}
 
 
 class Overlooked(Signal):
@@ -65,104 +63,40 @@ class Overlooked(Signal):
         if not found:
             why = "objects cannot be told from the rest of the images"
             return [Silence(self.name, issue, why) for issue in self.issues]
-        return [self._missing(queries, store, pixels, found), self._bad(queries, found)]
+        return [*self._missing(queries, store, pixels, found), self._bad(queries, found)]
 
     def _missing(
         self, queries: Samples, store: Samples, pixels: Pixels, found: Mapping[int, OneImage]
-    ) -> Scores:
-        rows = sorted(found)
-        image = np.concatenate([np.full(len(found[r].logit), r) for r in rows])
-        places = np.concatenate([found[r].xyxyn for r in rows])
-        logit = np.concatenate([found[r].logit for r in rows])
-        overlap = np.concatenate([found[r].overlap for r in rows])
-        told = clear(overlap)
-        image, places, logit, overlap = image[told], places[told], logit[told], overlap[told]
-        cut, blurred = at_border(places), self._blurred(queries, pixels, image, places, overlap)
-        groups = cut.astype(np.int64), blurred.astype(np.int64)
-        chance = plateau(overlap >= ON, expit(logit), *groups).overlooked()
-        free = (overlap < OFF) & ((chance >= _SHOWN) | (logit > 0)) & ~self._covered(queries, image, places)
-        broken = {
-            r for r in rows if broken_classes(queries.problems_of[queries.images.path[r]])
-        }  # a line that could not be read may be the box
-        free &= ~np.isin(image, sorted(broken))
-        image, places, chance, logit = image[free], places[free], chance[free], logit[free]
-        cut, blurred = cut[free].tolist(), blurred[free].tolist()
-        xywhn = xyxy_to_xywh(places)
-        class_id, sure = self._classes(queries, store, pixels, image, xywhn, chance)
-        return Scores.of_images(
+    ) -> list[Scores | Silence]:
+        free = without_label(found, queries, store, pixels, self._progress)
+        said: list[Scores | Silence] = []
+        if free.in_part:
+            objects = counted(int(free.unlike.sum()), "object")
+            why = f"{objects} like no labelled class have no box: some classes only are labelled, it seems"
+            said.append(Silence(self.name, MISSING, f"{why}, and these are not listed"))
+            free = free.of(~free.unlike)
+        conditions = list(zip(free.cut.tolist(), free.blurred.tolist(), free.unlike.tolist(), strict=True))
+        scores = Scores.of_images(
             self,
             MISSING,
-            image_id=queries.images.image_id[image],
-            score=chance,
-            raw=logit,
-            class_id=class_id,
-            place=xywhn,
+            image_id=queries.images.image_id[free.image],
+            score=free.chance,
+            raw=free.logit,
+            class_id=free.class_id,
+            place=xyxy_to_xywh(free.xyxyn),
             reason=[
                 "an object like the labelled ones, and no box"
                 + (f"; looks like {queries.name(c)} ({p:.0%})" if c != NO_CLASS else "")
-                + "; cut by the border" * at_edge
-                + "; out of focus" * unsharp
-                for c, p, at_edge, unsharp in zip(class_id.tolist(), sure, cut, blurred, strict=True)
+                + "".join(f"; {word}" for word, holds in zip(_CONDITIONS.values(), one, strict=True) if holds)
+                for c, p, one in zip(free.class_id.tolist(), free.class_chance, conditions, strict=True)
             ],
             evidence=[
                 {"looks_like_an_object": round(float(expit(v)), 4), "class_chance": round(float(p), 4)}
-                | ({"cut_by_border": True} if at_edge else {})
-                | ({"out_of_focus": True} if unsharp else {})
-                for v, p, at_edge, unsharp in zip(logit, sure, cut, blurred, strict=True)
+                | {name: True for name, holds in zip(_CONDITIONS, one, strict=True) if holds}
+                for v, p, one in zip(free.logit, free.class_chance, conditions, strict=True)
             ],
         )
-
-    def _blurred(
-        self, queries: Samples, pixels: Pixels, image: NDArray[np.int64], places: Floats, overlap: Floats
-    ) -> NDArray[np.bool_]:
-        """(m,) places less sharp than all but few of those with a label; False where it cannot be told."""
-        xywhn, sharp = xyxy_to_xywh(places), np.full(len(image), np.nan)
-        asked = np.unique(image).tolist()
-        for number, row in enumerate(asked):
-            self._progress("missing: focus", number, len(asked))
-            mine = image == row
-            told = pixels.sharpness(int(queries.images.image_id[row]), xywhn[mine])
-            if told is not None:
-                sharp[mine] = told
-        usual = sharp[(overlap >= ON) & ~np.isnan(sharp)]
-        return sharp < np.quantile(usual, _UNSHARP) if len(usual) else np.zeros(len(image), bool)
-
-    def _covered(self, samples: Samples, image: NDArray[np.int64], places: Floats) -> NDArray[np.bool_]:
-        """(m,) places that hold a labelled box, or lie in one: parts and groups of objects."""
-        rows = rows_of(samples.image_row, len(samples.images))
-        corners = samples.boxes.xyxyn
-        out = np.zeros(len(image), bool)
-        for at, row in enumerate(image.tolist()):
-            if len(rows[row]):
-                out[at] = overlaps(places[at : at + 1], corners[rows[row]])[1].max() >= _COVERED
-        return out
-
-    def _classes(
-        self,
-        queries: Samples,
-        store: Samples,
-        pixels: Pixels,
-        image: NDArray[np.int64],
-        xywhn: Floats,
-        chance: Floats,
-    ) -> tuple[NDArray[np.int64], Floats]:
-        """Class id and its chance for each place; NO_CLASS and 0 where none is likely or can be asked.
-
-        On an image whose name lists what is on it, the likeliest places get the classes that have no box.
-        """
-        rows = rows_of(queries.image_row, len(queries.images))
-        class_id, sure = np.full(len(image), NO_CLASS, np.int64), np.zeros(len(image))
-        models = Classes.of(store)
-        asked = np.unique(image).tolist()
-        for number, row in enumerate(asked):
-            self._progress("missing: classes", number, len(asked))
-            mine = np.flatnonzero(image == row)
-            mine = mine[np.argsort(-chance[mine], kind="stable")]
-            vectors = pixels.vectors(int(queries.images.image_id[row]), xywhn[mine])
-            if vectors is not None and vectors.shape[1] == store.vectors.shape[1]:
-                lacking = _lacking(queries, row, rows[row]) if chance[mine[0]] >= _LISTED else {}
-                class_id[mine], sure[mine] = models.likeliest(vectors, lacking)
-        return class_id, sure
+        return [*said, scores]
 
     def _bad(self, samples: Samples, found: Mapping[int, OneImage]) -> Scores:
         n, code = len(samples), samples.class_code
@@ -201,17 +135,3 @@ class Overlooked(Signal):
             place=place,
             evidence=[{"iou": round(float(f), 4)} if j else {} for f, j in zip(fit, clear_one, strict=True)],
         )
-
-
-def at_border(places: Floats) -> NDArray[np.bool_]:
-    """(m,) places (m, 4) that end at the border of the image: objects that it cuts, for the most part."""
-    return np.asarray((places[:, :2].min(axis=1) <= _EDGE) | (places[:, 2:].max(axis=1) >= 1 - _EDGE))
-
-
-def _lacking(samples: Samples, image: int, rows: NDArray[np.int64]) -> dict[int, int]:
-    """Class id → how many boxes of it the image lacks by its name."""
-    listed = None if samples.listing is None else samples.listing.listed[image]
-    if not listed:
-        return {}
-    there = Counter(samples.boxes.class_id[rows].tolist())
-    return {c: n - there[c] for c, n in listed.items() if n > there[c]}

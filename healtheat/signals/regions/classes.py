@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 _MOST_FITTED = 20_000
 _MOST_VALUES = 20_000_000  # boxes × classes above which the logistic regression takes too long
 _SURE = 0.5
+_MOST_ASKED = 2_000  # labelled crops that tell how alike crops of the set are
+_USUAL = 0.02  # of them are less like their nearest one than what counts as of a kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +81,31 @@ class Classes:
                 found[row], chance[row] = self.class_ids[code], p[row, code]
                 left[int(found[row])] -= 1
         return found, chance
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Labelled crops `vectors` (n, d), and how `alike` (cosine) a crop of the set is to its nearest one on an
+    image of another source, but for few.
+    """
+
+    vectors: NDArray[np.float32]
+    alike: float
+
+    @classmethod
+    def of(cls, store: Samples, seed: int = 0) -> Kinds:
+        """Of the labelled crops of `store`, at most _MOST_FITTED of them."""
+        rng = np.random.default_rng(seed)
+        rows = np.sort(rng.permutation(len(store))[:_MOST_FITTED])
+        vectors, source = store.vectors[rows], store.images.group_key[store.image_row[rows]]
+        asked = np.sort(rng.permutation(len(rows))[:_MOST_ASKED])
+        nearest = np.full(len(asked), -1.0)
+        for at, row in enumerate(asked.tolist()):
+            alike = vectors @ vectors[row]
+            alike[source == source[row]] = -1
+            nearest[at] = alike.max()
+        return cls(vectors, float(np.quantile(nearest, _USUAL)) if len(asked) else -1.0)
+
+    def unlike(self, vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """(m,) of crops (m, d) those that are like no labelled one."""
+        return np.asarray((vectors @ self.vectors.T).max(axis=1, initial=-1) < self.alike)

@@ -9,7 +9,7 @@ looked at by models that saw all of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from healtheat.core.text import counted
 from healtheat.embedding.feature_maps import FeatureMaps
 from healtheat.signals.evidence.classmodel import folds
 from healtheat.signals.evidence.pixels import Pixels
+from healtheat.signals.regions.found import Ends, OneImage
 from healtheat.signals.regions.heads import Heads, Lessons, suppress
 from healtheat.signals.regions.loose import loosened
 from healtheat.signals.regions.masks import MaskBoxes, exact, of_size, same
@@ -35,42 +36,9 @@ MOST_TAUGHT = 300  # images that are learned from
 _MOST_SHAKEN = 2_500  # crops that the refiner learns from
 _SHAKES = 5  # of a box
 _MOST_PLACES = 16  # of an image beside its labelled boxes
-_ROUNDS = int(__import__("os").environ.get("RO", "2"))
+_ROUNDS = 2  # of learning without places that look like objects nobody labelled
 ON, OFF = 0.5, 0.3  # IoU with a label from which a place shows it, and below which it shows none
 FEWEST_BOXES, FEWEST_IMAGES = 30, 10
-
-
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """Boxes (b, 4), where they were `moved` (b, 4) to by the ends of their objects, and the boxes of `masks`
-    (b, 4) there, NaN where is none.
-    """
-
-    boxes: Floats = field(default_factory=lambda: np.empty((0, 4)))
-    moved: Floats = field(default_factory=lambda: np.empty((0, 4)))
-    masks: Floats = field(default_factory=lambda: np.empty((0, 4)))
-
-    def to_masks(self) -> Ends:
-        """Moved to the masks, where there are some."""
-        return replace(self, moved=np.where(np.isnan(self.masks), self.moved, self.masks))
-
-
-@dataclass(slots=True)
-class OneImage:
-    """Places on an image: `xyxyn` (m, 4), `logit` (m,) that an object of the set is there, and its IoU with
-    the nearest labelled box. `boxes` are the labelled boxes (b), and `loose` those that were made loose on
-    purpose, from the labelled ones in the rows `made` (p,). `sure` (b,) are logits that an object of the set
-    is where a labelled box was moved to. `read` says whether the image could be read.
-    """
-
-    xyxyn: Floats = field(default_factory=lambda: np.empty((0, 4)))
-    logit: Floats = field(default_factory=lambda: np.empty(0))
-    overlap: Floats = field(default_factory=lambda: np.empty(0))
-    boxes: Ends = field(default_factory=lambda: Ends())
-    sure: Floats = field(default_factory=lambda: np.empty(0))
-    loose: Ends = field(default_factory=lambda: Ends())
-    made: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    read: bool = False
 
 
 @dataclass(slots=True)
