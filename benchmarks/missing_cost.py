@@ -63,10 +63,8 @@ def main() -> None:
         print(json.dumps({"images": report.images, "boxes": report.boxes, "total": report.seconds["total"]}))
         return
     print(f"{os.cpu_count()} CPUs\n")
-    print(
-        "| longer side, px | images | boxes | build, s | with the search, s | search, s an image | its share |"
-    )
-    print("|--:|--:|--:|--:|--:|--:|--:|")
+    head = ("longer side, px", "images", "boxes", "build, s", "with the search, s", "search, s an image")
+    print(f"| {' | '.join((*head, 'its share'))} |\n{'|--:' * 7}|")
     for side in args.sides:
         home = args.work / f"cost-{side}"
         data = write_set(home, args.data, side, args.images)
