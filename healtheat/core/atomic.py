@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from healtheat.core.conditions import naming
-from healtheat.core.files import open_regular
+from healtheat.core.files import open_regular, refuse_holes
 
 try:
     import fcntl
@@ -42,9 +42,10 @@ _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0
 
 
 def sha256_file(path: Path) -> str:
-    """Hex SHA-256 of the file's bytes, read block by block."""
+    """Hex SHA-256 of the file's bytes, read block by block. Raises OSError for one that is mostly holes."""
     digest = hashlib.sha256()
     with open_regular(path) as file:
+        refuse_holes(file, path)
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()

@@ -74,6 +74,18 @@ def told(error: OSError) -> str:
     return f"{name}{reason}" + (f"; {todo}" if todo else "")
 
 
+def condition_in(text: str, path: str | os.PathLike[str]) -> OSError | None:
+    """The condition of the machine that another library speaks of, as an error about `path`; else None.
+
+    >>> condition_in("IO Error: cannot write /x: No space left on device", "a.txt")
+    OSError(28, 'No space left on device')
+    """
+    for number in _WHAT_TO_DO:
+        if (reason := os.strerror(number)) in text:
+            return OSError(number, reason, os.fspath(path))
+    return None
+
+
 def told_of_name(error: UnicodeEncodeError) -> str:
     """The same of a file name that is no valid UTF-8 and would have to be written into a list or a table."""
     name = error.object[max(0, error.start - 40) : error.start + 20]

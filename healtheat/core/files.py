@@ -18,6 +18,7 @@ from healtheat.core.conditions import OF_THE_PROCESS
 from healtheat.core.errors import InputError
 
 MAX_WHOLE_BYTES = 2**30
+MAX_HOLES_BYTES = 2**30  # of a file that is read to its end, however large it is
 
 _FLAGS = (
     os.O_RDONLY
@@ -100,6 +101,36 @@ def check_regular(path: Path) -> None:
     """Raises NotRegular where something else is at `path` than a file, which would wait or take it all."""
     if os.path.lexists(path):
         _check(path.stat(), os.fspath(path))
+
+
+def refuse_holes(file: BinaryIO, path: Path) -> None:
+    """Raises OSError for a file with more than MAX_HOLES_BYTES that were never written.
+
+    It takes no room on a disk, claims any size, and would be read for hours. Where the system does not tell
+    holes from bytes, none is seen.
+    """
+    holes, at, handle = 0, 0, file.fileno()
+    try:
+        end = os.fstat(handle).st_size
+        while at < end and holes <= MAX_HOLES_BYTES:
+            start = os.lseek(handle, at, os.SEEK_HOLE)
+            at = _data_after(handle, start, end)
+            holes += at - start
+    except (AttributeError, OSError):  # Windows, or a file system that knows no holes
+        holes = 0
+    finally:
+        file.seek(0)
+    if holes > MAX_HOLES_BYTES:
+        raise OSError(errno.EINVAL, "a file that claims bytes which were never written", os.fspath(path))
+
+
+def _data_after(handle: int, start: int, end: int) -> int:
+    try:
+        return os.lseek(handle, start, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # a hole to the end
+            raise
+        return end
 
 
 def read_whole(path: Path, limit_bytes: int = MAX_WHOLE_BYTES, *, within: Path | None = None) -> bytes:

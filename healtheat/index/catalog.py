@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from healtheat.core.conditions import AGAIN, NOT_THERE
+from healtheat.core.conditions import AGAIN, NOT_THERE, condition_in, told
 from healtheat.core.errors import BadIndex, InputError
 from healtheat.core.files import open_regular
 from healtheat.core.text import shown
@@ -60,7 +60,7 @@ class CatalogWriter:
 
     def __exit__(self, kind: object, *_: object) -> None:
         # A connection that failed may fail once more as it is closed.
-        with contextlib.nullcontext() if kind is None else contextlib.suppress(duckdb.Error):
+        with _written(self._path) if kind is None else contextlib.suppress(duckdb.Error):
             self._connection.close()
 
     def add(self, table: str, /, **row: Any) -> None:
@@ -85,7 +85,8 @@ class CatalogWriter:
         """Rows of a SELECT over what was added so far."""
         for table in TABLES:
             self._write(table)
-        return self._connection.execute(query, list(parameters)).fetchall()
+        with _written(self._path):  # rows may have to go to the disk meanwhile
+            return self._connection.execute(query, list(parameters)).fetchall()
 
     def finish(self) -> None:
         """Everything into the one file, nothing left in a write-ahead log."""
@@ -252,12 +253,20 @@ class Catalog:
 
 @contextlib.contextmanager
 def _written(path: Path) -> Iterator[None]:
-    """What DuckDB says of the disk and the memory, as an InputError; all else is a fault of ours."""
+    """What DuckDB says of the disk and the memory, as an InputError; all else is a fault of ours.
+
+    The kind of its error does not tell: a full disk fails a write, a transaction, or all that comes later.
+    """
     try:
         yield
-    except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException) as error:
-        text = str(error).splitlines()[0][:300]
-        raise InputError(f"{path}: DuckDB cannot write it: {text}; fix that, {AGAIN}") from None
+    except duckdb.OutOfMemoryException:
+        raise InputError(f"{path}: not enough memory to write it; close other programs, {AGAIN}") from None
+    except duckdb.Error as error:
+        if (condition := condition_in(str(error), path)) is not None:
+            raise InputError(told(condition)) from None
+        if isinstance(error, duckdb.IOException | duckdb.FatalException):
+            raise InputError(f"{path}: DuckDB cannot write it; look at the disk, {AGAIN}") from None
+        raise
 
 
 def _definition_shown(sql: str | None) -> str:

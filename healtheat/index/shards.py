@@ -97,13 +97,18 @@ def write_shard(path: Path, ids: NDArray[np.int64], vectors: Iterable[NDArray[np
         faiss.write_index(shard, writer)
 
 
+def shard_bytes(rows: int, dim: int) -> int:
+    """The size of the file of `rows` vectors of `dim` numbers."""
+    return _VECTORS_AT + 4 * rows * dim + _LENGTH.size + 8 * rows
+
+
 def check_shard(path: Path, *, rows: int, dim: int) -> None:
     """Raises BadIndex unless the file is a shard of exactly `rows` vectors of `dim` numbers."""
     try:
         size = path.stat().st_size
         with open_regular(path) as file:
             head = file.read(_VECTORS_AT)
-            expected = _VECTORS_AT + 4 * rows * dim + _LENGTH.size + 8 * rows
+            expected = shard_bytes(rows, dim)
             if size != expected:
                 raise BadIndex(
                     f"{path}: expected {expected} bytes, found {size}; the file is damaged; build again"

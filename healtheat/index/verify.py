@@ -13,9 +13,19 @@ import pyarrow as pa
 from healtheat.core.atomic import sha256_file
 from healtheat.core.conditions import OF_THE_PROCESS
 from healtheat.core.errors import BadIndex
-from healtheat.index.manifest import BACKGROUND, MODEL_NAME, VECTORS_FOLDER, FileEntry, Manifest, shard_name
-from healtheat.index.shards import open_shard
+from healtheat.index.manifest import (
+    BACKGROUND,
+    CATALOG_NAME,
+    MODEL_NAME,
+    VECTORS_FOLDER,
+    FileEntry,
+    Manifest,
+    shard_name,
+)
+from healtheat.index.shards import open_shard, shard_bytes
 from healtheat.index.staging import foreign_entries
+
+MAX_CATALOG_BYTES = 64 << 30  # far above a hundred million boxes
 
 
 class Reader(Protocol):
@@ -53,7 +63,7 @@ def damage(path: Path, manifest: Manifest) -> list[str]:
     for name, entry in sorted(manifest.files.items()):
         if name == MODEL_NAME and not (path / name).exists():
             continue  # `vet` makes it anew
-        if what := _difference(path / name, entry):
+        if what := _claims_too_much(name, entry, manifest) or _difference(path / name, entry):
             fix = "remove it, and vet makes it anew" if name == MODEL_NAME else "build the index again"
             found.append(f"{path / name}: {what}; {fix}")
     return found
@@ -97,6 +107,20 @@ def every_problem(path: Path, opened: Manifest, catalog: Reader, log: LogReader)
     if manifest != opened:
         return [*found, f"{path}: built again since it was opened; open it again"]
     return found or _disagreements(path, manifest, catalog)
+
+
+def _claims_too_much(name: str, entry: FileEntry, manifest: Manifest) -> str | None:
+    """Said before the file is read to its end: a size that no build of these rows gives."""
+    if name == CATALOG_NAME:
+        most = MAX_CATALOG_BYTES
+        return f"expected at most {most} bytes, found {entry.size}" if entry.size > most else None
+    if name == MODEL_NAME:
+        return None
+    rows = manifest.counts.background
+    if name != shard_name(BACKGROUND):
+        rows = manifest.shards[name.removeprefix(f"{VECTORS_FOLDER}/").removesuffix(".faiss")]
+    expected = shard_bytes(rows, manifest.dim)
+    return f"expected {expected} bytes, found {entry.size}" if entry.size != expected else None
 
 
 def _difference(path: Path, entry: FileEntry) -> str | None:

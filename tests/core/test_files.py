@@ -1,6 +1,7 @@
 """Files of strangers: what is no plain file, too large, or linked elsewhere is refused at once."""
 
 import ast
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import healtheat
 from healtheat.core.append import append_synced
 from healtheat.core.errors import InputError
 from healtheat.core.files import (
+    MAX_HOLES_BYTES,
     Missing,
     NotRegular,
     Unreadable,
@@ -19,6 +21,7 @@ from healtheat.core.files import (
     open_regular,
     read_small,
     read_whole,
+    refuse_holes,
 )
 
 PACKAGE = Path(healtheat.__file__).parent
@@ -163,3 +166,23 @@ def test_every_file_is_read_by_the_one_reader() -> None:
     }
     assert not raw.keys() - RAW.keys(), {name: raw[name] for name in raw.keys() - RAW.keys()}
     assert not RAW.keys() - raw.keys(), "reads no more by itself: take it off the list"
+
+
+@pytest.mark.skipif(not hasattr(os, "SEEK_HOLE"), reason="no holes are told here")
+def test_a_file_of_holes_is_not_read_to_its_end(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    file.write_bytes(b"x" * 5000)
+    with file.open("rb") as opened:
+        refuse_holes(opened, file)
+        assert opened.tell() == 0
+    for size, refused in ((MAX_HOLES_BYTES // 2, False), (1 << 42, True)):
+        os.truncate(file, size)
+        with file.open("rb+") as opened:
+            opened.seek(size - 1)
+            opened.write(b"x")
+        with (
+            file.open("rb") as opened,
+            pytest.raises(OSError) if refused else contextlib.nullcontext() as told,
+        ):
+            refuse_holes(opened, file)
+        assert not refused or "never written" in str(told.value)

@@ -26,14 +26,19 @@ def forge(index: Path, *statements: str) -> None:
     sign(index)
 
 
-def sign(index: Path, change: Callable[[dict[str, Any]], object] = lambda body: None) -> None:
-    """Change the body of the manifest and write hashes and checksum as a build would."""
+def sign(
+    index: Path, change: Callable[[dict[str, Any]], object] = lambda body: None, *, hashed: bool = True
+) -> None:
+    """Change the body of the manifest and write hashes and checksum as a build would.
+
+    Without `hashed` the hashes of files stay, right or wrong.
+    """
     manifest = index / "manifest.json"
     body = json.loads(manifest.read_bytes())
     body.pop("checksum", None)
     for name in body["files"]:
         file = index / name
-        if file.is_file():
+        if hashed and file.is_file():
             body["files"][name] = {"sha256": sha256_file(file), "size": file.stat().st_size}
     change(body)
     manifest.write_bytes(_layout({**body, "checksum": _checksum(body)}))

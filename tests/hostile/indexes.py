@@ -54,6 +54,16 @@ def sparse(name: str, size: int = 1 << 40) -> Maker:
     return make
 
 
+def sparse_signed(name: str, size: int) -> Maker:
+    """A file of holes whose size the manifest repeats."""
+
+    def make(index: Path) -> None:
+        sparse(name, size)(index)
+        sign(index, lambda body: body["files"][name].update(size=size), hashed=False)
+
+    return make
+
+
 def sql(*statements: str) -> Maker:
     return lambda index: forge(index, *statements)
 
@@ -216,6 +226,9 @@ INDEXES: dict[str, Maker] = {
         written("catalog.duckdb", b"\0" * 8 + b"DUCK" + b"\xff" * 9000)(index),
         sign(index),
     ),
+    "catalog of holes": sparse_signed("catalog.duckdb", 1 << 35),
+    "catalog beyond": sparse_signed("catalog.duckdb", 1 << 40),
+    "shard of holes": sparse_signed("vectors/0.faiss", 1 << 38),
     "catalog a pipe": fifo("catalog.duckdb"),
     "catalog a link": link("catalog.duckdb"),
     "manifest a pipe": fifo("manifest.json"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from healtheat.core.errors import BadIndex, InputError
-from healtheat.index.catalog import Catalog, CatalogWriter
+from healtheat.index.catalog import Catalog, CatalogWriter, _written
 
 
 @pytest.fixture
@@ -162,3 +165,62 @@ def test_a_text_that_no_reader_takes_is_not_written(tmp_path: Path) -> None:
         writer.add("classes", class_id=1, name="가" * 2000, batch_id=0)
         with pytest.raises(InputError, match="classes, name: a text of 6,000 bytes"):
             writer.finish()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        duckdb.TransactionException("Failed to commit: Could not write file: No space left on device"),
+        duckdb.FatalException("Failed to create checkpoint because of error: x: No space left on device"),
+        duckdb.IOException('Could not write file "x": No space left on device'),
+        duckdb.InternalException("x\nNo space left on device"),
+    ],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+def test_a_full_disk_is_told_whatever_duckdb_calls_it(tmp_path: Path, error: duckdb.Error) -> None:
+    path = tmp_path / "catalog.duckdb"
+    with pytest.raises(InputError) as told, _written(path):
+        raise error
+    assert str(told.value) == (
+        f"{path}: No space left on device; free some space, then run the same command again"
+    )
+
+
+def test_other_failures_of_the_machine_are_told_without_the_words_of_duckdb(tmp_path: Path) -> None:
+    for error in (duckdb.OutOfMemoryException("bytes"), duckdb.FatalException("FATAL Error: x")):
+        with (
+            pytest.raises(InputError, match=r"c\.duckdb: .*then run the same") as told,
+            _written(tmp_path / "c.duckdb"),
+        ):
+            raise error
+        assert "Error" not in str(told.value)
+    with pytest.raises(duckdb.TransactionException), _written(tmp_path):  # a fault of ours
+        raise duckdb.TransactionException("conflict")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="limits of a process")
+@pytest.mark.parametrize("most", [1000, 13_000, 600_000])
+def test_a_disk_that_is_full_at_any_time(tmp_path: Path, most: int) -> None:
+    """In a process of its own, in which no file grows beyond `most` bytes."""
+    told = subprocess.run(
+        [sys.executable, "-c", _FILLS, str(tmp_path / "c.duckdb"), str(most)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert told.startswith(f"InputError {tmp_path / 'c.duckdb'}: File too large; ") and "DuckDB" not in told
+
+
+_FILLS = """
+import pathlib, resource, sys
+from healtheat.index.catalog import CatalogWriter
+most = int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+try:
+    with CatalogWriter(pathlib.Path(sys.argv[1])) as writer:
+        for number in range(40_000):
+            writer.add("classes", class_id=number, name=f"name {number * 7919}", batch_id=0)
+        writer.finish()
+except Exception as error:
+    print(type(error).__name__, error)
+"""

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from healtheat.core import atomic
 from healtheat.core.errors import BadIndex, InputError
 from healtheat.index import FORMAT_VERSION, Index, NewVerdict
 from healtheat.index.manifest import Manifest
 from tests.building.conftest import Build
+from tests.hostile.indexes import sparse_signed
 
 LAST_WORDS = "who: 김약사"
 
@@ -94,6 +96,23 @@ def test_a_file_that_is_cut_or_grown_is_found(built: Path) -> None:
         else:
             assert file.name in _found(built)
         file.write_bytes(good)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "words"),
+    [
+        ("catalog.duckdb", 1 << 35, "which were never written"),
+        ("catalog.duckdb", 1 << 40, "expected at most 68719476736 bytes"),
+        ("vectors/0.faiss", 1 << 38, "found 274877906944"),
+    ],
+)
+def test_a_size_that_no_build_gives_is_refused_unread(
+    built: Path, name: str, size: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sparse_signed(name, size)(built)
+    monkeypatch.setattr(atomic, "_BLOCK_BYTES", -1)  # reading such a file at once would fail
+    found = _found(built)
+    assert name in found and words in found and "build the index again" in found
 
 
 def test_a_missing_file_is_found(built: Path) -> None:
