@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from healtheat.core.errors import ImageError
+from healtheat.crops.scans import MAX_SCANS, too_many_scans
 
 # Real raster formats only. Pillow also knows formats that start other programs (EPS) or are documents (PDF).
 # MPO (two images in one, as some phones save) opens through JPEG.
@@ -92,6 +93,8 @@ def _decoded(data: bytes, name: str, max_px: int) -> Iterator[ImageFile.ImageFil
             _check_size(image, max_px)
             for key in _NO_ORIENTATION:  # before a TIFF turns itself
                 image.info.pop(key, None)
+            if image.format in ("JPEG", "MPO") and too_many_scans(data):
+                raise ImageError(f"a JPEG of more than {MAX_SCANS} scans: refused as a decompression bomb")
             _load_whole(image)
             _check_size(image, max_px)
             yield image

@@ -114,3 +114,10 @@ def animated(fmt: str) -> bytes:
     black = Image.new("RGB", (WIDTH, HEIGHT))
     options = {"lossless": True} if fmt == "WEBP" else {}
     return saved(picture(), fmt, save_all=True, append_images=[black], duration=100, **options)
+
+
+def jpeg_of_scans(scans: int, size: tuple[int, int] = (WIDTH, HEIGHT)) -> bytes:
+    """A progressive JPEG whose last scan comes again until there are `scans` of them."""
+    data = saved(Image.new("L", size), "JPEG", progressive=True)
+    last = data.rfind(b"\xff\xda")
+    return data[:-2] + data[last:-2] * (scans - data.count(b"\xff\xda")) + data[-2:]

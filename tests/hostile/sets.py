@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.crops.hostile_images import gif_with_big_frame, png_claiming
+from tests.crops.hostile_images import gif_with_big_frame, jpeg_of_scans, png_claiming
 from tests.index.small_set import write_set
 
 Maker = Callable[[Path], Path]  # gets an empty folder, returns what is named on the command line
@@ -135,6 +135,9 @@ SETS: dict[str, Maker] = {
     "images are bombs": _yolo(_instead("*.png", lambda file: file.write_bytes(png_claiming(60_000, 60_000)))),
     "images are big GIFs": _yolo(
         _instead("*.png", lambda file: file.write_bytes(gif_with_big_frame(60_000, 60_000)))
+    ),
+    "images are JPEGs of many scans": _yolo(
+        _instead("*.png", lambda file: file.write_bytes(jpeg_of_scans(3000, (4000, 4000))))
     ),
     "images are text": _yolo(_instead("*.png", lambda file: file.write_bytes(b"<html>"))),
     "images are cut": _yolo(
