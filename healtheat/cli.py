@@ -1,7 +1,7 @@
 """`healtheat …`: the app that gathers the commands, and what every command's failure looks like.
 
 Exit codes: 0 done; 1 a gate asked for was not met; 2 bad input or usage; 70 a fault of healtheat itself;
-130 interrupted; 141 the reader of a pipe went away.
+130 interrupted; 141 the reader of a pipe went away. They say what was done, not whether it could be printed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import typer
 
 from healtheat.commands import COMMANDS
 from healtheat.commands._quiet import TRACEBACK, others_quiet
-from healtheat.commands._terminal import BROKEN_PIPE, FAULT, INTERRUPTED, USAGE, note, prepare_streams
+from healtheat.commands._terminal import BROKEN_PIPE, FAULT, INTERRUPTED, USAGE, drop, note, prepare_streams
 from healtheat.commands.reference import command_name
 from healtheat.core.conditions import NO_ROOM, told, told_of_name
 from healtheat.core.errors import HealtheatError, with_options
@@ -110,7 +110,7 @@ def _fail(message: str, code: int) -> int:
 
 def _close_pipe() -> int:
     """Nobody reads any more: end quietly, with the code a shell expects."""
-    _drop_stdout()
+    drop(sys.stdout)
     return BROKEN_PIPE
 
 
@@ -119,11 +119,6 @@ def _of_stdout(error: OSError) -> bool:
     try:
         sys.stdout.flush()
     except OSError:
-        _drop_stdout()
+        drop(sys.stdout)
         return True
     return error.filename is None and error.errno in NO_ROOM  # every file of ours is named
-
-
-def _drop_stdout() -> None:
-    # The interpreter would flush stdout once more at exit and complain; give it a place to do so.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

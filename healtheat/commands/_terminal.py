@@ -30,12 +30,41 @@ PIPED_WIDTH = 160  # columns of a table that goes into a file or pipe
 
 
 def prepare_streams() -> None:
-    """UTF-8 on every platform: a Windows console's code page has no Korean drug names."""
+    """UTF-8 on every platform: a Windows console's code page has no Korean drug names.
+
+    A stream that was closed (`>&-`) is as one that leads to /dev/null, and no file of ours gets its number.
+    """
+    _fill_descriptors()
+    sys.stdout = sys.stdout or _nowhere(1)
+    sys.stderr = sys.stderr or _nowhere(2)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     if hasattr(sys.stdout, "reconfigure") and os.name == "nt":
         sys.stdout.reconfigure(newline="\n")  # CSV carries its own line ends
+
+
+def _fill_descriptors() -> None:
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+
+
+def _nowhere(number: int) -> IO[str]:
+    return open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+def drop(stream: IO[str]) -> None:
+    """What is still to be written to a stream that takes nothing any more goes nowhere.
+
+    The interpreter would write it once more as it ends, complain, and change the exit code.
+    """
+    with contextlib.suppress(OSError, ValueError):  # it has no descriptor
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def echo(text: str = "") -> None:
@@ -44,8 +73,28 @@ def echo(text: str = "") -> None:
 
 
 def note(text: str) -> None:
-    """One line on stderr, for people."""
-    print(one_line(text), file=sys.stderr)
+    """One line on stderr, for people; lost where that cannot be written, which is no reason to stop."""
+    try:
+        print(one_line(text), file=sys.stderr, flush=True)
+    except OSError:
+        drop(sys.stderr)
+
+
+@contextlib.contextmanager
+def report_of(done: str) -> Iterator[None]:
+    """The block prints, for people, what became of work that is done.
+
+    What cannot be printed does not undo the work: it is told on stderr, with `done`, and the command ends as
+    it would.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) or error.filename is not None:
+            raise
+        drop(sys.stdout)
+        note(f"standard output: {error.strerror or error}; {done}")
 
 
 def print_json(value: Any) -> None:

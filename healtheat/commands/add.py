@@ -10,7 +10,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._summary import exit_if_failed, print_flags
-from healtheat.commands._terminal import echo, note, print_json_line, progress_bar
+from healtheat.commands._terminal import echo, note, print_json_line, progress_bar, report_of
 from healtheat.core.text import counted
 
 if TYPE_CHECKING:
@@ -109,8 +109,11 @@ def add(
         )
     if json_:
         print_json_line(_summary(report))
+    elif dry_run:
+        _print(report, dry_run=True)
     else:
-        _print(report, dry_run=dry_run)
+        with report_of("the batch is in the index all the same"):
+            _print(report, dry_run=False)
     exit_if_failed(report.failures)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,11 +20,18 @@ from healtheat.commands._cleanup import (
     show_training,
     what_goes,
 )
-from healtheat.commands._terminal import echo, note, progress_bar
+from healtheat.commands._terminal import echo, note, progress_bar, report_of
 from healtheat.core.text import counted
 
 if TYPE_CHECKING:
     from healtheat.cleanup import Applied, Figures
+
+_IN_PLACE = "the cleanup is done all the same; undo it with `healtheat rollback`"
+_DONE = {
+    "changed": _IN_PLACE,
+    "finished": _IN_PLACE,
+    "copied": "the copy is written all the same",
+}
 
 
 def apply(
@@ -89,6 +97,12 @@ def apply(
             min_score=min_score,
             progress=progress,
         )
+    changed = done.done not in ("planned", "nothing")
+    with report_of(_DONE[done.done]) if changed else contextlib.nullcontext():
+        _tell(done, max_share)
+
+
+def _tell(done: Applied, max_share: float | None) -> None:
     if done.figures is not None:
         _show(done.figures, done.stale_caches)
         if done.done == "planned":

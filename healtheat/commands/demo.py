@@ -10,7 +10,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._cleanup import what_goes
-from healtheat.commands._terminal import console, echo, progress_bar
+from healtheat.commands._terminal import console, echo, progress_bar, report_of
 from healtheat.core.drop import MAX_SHARE
 from healtheat.core.text import counted
 
@@ -47,6 +47,11 @@ def demo(
         report = api.demo(
             out=out, index=index, lists=lists, images=images, seed=seed, encoder=encoder, progress=progress
         )
+    with report_of("all is written all the same"):
+        _tell(report, out, index)
+
+
+def _tell(report: DemoReport, out: Path, index: Path) -> None:
     made = report.made
     drawn = f"{counted(made.images, 'image')}, {counted(made.boxes, 'box')}"
     echo(f"{drawn}, {counted(len(made.truth), 'planted error')} in {out}")

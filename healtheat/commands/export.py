@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections import Counter
 from pathlib import Path
@@ -19,7 +20,7 @@ from healtheat.commands._cleanup import (
     show_training,
     what_goes,
 )
-from healtheat.commands._terminal import echo, note, progress_bar
+from healtheat.commands._terminal import echo, note, progress_bar, report_of
 from healtheat.core.errors import with_options
 from healtheat.core.text import counted
 from healtheat.exporting.formats import FORMATS, Needs
@@ -135,7 +136,9 @@ def export(
             force=force,
             progress=progress,
         )
-    _show(done, max_share)
+    what = "what was asked for is written all the same"
+    with report_of(what) if done.written else contextlib.nullcontext():
+        _show(done, max_share)
 
 
 def _show(done: Exported, max_share: float | None) -> None:

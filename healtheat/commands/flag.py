@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._summary import print_flags
-from healtheat.commands._terminal import echo, note
+from healtheat.commands._terminal import echo, note, report_of
 from healtheat.core.text import counted
+
+if TYPE_CHECKING:
+    from healtheat.findings.outcome import Flags
 
 
 def flag(
@@ -44,8 +49,13 @@ def flag(
 
     report = api.flag(options.which_index(index), threshold=threshold, fdr=fdr, budget=budget)
     flags = report.flags
-    print_flags(flags, report.index)
-    for issue, least in thresholds(threshold).items():
+    with report_of("the findings are flagged all the same"):
+        _tell(flags, report.index, thresholds(threshold))
+
+
+def _tell(flags: Flags, index: Path, asked: Mapping[str, float]) -> None:
+    print_flags(flags, index)
+    for issue, least in asked.items():
         if least > (highest := flags.highest.get(issue, 0.0)):
             note(
                 f"--threshold {issue}={least:g} flags nothing: the highest score of {issue} is {highest:.4g}"

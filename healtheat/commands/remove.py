@@ -10,7 +10,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._summary import exit_if_failed, print_flags
-from healtheat.commands._terminal import echo, print_json_line, progress_bar
+from healtheat.commands._terminal import echo, print_json_line, progress_bar, report_of
 from healtheat.core.text import counted
 
 
@@ -67,10 +67,11 @@ def remove(
         }
         print_json_line(summary)
     else:
-        what = f"{counted(batch.boxes, 'box', 'boxes')} on {counted(batch.images, 'image')}"
-        echo(f"batch {batch.name}: {what} taken out")
-        if report.classes:
-            gone = ", ".join(map(str, report.classes))
-            echo(f"{counted(len(report.classes), 'class', 'classes')} gone with it: {gone}")
-        print_flags(report.flags, report.index)
+        with report_of("the batch is taken out all the same"):
+            what = f"{counted(batch.boxes, 'box', 'boxes')} on {counted(batch.images, 'image')}"
+            echo(f"batch {batch.name}: {what} taken out")
+            if report.classes:
+                gone = ", ".join(map(str, report.classes))
+                echo(f"{counted(len(report.classes), 'class', 'classes')} gone with it: {gone}")
+            print_flags(report.flags, report.index)
     exit_if_failed(report.failures)

@@ -9,7 +9,7 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._terminal import echo, note, progress_bar
+from healtheat.commands._terminal import echo, note, progress_bar, report_of
 from healtheat.core.text import counted
 
 
@@ -66,4 +66,5 @@ def report(
     if done.pictures_left_out:
         note(f"{counted(done.pictures_left_out, 'picture')} left out to stay below {max_mb:g} MiB (--max-mb)")
     size = f"{done.size_bytes / (1 << 20):.1f} MiB"
-    echo(f"{counted(done.flags, 'place')} flagged, {size} -> {out}")
+    with report_of("the page is written all the same"):
+        echo(f"{counted(done.flags, 'place')} flagged, {size} -> {out}")

@@ -9,7 +9,7 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._terminal import echo, note, progress_bar
+from healtheat.commands._terminal import echo, note, progress_bar, report_of
 from healtheat.core.text import counted
 
 
@@ -46,6 +46,7 @@ def rollback(
     with progress_bar() as progress:
         done = api.rollback(folder, index=index, keep_edited=keep_edited, progress=progress)
     are = counted(len(done.restored), "file is as it was", "files are as they were")
-    echo(f"{are} before {done.run.folder}")
+    with report_of("the cleanup is undone all the same"):
+        echo(f"{are} before {done.run.folder}")
     for path in done.left:
         note(f"left alone, edited since: {path}")

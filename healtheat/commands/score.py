@@ -5,7 +5,7 @@ from __future__ import annotations
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._summary import exit_if_failed, print_flags
-from healtheat.commands._terminal import note, progress_bar
+from healtheat.commands._terminal import note, progress_bar, report_of
 from healtheat.core.text import counted
 
 
@@ -48,5 +48,6 @@ def score(
         )
     if (used := report.predictions) is not None:
         note(f"predictions for {used.matched} of {counted(used.images, 'image')} in {used.folder}")
-    print_flags(report.flags, report.index)
+    with report_of("the index is scored all the same"):
+        print_flags(report.flags, report.index)
     exit_if_failed(report.failures)

@@ -11,7 +11,7 @@ import typer
 
 from healtheat import api
 from healtheat.commands import _options as options
-from healtheat.commands._terminal import console, echo, note, print_json, print_rows, progress_bar
+from healtheat.commands._terminal import console, echo, note, print_json, print_rows, progress_bar, report_of
 from healtheat.core.paths import is_file
 from healtheat.core.text import counted
 
@@ -174,7 +174,8 @@ def _print(report: VetReport, format: str | None) -> None:
 
         print_rows(flat(report.decisions), "csv")
     else:
-        _show(report)
+        with report_of("the batch is judged all the same"):
+            _show(report)
 
 
 def _show(report: VetReport) -> None:

@@ -137,3 +137,49 @@ def test_an_output_that_is_full(place: Place) -> None:
     assert done.returncode == 2
     (said,) = done.stderr.decode().splitlines()
     assert said.startswith("healtheat: standard output: No space left on device; free some space")
+
+
+def ended(arguments: list[object], **streams: Any) -> tuple[int, str]:
+    """Exit code and stderr ("" where it goes elsewhere) of the command as a process of its own."""
+    command = [sys.executable, "-m", "healtheat", *map(str, arguments)]
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, **streams}
+    done = subprocess.run(command, check=False, text=True, **streams)
+    return done.returncode, done.stderr or ""
+
+
+CLEANUP: list[object] = ["apply", "--index", "@index", "--in-place", "--max-share", 1]
+full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+
+
+@full
+def test_a_cleanup_is_done_though_its_report_cannot_be_printed(place: Place) -> None:
+    before = tree(place.data)
+    with open("/dev/full", "w") as nowhere:  # noqa: PTH123
+        code, said = ended(at(place, CLEANUP), stdout=nowhere)
+        assert (code, tree(place.data) != before) == (0, True)
+        assert "standard output: No space left on device; the cleanup is done all the same; undo it" in said
+        code, said = ended(["rollback", place.data], stdout=nowhere)
+    assert code == 0 and "the cleanup is undone all the same" in said
+
+    assert tree(place.data) == before
+
+
+@full
+def test_messages_that_cannot_be_printed_change_no_exit_code(place: Place) -> None:
+    with open("/dev/full", "w") as nowhere:  # noqa: PTH123
+        assert ended(["query", "--index", place.root / "nosuch"], stderr=nowhere)[0] == 2
+        assert ended(at(place, CLEANUP), stderr=nowhere, stdout=nowhere)[0] == 0
+    assert ended(["query", "--index", place.index])[0] == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="descriptors are closed otherwise there")
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
+def test_a_closed_stream_is_as_the_null_device(place: Place, closed: tuple[int, ...]) -> None:
+    def close() -> None:
+        for number in closed:
+            os.close(number)
+
+    before = tree(place.data)
+    assert ended(["query", "--index", place.root / "nosuch"], preexec_fn=close)[0] == 2
+    code, said = ended(at(place, CLEANUP), preexec_fn=close)
+    assert code == 0 and "fault" not in said and tree(place.data) != before
