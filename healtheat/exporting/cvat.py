@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import XMLGenerator
@@ -16,10 +15,9 @@ from healtheat.exporting.handoff import (
     HandOff,
     bounds_its_box,
     points_px,
+    xml_text,
     xyxy_px,
 )
-
-_FORBIDDEN = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")  # XML 1.0, section 2.2
 
 
 def write_cvat(given: HandOff, to: Path, labels: Path) -> None:
@@ -29,6 +27,7 @@ def write_cvat(given: HandOff, to: Path, labels: Path) -> None:
     all of it; everything found stands in its attributes. A label's id is the default of its attribute
     `class_id`. Findings about no box become tags of the class they are about.
     """
+    given = given.for_xml()
     with to.open("w", encoding="utf-8", newline="\n") as file:
         out = _Xml(XMLGenerator(file, "utf-8", short_empty_elements=True))
         out.document(given)
@@ -127,7 +126,7 @@ def _shape(box: HandBox, image: HandImage) -> tuple[str, dict[str, str]]:
 
 
 def _text(value: Any) -> str:
-    return _FORBIDDEN.sub("\ufffd", repr(value) if isinstance(value, float) else str(value))
+    return xml_text(repr(value) if isinstance(value, float) else str(value))
 
 
 def _raw_labels(given: HandOff) -> list[dict[str, Any]]:

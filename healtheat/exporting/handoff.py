@@ -5,11 +5,12 @@ The writers beside this file only lay it out; class ids, lines and labels are th
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from healtheat.core.progress import Progress, silent
 from healtheat.core.verdicts import Place
@@ -106,6 +107,14 @@ class HandIndex(Findings, Protocol):
     def check_source(self) -> None: ...
 
 
+_NO_XML = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")  # XML 1.0, section 2.2
+
+
+def xml_text(text: str) -> str:
+    """`text` without what no XML file may hold, escaped or not: control characters become U+FFFD."""
+    return _NO_XML.sub("\ufffd", text)
+
+
 @dataclass(frozen=True, slots=True)
 class HandOff:
     """Images to hand over, class names, and `labels`: one unambiguous text for each class id."""
@@ -120,6 +129,12 @@ class HandOff:
     def label(self, class_id: int) -> str:
         """The text for a class id; the id itself for a class without a name."""
         return self.labels.get(class_id, str(class_id))
+
+    def for_xml(self) -> Self:
+        """The same with labels that an XML file may hold; still one for each class id."""
+        from healtheat.sources.named.ids import unique_labels
+
+        return replace(self, labels=unique_labels({i: xml_text(text) for i, text in self.labels.items()}))
 
 
 def gather(index: HandIndex, filters: Filters, *, progress: Progress = silent) -> HandOff:

@@ -22,7 +22,9 @@ def write_labelstudio(given: HandOff, to: Path, config: Path) -> None:
     `predictions` hold the boxes something was found about, with the class a person or a finding points to,
     the place that a person wants, and the score; and the boxes that a person added. Each result's `meta` has
     class id, line and what was found. Numbers are percent of the image, as the format wants it.
+    Labels are written alike in both files, so without what XML forbids.
     """
+    given = given.for_xml()
     with to.open("w", encoding="utf-8", newline="\n") as file:
         start = "[\n"
         for image in given.images:

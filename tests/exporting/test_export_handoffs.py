@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -281,6 +282,23 @@ def test_label_studio(given: HandOff, tmp_path: Path) -> None:
         ["advil (40)"]
     ]  # a person said so
     assert tasks[1]["data"]["notes"] == ["missing_box: made up"]
+
+
+@pytest.mark.parametrize("format", ["labelstudio", "cvat"])
+def test_class_names_that_no_xml_may_hold(index: MadeIndex, format: str, tmp_path: Path) -> None:
+    names = {0: "a\x1b", 3: "a\x07", 7: "b\n\t\ufffe", 40: "\ud7ff", 41: "c\x0b"}
+    given = replace(gather(index, Filters(flagged_only=False)), labels=unique_labels(names))
+    to, beside = tmp_path / "x", tmp_path / "beside"
+    (write_labelstudio if format == "labelstudio" else write_cvat)(given, to, beside)
+    root = ET.parse(beside if format == "labelstudio" else to).getroot()
+    told = [e.get("value") for e in root.iter("Label")] or [e.text for e in root.findall(".//label/name")]
+    assert told[:2] == ["a\ufffd (0)", "a\ufffd (3)"] and len(set(told)) == len(names)
+    used = {e.get("label") for e in root.iter("box")}
+    if format == "labelstudio":
+        tasks = json.loads(to.read_text(encoding="utf-8"))
+        results = [r for task in tasks for part in task["annotations"] for r in part["result"]]
+        used = {label for r in results for label in r["value"]["rectanglelabels"]}
+    assert used and used <= set(told)
 
 
 def test_fiftyone(given: HandOff, tmp_path: Path) -> None:
