@@ -110,6 +110,9 @@ SETS: dict[str, Maker] = {
     "class names odd": _yolo(
         _put("data.yaml", _names('["\\e[2J", "a\\u2028b", "=1+1", "\\uD800", e, f, g, h]'))
     ),
+    "a folder thirty thousand times": _yolo(
+        _put("data.yaml", f"train: [{'train/images,' * 30_000}]\nnames: [a]\n".encode())
+    ),
     "a million classes": _yolo(_put("data.yaml", b"nc: 1048576\ntrain: train/images\nval: valid/images\n")),
     "links": _yolo(_links_up),
     "labels are pipes": _yolo(_instead("*.txt", os.mkfifo)),

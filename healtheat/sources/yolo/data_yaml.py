@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from healtheat.core.text import is_unicode, shown
 MAX_YAML_BYTES = 2**20  # tens of thousands of classes; parsing needs some hundred times as much
 MAX_DEPTH = 20
 MAX_CLASSES = 2**20
+MAX_REPEATS = 100  # of one folder or list in one split; the trainer reads each repeat anew
 SPLITS = ("train", "val", "test")
 
 
@@ -140,7 +143,7 @@ class _Reading:
                 f"{self.path}:1: no split is given; add 'train: images/train' (a folder or a .txt list)"
             )
         keypoints = self._keypoints(members, root, problems)
-        return DataYaml(self.path, root, names, splits, content, keypoints, tuple(problems))
+        return DataYaml(self.path, root, names, splits, content, keypoints, tuple(dict.fromkeys(problems)))
 
     def _fail(self, node: yaml.Node, what: str) -> NoReturn:
         raise InputError(f"{self.path}:{node.start_mark.line + 1}: {what}")
@@ -276,10 +279,18 @@ class _Reading:
             if key not in members or _is_null(members[key][1]):
                 continue
             node = members[key][1]
+            often: Counter[str] = Counter()
             for entry in node.value if isinstance(node, yaml.SequenceNode) else [node]:
                 place, line = self._place(entry, key, root, problems), entry.start_mark.line
-                if place is not None:
-                    yield Split(name, place, line)
+                if place is None:
+                    continue
+                often[real := os.path.realpath(place)] += 1
+                if often[real] > MAX_REPEATS:
+                    self._fail(
+                        entry,
+                        f"'{key}: {shown(entry.value)}' is given more than {MAX_REPEATS} times; keep one",
+                    )
+                yield Split(name, place, line)
 
     def _place(self, node: yaml.Node, key: str, root: Path, problems: list[Problem]) -> Path | None:
         text = self._text(node, key)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,23 +93,45 @@ class _Gathering:
         self._bounds = bounds
         self._found = Members()
         self._first: dict[str, str] = {}  # path → split
+        self._kept: dict[str, list[_Named]] = {}  # what places hold that one split names several times
 
     def all(self, splits: tuple[Split, ...]) -> Members:
         for name in dict.fromkeys(split.name for split in splits):
             shared: list[_Named] = []
             own: dict[str, int] = {}
-            for split in splits:
-                if split.name == name:
-                    self._take(split, own, shared)
+            mine = [(split, os.path.realpath(split.path)) for split in splits if split.name == name]
+            often, met = Counter(real for _, real in mine), Counter[str]()
+            for split, real in mine:
+                met[real] += 1
+                self._take(
+                    self._entries_once(split, real, often[real]), split, own, shared, tell=met[real] < 3
+                )
+            self._kept.clear()
             self._tell_shared(shared, own, splits)
             if name in NEEDED and not own and not shared:
                 self._tell_empty(next(split for split in splits if split.name == name))
         return self._found
 
-    def _take(self, split: Split, own: dict[str, int], shared: list[_Named]) -> None:
+    def _entries_once(self, split: Split, real: str, often: int) -> Iterable[_Named]:
+        """The entries of a split; those of a place that is named `often` are looked up once."""
+        if often == 1:
+            return self._entries(split)
+        if real not in self._kept:
+            self._kept[real] = list(self._entries(split))
+        return self._kept[real]
+
+    def _take(
+        self,
+        entries: Iterable[_Named],
+        split: Split,
+        own: dict[str, int],
+        shared: list[_Named],
+        *,
+        tell: bool,
+    ) -> None:
         repeated: list[_Named] = []
         total = 0
-        for named in self._entries(split):
+        for named in entries:
             total += 1
             path = str(named.path)
             first = self._first.setdefault(path, named.split)
@@ -122,7 +145,7 @@ class _Gathering:
                 self._found.images.append(Member(path, image, named.split))
             own[path] = own.get(path, 0) + 1
             self._found.named.setdefault(named.split, []).append(image)
-        if repeated:
+        if repeated and tell:
             by, line = repeated[0].by, repeated[0].line
             if line is None:
                 by, line = self._data, split.line
@@ -149,7 +172,7 @@ class _Gathering:
             return
         name, others = shared[0].split, {self._first[str(named.path)] for named in shared}
         if own:
-            for named in shared:
+            for named in dict.fromkeys(shared):
                 image = self._roots.relative(named.path)
                 first = self._first[str(named.path)]
                 reason = f"image is in split {first} too (a leak); kept there, not in {name}"

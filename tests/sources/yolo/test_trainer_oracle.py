@@ -205,6 +205,19 @@ def test_every_layout(tmp_path: Path, layout: str, way: str, linked: bool) -> No
         assert not compare(write(made, tmp_path / "set"))
 
 
+@pytest.mark.parametrize("place", ["images/x", "list.txt"])
+def test_a_place_that_is_given_several_times(tmp_path: Path, place: str) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / "images/x").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "images/x" / name).write_bytes(PIXELS)
+        (tmp_path / "labels/x").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "labels/x" / name).with_suffix(".txt").write_text(f"{BOX}\n", encoding="utf-8")
+    (tmp_path / "list.txt").write_text("./images/x/a.png\n./images/x/b.png\n", encoding="utf-8")
+    data = tmp_path / "data.yaml"
+    data.write_text(f"train: [{place}, ./{place}, {place}]\nval: {place}\nnames: [a]\n", encoding="utf-8")
+    assert not compare(data)
+
+
 @pytest.mark.parametrize("text", [".", "./", "set", "../set", "set/../../x/set", "", "absolute", None])
 @pytest.mark.parametrize("start", ["x", "x/set", "else", "empty"])
 def test_where_path_counts_from(tmp_path: Path, text: str | None, start: str) -> None:

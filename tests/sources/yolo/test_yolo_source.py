@@ -10,6 +10,7 @@ import pytest
 from healtheat.core.errors import InputError
 from healtheat.sources import open_source
 from healtheat.sources.outside import outside_allowed
+from healtheat.sources.yolo import members
 from healtheat.sources.yolo.source import YoloSource
 from tests.sources.reading import Read
 
@@ -120,6 +121,30 @@ def test_leaks_and_repeats(tree):
         "data.yaml:3: the one image of split val is in train too; read once, in train; both splits "
         "stay as they are",
     ]
+
+
+def test_a_place_given_again_and_again_is_walked_once_and_told_once(tree, monkeypatch):
+    walks = []
+    real = members.walked
+    monkeypatch.setattr(members, "walked", lambda *given: walks.append(given[0]) or real(*given))
+    again = ", ".join(["images/train", "./images/val/../train"] * 20)
+    make(tree, f"names: [a, b]\ntrain: [{again}]\nval: [images/val, {again}]\ntest: [gone, gone]\n")
+    source = open_source(tree.root)
+    read = Read(source)
+    assert len(walks) == len(set(walks)) + 1, "once for each split that names it"
+    assert [reason.split(";")[0] for reason in read.reasons] == [
+        f"data.yaml:4: 'test: gone' not found (tried {tree.root / 'gone'})",
+        "data.yaml:2: 2 of 2 images are given twice or more often, first images/train/1.jpg",
+        "images/train/1.jpg: image is in split train too (a leak)",
+        "images/train/deep/2.PNG: image is in split train too (a leak)",
+    ]
+    assert source.members().named["train"] == ["images/train/1.jpg", "images/train/deep/2.PNG"] * 40
+
+
+def test_a_place_given_too_often_is_refused_before_anything_is_walked(tree):
+    make(tree, f"names: [a, b]\ntrain: [{'images/train,' * 30_000}]\nval: images/val\n")
+    with pytest.raises(InputError, match=r"data\.yaml:2: 'train: images/train' is given more than 100 times"):
+        open_source(tree.root)
 
 
 def test_a_leak_of_some_images_is_told_for_each(tree):
