@@ -32,7 +32,9 @@ MODEL_NAME = "vetting.safetensors"  # what `vet` learned of the boxes; made at t
 VECTORS_FOLDER = "vectors"
 BACKGROUND = "background"
 
-MAX_MANIFEST_BYTES = 512 << 20  # about five million label files
+MAX_MANIFEST_BYTES = 256 << 20  # about two million label files
+# A file and its hash take 64 characters and more, so values (which commas part) are few for the size.
+_BYTES_A_VALUE, _SPARE_VALUES = 16, 100_000
 _FILE_NAME = re.compile(r"catalog\.duckdb|vetting\.safetensors|vectors/(?:0|[1-9]\d{0,18}|background)\.faiss")
 _BATCH = re.compile(r"[1-9]\d{0,8}")
 _START_AGAIN = "build the index again into a new folder, or use the version it was built with"
@@ -125,6 +127,8 @@ class Manifest(_Part):
 
         Raises OtherVersion for another format version; with `older` those of `older.VERSIONS` are read too.
         """
+        if data.count(b",") > _SPARE_VALUES + len(data) // _BYTES_A_VALUE:  # would take many times its size
+            raise BadIndex(f"{name}: more values than a manifest has; build the index again")
         try:
             body = json.loads(data.decode("utf-8"))
         except (UnicodeDecodeError, ValueError, RecursionError) as error:

@@ -237,6 +237,7 @@ INDEXES: dict[str, Maker] = {
     "manifest huge": sparse("manifest.json"),
     "manifest empty": written("manifest.json", b""),
     "manifest deep": written("manifest.json", DEEP.encode()),
+    "manifest of many numbers": written("manifest.json", b'{"a":[' + b"1," * 50_000_000 + b"1]}"),
     "manifest a number": written("manifest.json", b"9" * 100_000),
     "manifest of another version": manifest(lambda body: body.update(format_version=10**400)),
     "dimension": manifest(lambda body: body.update(dim=65_536)),

@@ -261,6 +261,33 @@ def test_an_image_that_changed_since_the_build_is_not_handed_out(built: Path, da
             index.image_bytes(0)
 
 
+def test_a_manifest_of_many_small_values_is_refused_unparsed(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json, "loads", lambda text: pytest.fail("parsed"))
+    for data in (b'{"a":[' + b"1," * 200_000 + b"1]}", b'{"a":[' + b"[],\n" * 200_000 + b"1]}"):
+        (built / "manifest.json").write_bytes(data)
+        assert "manifest.json: more values than a manifest has" in _found(built)
+
+
+def test_a_manifest_of_very_many_files_is_read(built: Path) -> None:
+    """Of images with names of one character, and of as many classes as there are files."""
+    manifest = Manifest.read(built / "manifest.json")
+    entry = manifest.files["catalog.duckdb"]
+    many = {f"{number:x}": entry for number in range(60_000)}
+    shards = dict.fromkeys(map(str, range(60_000)), 0)
+    files = {f"vectors/{number}.faiss": entry for number in range(60_000)}
+    larger = manifest.model_copy(
+        update={
+            "label_files": many,
+            "batch_files": {"1": many},
+            "shards": {**shards, "0": manifest.counts.boxes},
+            "files": {**manifest.files, **files},
+        }
+    )
+    assert Manifest.from_bytes(larger.to_bytes(), "manifest.json").label_files.keys() == many.keys()
+
+
 def test_a_manifest_is_read_back_as_it_was_written(built: Path) -> None:
     data = (built / "manifest.json").read_bytes()
     assert Manifest.from_bytes(data, "manifest.json").to_bytes() == data
