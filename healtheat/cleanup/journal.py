@@ -15,7 +15,7 @@ from typing import Any
 from healtheat.core.append import append_synced
 from healtheat.core.atomic import canonical_json
 from healtheat.core.errors import InputError
-from healtheat.core.files import read_whole
+from healtheat.core.files import MAX_WHOLE_BYTES, Missing, Unreadable, read_small
 
 _CHECK = "check"
 _CHECK_CHARACTERS = 32
@@ -48,7 +48,7 @@ class Journal:
 
     def _whole_lines(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        *lines, torn = (read_whole(self._path) if self._path.exists() else b"").split(b"\n")
+        *lines, torn = self._bytes_on_disk().split(b"\n")
         self._chained = not (lines and _unchained(lines[0]))
         for number, line in enumerate(lines, 1):
             entry = self._entry(line)
@@ -59,6 +59,17 @@ class Journal:
         if self._entry(torn[:-1]) is not None:
             raise self._changed(len(lines) + 1)  # a whole line with another end
         return found
+
+    def _bytes_on_disk(self) -> bytes:
+        try:
+            return read_small(self._path, MAX_WHOLE_BYTES).data
+        except Missing:
+            return b""
+        except Unreadable as error:
+            raise InputError(
+                f"{self._path}: {error}, so nobody knows how far this cleanup came; restore it from a copy, "
+                "or move it away and run `healtheat rollback`, which undoes it"
+            ) from None
 
     def _entry(self, line: bytes) -> dict[str, Any] | None:
         """What a line says; None for one that is not, byte for byte, what was written behind the last."""

@@ -9,6 +9,7 @@ What has been done is read off the files themselves, by their hashes; the journa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from healtheat.index.target import QUARANTINE
 HOME = Path(QUARANTINE) / "applied"
 PLAN, JOURNAL, ORIGINALS, REPLACED = "plan.json", "journal.jsonl", "originals", "replaced"
 MAX_PLAN_BYTES = 512 << 20
+_RUN = re.compile(r"\d{4}|[1-9]\d{4,8}", re.ASCII)  # names of folders of runs
 State = Literal["applying", "applied", "rolling back", "rolled back"]
 _STATES: dict[str, State] = {"applied": "applied", "rollback": "rolling back", "rolled back": "rolled back"}
 _Hash = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
@@ -122,14 +124,33 @@ def inside(root: Path, path: str) -> Path:
 
 def runs(root: Path) -> list[Run]:
     """Every cleanup in place of this data set, the oldest first. Raises InputError for a damaged one."""
-    home = root / HOME
-    if home.is_symlink() or home.parent.is_symlink():
-        raise InputError(f"{home}: is a link; remove it")
-    folders: list[Path] = sorted(f for f in home.iterdir() if f.name.isdecimal()) if home.is_dir() else []
+    _check_home(root)
+    folders = [folder for number, folder in _numbered(root) if _may_be_run(folder)]
     for path in [p for f in folders for p in (f, f / PLAN, f / JOURNAL)]:
         if path.is_symlink():
             raise InputError(f"{path}: is a link; remove it")
     return [_run(root, folder, _read(folder / PLAN)) for folder in folders]
+
+
+def _check_home(root: Path) -> None:
+    home = root / HOME
+    for path in (home.parent, home):
+        if path.is_symlink():
+            raise InputError(f"{path}: is a link; remove it")
+        if path.exists() and not path.is_dir():
+            raise InputError(f"{path}: is no folder, and healtheat keeps originals there; move it away")
+
+
+def _numbered(root: Path) -> list[tuple[int, Path]]:
+    """Number and path of whatever lies where runs do and has the name of one, by number."""
+    home = root / HOME
+    found = home.iterdir() if home.is_dir() else ()
+    return sorted((int(path.name), path) for path in found if _RUN.fullmatch(path.name))
+
+
+def _may_be_run(path: Path) -> bool:
+    """Whether anything could be restored from it; a run appears with its plan inside, never empty."""
+    return path.is_symlink() or (path.is_dir() and any(path.iterdir()))
 
 
 def pending(root: Path) -> Run | None:
@@ -149,8 +170,10 @@ def create(
         steps=steps,
         label_folders=label_folders,
     )
-    number = max((int(f.name) for f in home.iterdir() if f.name.isdecimal()), default=0) + 1
+    number = max((number for number, _ in _numbered(root)), default=0) + 1
     folder = home / f"{number:04d}"
+    if not _RUN.fullmatch(folder.name):
+        raise InputError(f"{home / str(number - 1)}: is no cleanup of healtheat's; move it away")
     with replacing_folder(folder) as staged:
         write_lists(staged)
         (staged / PLAN).write_bytes(canonical_json(plan.model_dump(mode="json"), indent=1) + b"\n")
@@ -166,8 +189,9 @@ def _run(root: Path, folder: Path, plan: StoredPlan) -> Run:
 @contextmanager
 def one_at_a_time(root: Path) -> Iterator[None]:
     """Hold the data set for a cleanup. Raises InputError if another process does."""
+    _check_home(root)
     path = root / HOME.parent / "lock"
-    if path.is_symlink() or path.parent.is_symlink():
+    if path.is_symlink():
         raise InputError(f"{path}: is a link; remove it")
     path.parent.mkdir(exist_ok=True)
     with held(path, InputError(f"{root}: another process is cleaning it up; wait until it is done")):
@@ -179,4 +203,7 @@ def _read(path: Path) -> StoredPlan:
         return StoredPlan.model_validate_json(read_small(path, MAX_PLAN_BYTES).data)
     except (Unreadable, ValidationError) as error:
         reason = str(error) if isinstance(error, Unreadable) else "not a plan of this version"
-        raise InputError(f"{path}: {reason}; the originals lie beside it") from None
+        raise InputError(
+            f"{path}: {reason}, so this cleanup cannot be finished or undone; restore it from a copy. If "
+            f"{path.parent} is no cleanup of yours, move it away. The originals of a cleanup lie in it"
+        ) from None

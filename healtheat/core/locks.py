@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from healtheat.core.conditions import LOCKLESS, naming, told
 from healtheat.core.errors import HealtheatError, InputError
-from healtheat.core.files import check_regular
+from healtheat.core.files import NotRegular, check_regular
 
 
 @contextlib.contextmanager
@@ -28,6 +28,8 @@ def held(path: Path, busy: HealtheatError, *, wait_s: float = 0.0) -> Iterator[N
             lock.acquire()
     except Timeout:
         raise busy from None
+    except NotRegular:
+        raise InputError(f"{path}: not a regular file, and a lock file is expected; remove it") from None
     except OSError as error:
         if error.errno in LOCKLESS:
             raise InputError(told(error)) from None

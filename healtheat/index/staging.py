@@ -17,6 +17,7 @@ from healtheat.core.atomic import is_temporary, sha256_file, sweep, sync_file, s
 from healtheat.core.errors import Argument, BadIndex, IndexBusy, InputError
 from healtheat.core.files import Unreadable, read_small
 from healtheat.core.paths import check_name
+from healtheat.core.text import shown
 from healtheat.index.cache import CACHE_FOLDER
 from healtheat.index.lock import LOCK_NAME, VERDICT_LOCK_NAME, builder_lock
 from healtheat.index.manifest import (
@@ -62,6 +63,17 @@ def foreign_entries(index_path: Path) -> list[str]:
     return odd
 
 
+def why_foreign(entry: Path) -> str:
+    """Why an entry of `foreign_entries` is one, and what to do about it."""
+    if entry.name not in _OWN_FILES | _OWN_FOLDERS:
+        return "not part of the index; remove it"
+    what = "folder" if entry.name in _OWN_FOLDERS else "file"
+    found = "a link" if entry.is_symlink() else f"no {what}"
+    made_anew = entry.name in (LOCK_NAME, VERDICT_LOCK_NAME, STAGING_FOLDER, CACHE_FOLDER)
+    fix = "remove it" if made_anew else f"put the {what} itself here"
+    return f"a part of the index, but {found}, and an index holds plain files and folders only; {fix}"
+
+
 def first_index(folders: Iterable[Path]) -> Path | None:
     """The first of the folders that is an index, damaged or still being built too."""
     for folder in folders:
@@ -101,8 +113,10 @@ def building(index_path: Path) -> Iterator[Path]:
         index_path.mkdir(parents=True)
     odd = foreign_entries(index_path)
     if odd:
+        if odd[0] in _OWN_FILES | _OWN_FOLDERS:
+            raise InputError(f"{index_path / odd[0]}: {why_foreign(index_path / odd[0])}")
         raise InputError(
-            f"{index_path} holds {odd[0]!r}, which is no part of an index; give an empty or new folder"
+            f"{index_path} holds {shown(odd[0])!r}, which is no part of an index; give an empty or new folder"
         )
     with builder_lock(index_path):
         sweep(index_path)

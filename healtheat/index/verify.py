@@ -23,7 +23,7 @@ from healtheat.index.manifest import (
     shard_name,
 )
 from healtheat.index.shards import open_shard, shard_bytes
-from healtheat.index.staging import foreign_entries
+from healtheat.index.staging import foreign_entries, why_foreign
 
 MAX_CATALOG_BYTES = 64 << 30  # far above a hundred million boxes
 
@@ -74,12 +74,13 @@ def unlisted(path: Path, manifest: Manifest) -> list[str]:
 
     The hashes say nothing of it, and a log of changes beside the catalog would replace what is in there.
     """
-    odd = [path / name for name in foreign_entries(path)]
+    found = [f"{path / name}: {why_foreign(path / name)}" for name in foreign_entries(path)]
+    odd = []
     if MODEL_NAME not in manifest.files and (path / MODEL_NAME).exists():
         odd.append(path / MODEL_NAME)
     files = sorted((path / VECTORS_FOLDER).rglob("*"))
     odd += [file for file in files if file.relative_to(path).as_posix() not in manifest.files]
-    return [f"{file}: not part of the index; remove it" for file in odd]
+    return found + [f"{file}: not part of the index; remove it" for file in odd]
 
 
 def changed_files(root: Path, files: Mapping[str, FileEntry]) -> list[str]:
@@ -125,8 +126,10 @@ def _claims_too_much(name: str, entry: FileEntry, manifest: Manifest) -> str | N
 
 def _difference(path: Path, entry: FileEntry) -> str | None:
     try:
-        if not path.is_file() or path.is_symlink():
-            return "expected a file, found none"
+        if path.is_symlink():
+            return "expected a plain file, found a link"
+        if not path.is_file():
+            return f"expected a file, found {'none' if not path.exists() else 'something else'}"
         size = path.stat().st_size
         if size != entry.size:
             return f"expected {entry.size} bytes, found {size}"

@@ -1,13 +1,24 @@
 """In place and back: byte for byte, at whatever point either is killed."""
 
 import json
+import os
 import shutil
+from collections.abc import Callable
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import pytest
 
-from healtheat.cleanup import Plan, apply_in_place, finish, pending, plan_labels, rollback, write_copy
+from healtheat.cleanup import (
+    Plan,
+    apply_in_place,
+    finish,
+    inplace,
+    pending,
+    plan_labels,
+    rollback,
+    write_copy,
+)
 from healtheat.cleanup.run import HOME
 from healtheat.core.errors import InputError
 from healtheat.index import NewVerdict
@@ -161,6 +172,56 @@ def test_a_strangers_plan_cannot_write_elsewhere(path: str, tmp_path: Path) -> N
             act(root)
     assert [*outside.iterdir()] == []
     assert sorted(f.name for f in tmp_path.iterdir()) == ["data", "outside"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+@pytest.mark.parametrize("name", ["0002", "0000", "9" * 20, "٠٠٠٣", "notes"])
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, Path.touch])
+def test_what_is_no_run_stands_in_the_way_of_none(
+    decided: MadeIndex, name: str, make: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tree(decided.root)
+    with monkeypatch.context() as broken:
+        broken.setattr(inplace, "remove", _stopped)
+        with pytest.raises(KeyboardInterrupt):
+            apply_in_place(plan_labels(decided))
+    make(decided.root / HOME / name)
+    run = finish(decided.root)
+    assert run is not None and run.folder.name == "0001"
+    rollback(decided.root)
+    assert tree(decided.root) == before
+    assert apply_in_place(plan_labels(decided)).folder.name == ("0003" if name == "0002" else "0002")
+
+
+def _stopped(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_what_hinders_a_cleanup_is_named_with_what_to_do(decided: MadeIndex) -> None:
+    run = apply_in_place(plan_labels(decided))
+    home = decided.root / HOME
+    (run.folder / "journal.jsonl").rename(run.folder / "kept")
+    (run.folder / "journal.jsonl").mkdir()
+    with pytest.raises(InputError, match=r"0001/journal\.jsonl: not a regular file.*move it away and run"):
+        rollback(decided.root)
+    (run.folder / "journal.jsonl").rmdir()
+    (home / "0002").mkdir()
+    (home / "0002/notes.txt").touch()
+    with pytest.raises(InputError, match=r"0002/plan\.json: not found.*0002 is no cleanup of yours, move it"):
+        rollback(decided.root)
+    shutil.rmtree(home / "0002")
+    (home.parent / "lock").unlink(missing_ok=True)
+    (home.parent / "lock").mkdir()
+    with pytest.raises(InputError, match="lock: not a regular file, and a lock file is expected; remove it"):
+        rollback(decided.root)
+    (home.parent / "lock").rmdir()
+    home.rename(home.with_name("kept"))
+    home.touch()
+    with pytest.raises(InputError, match=r"applied: is no folder, .*; move it away"):
+        rollback(decided.root)
+    home.unlink()
+    home.with_name("kept").rename(home)
+    rollback(decided.root)
 
 
 def test_linked_folders_are_not_changed_in_place(decided: MadeIndex, tmp_path: Path) -> None:

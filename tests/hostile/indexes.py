@@ -231,6 +231,7 @@ INDEXES: dict[str, Maker] = {
     "shard of holes": sparse_signed("vectors/0.faiss", 1 << 38),
     "catalog a pipe": fifo("catalog.duckdb"),
     "catalog a link": link("catalog.duckdb"),
+    "vectors a link": lambda index: (shutil.rmtree(index / "vectors"), link("vectors", "/proc")(index)),
     "manifest a pipe": fifo("manifest.json"),
     "manifest a device": link("manifest.json"),
     "manifest a folder": folder_at("manifest.json"),

@@ -315,4 +315,13 @@ PLANS: dict[str, Maker] = {
     ),
     "journal a pipe": _journal,
     "missing": _plan(lambda file: None),
+    "missing, with more": _plan(lambda file: file.with_name("notes.txt").touch()),
+    "journal a folder": _plan(
+        lambda file: (
+            file.write_bytes(b'{"version": 1, "at": "x", "steps": [], "label_folders": []}'),
+            file.with_name("journal.jsonl").mkdir(),
+        )
+    ),
+    "a number too long": _plan(lambda file: (file.parents[1] / ("9" * 20)).mkdir()),
+    "lock a pipe": _plan(lambda file: os.mkfifo(file.parents[2] / "lock")),
 }  # fmt: skip

@@ -261,6 +261,36 @@ def test_an_image_that_changed_since_the_build_is_not_handed_out(built: Path, da
             index.image_bytes(0)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+@pytest.mark.parametrize("how", ["a link", "a pipe"])
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("catalog.duckdb", "put the file itself here"),
+        ("verdicts.jsonl", "put the file itself here"),
+        ("vectors", "put the folder itself here"),
+        (".lock", "remove it"),
+    ],
+)
+def test_a_part_that_is_no_plain_file_is_called_a_part(
+    built: Path, tmp_path: Path, name: str, fix: str, how: str
+) -> None:
+    if (built / name).exists():
+        (built / name).rename(tmp_path / "kept")
+    (built / name).symlink_to(tmp_path / "kept") if how == "a link" else os.mkfifo(built / name)
+    found = _found(built) if name != ".lock" else " ".join(_told_by_verify(built))
+    assert f"{built / name}: a part of the index, but {'a link' if how == 'a link' else 'no'}" in found
+    assert found.endswith(fix) and "not part of the index" not in found
+
+
+def _told_by_verify(index_path: Path) -> list[str]:
+    try:
+        with Index.open(index_path) as index:
+            return index.verify()
+    except (BadIndex, InputError) as error:
+        return [str(error)]
+
+
 def test_a_manifest_of_many_small_values_is_refused_unparsed(
     built: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
