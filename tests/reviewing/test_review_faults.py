@@ -1,5 +1,6 @@
 """Whatever goes wrong: an answer that is locked down and says what is, never `NOT saved` of what is saved."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -17,7 +18,7 @@ from fastapi.testclient import TestClient
 from healtheat.index import Index
 from healtheat.reviewing import connection
 from healtheat.reviewing.app import create_app
-from healtheat.reviewing.auth import Guard
+from healtheat.reviewing.auth import HEADERS, Guard
 from healtheat.reviewing.session import Review
 from tests.reviewing.conftest import BASE, PORT, WHO, served
 
@@ -142,6 +143,47 @@ def test_silent_connections_are_closed(
         with socket.create_connection(at, timeout=60) as one:
             one.sendall(f"GET / HTTP/1.1\r\nHost: {at[0]}:{at[1]}\r\n\r\n".encode())
             assert one.recv(100).startswith(b"HTTP/1.1 401")
+
+
+def test_who_comes_is_let_in_for_who_waits_longest(
+    own: tuple[Review, TestClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "MOST", 20)
+    with served(own[0]) as link, contextlib.ExitStack() as stack:
+        at = (urlsplit(link).hostname, urlsplit(link).port)
+        silent = [stack.enter_context(socket.create_connection(at, timeout=60)) for _ in range(50)]
+        for one in silent[::2]:
+            one.sendall(b"GET / HT")
+        for _ in range(3):
+            with socket.create_connection(at, timeout=60) as one:
+                one.sendall(f"GET / HTTP/1.1\r\nHost: {at[0]}:{at[1]}\r\n\r\n".encode())
+                assert one.recv(100).startswith(b"HTTP/1.1 401")
+        assert _ends(silent[0]), "the oldest went"
+
+
+ODD_REQUESTS = {
+    "no host": b"GET / HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "garbage": b"\0" * 500 + b"\r\n\r\n",
+    "a bad length": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("what", ODD_REQUESTS)
+def test_what_is_no_http_is_answered_locked_down_and_silently(
+    own: tuple[Review, TestClient], what: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with served(own[0]) as link:
+        at = (urlsplit(link).hostname, urlsplit(link).port)
+        answer = b""
+        with socket.create_connection(at, timeout=60) as one:
+            one.sendall(ODD_REQUESTS[what])
+            while more := one.recv(65_536):
+                answer += more
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    for name, value in {**HEADERS, "Cache-Control": "no-store"}.items():
+        assert f"\r\n{name.lower()}: {value}\r\n".encode() in answer
+    assert "Invalid HTTP" not in "".join(capfd.readouterr())
 
 
 def _ends(one: socket.socket) -> bool:
