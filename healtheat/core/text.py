@@ -15,15 +15,39 @@ def one_line(text: str) -> str:
     >>> one_line("a\\x1b[2Jb\\u202ec\\n약 1")
     'a\\\\x1b[2Jb\\\\u202ec\\\\n약 1'
     """
+    if text.isprintable():
+        return text
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode("ascii") for c in text
     )
+
+
+def on_page(value: object) -> object:
+    """What a template prints for `value`: of a text what `one_line` gives, but for spaces that do not break.
+
+    Markup of the template itself is untouched.
+    """
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    return "\u00a0".join(map(one_line, value.split("\u00a0")))
 
 
 def shown(text: str, limit: int = MAX_SHOWN) -> str:
     """`text` for a one-line message: control characters and unpaired surrogates escaped, cut to `limit`."""
     short = text if len(text) <= limit else text[: limit - 1] + "…"
     return one_line(short)
+
+
+def shortened(text: str, limit: int) -> str:
+    """`text` of at most `limit` characters: of a longer one its start and its end (which says what to do).
+
+    >>> shortened("a" * 50 + "; fix it", 24)
+    'aaaaaaaaaaaaaaa…; fix it'
+    """
+    if len(text) <= limit:
+        return text
+    end = limit // 3
+    return f"{text[: limit - end - 1]}…{text[-end:]}"
 
 
 def counted(n: int, one: str, many: str | None = None, *, spec: str = "") -> str:

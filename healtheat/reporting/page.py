@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from healtheat.core.atomic import write_file
 from healtheat.core.errors import Argument, InputError
 from healtheat.core.progress import Progress, silent
-from healtheat.core.text import counted
+from healtheat.core.text import counted, on_page
 from healtheat.index import Index
 from healtheat.index.target import Places
 from healtheat.reporting.facts import PER_ISSUE, ReportFacts, collect
@@ -110,6 +110,7 @@ def _template() -> Template:
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=on_page,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from healtheat.core.text import counted
+from healtheat.core.text import counted, on_page
 from healtheat.view.stats import FEWEST_WINDOW
 from healtheat.view.words import IMAGE_WORDS, ISSUE_WORDS, KEYS, VERDICT_WORDS
 
@@ -41,6 +41,7 @@ class Pages:
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
             undefined=StrictUndefined,
+            finalize=on_page,
             trim_blocks=True,
             lstrip_blocks=True,
         )

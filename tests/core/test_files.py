@@ -99,7 +99,7 @@ def test_links_stay_within_the_folder(tmp_path: Path) -> None:
 RAW = {
     "core/files.py": "the reader itself",
     "core/atomic.py": "locks and syncs what it has just made",
-    "cli.py": "opens the null device to write to",
+    "commands/_terminal.py": "opens the null device to write to",
     "commands/_quiet.py": "opens the null device, and the standard error, to write to",
     "commands/reference.py": "run by hand on docs/cli.md",
     "crops/grey.py": "an image made in memory",

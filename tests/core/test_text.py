@@ -2,9 +2,10 @@ import re
 from pathlib import Path
 
 import pytest
+from markupsafe import Markup
 
 import healtheat
-from healtheat.core.text import counted
+from healtheat.core.text import counted, on_page, shortened
 
 COMMANDS = Path(healtheat.__file__).parent / "commands"
 
@@ -34,3 +35,14 @@ def test_a_count_may_have_a_format() -> None:
 def test_no_command_prints_a_plural_that_one_would_contradict(path: Path) -> None:
     nouns = "boxes|changes|classes|copies|errors|files|findings|images|lines|pairs|places|problems|scores"
     assert not re.findall(rf"\}} (?:more )?(?:{nouns})\b.*", path.read_text(encoding="utf-8"))
+
+
+def test_a_long_message_keeps_its_end() -> None:
+    assert shortened("x" * 100, 100) == "x" * 100
+    cut = shortened("x" * 10_000 + "; move it back", 100)
+    assert len(cut) == 100 and cut.startswith("xxx") and cut.endswith("; move it back")
+
+
+def test_what_a_template_prints() -> None:
+    assert on_page("67\u00a0% of \u202ea\x1b[2J\u2028") == "67\u00a0% of \\u202ea\\x1b[2J\\u2028"
+    assert on_page(Markup("<b>\n</b>")) == Markup("<b>\n</b>") and on_page(7) == 7

@@ -15,6 +15,7 @@ from healtheat.reporting import collect, write_report
 from healtheat.reporting import page as report_page
 from healtheat.reporting import worst as report_worst
 from tests.browser import serious
+from tests.hostile.forged import forge
 from tests.reviewing.review_set import SILENT, build_planned
 
 VOID = {"meta", "img", "rect", "br"}
@@ -115,6 +116,17 @@ def test_names_and_reasons_are_shown_as_they_are(written: Path) -> None:
         assert expected in page.shown
     assert any("타이레놀정500mg" in str(image["alt"]) for image in page.all("img"))
     assert not page.all("b")
+
+
+def test_no_name_acts_on_who_reads_the_page(judged: Path, tmp_path: Path) -> None:
+    index = Path(shutil.copytree(judged, tmp_path / "index"))
+    odd = "chr(27) || '[2J' || chr(7) || chr(8238) || chr(8294) || chr(8232)"
+    forge(index, f"UPDATE classes SET name = {odd} || name", f"UPDATE findings SET reason = {odd} || reason")
+    out = tmp_path / "report.html"
+    assert run(["report", str(index), "--out", str(out), "--title", "a\x1b\u202eb"]) == 0
+    text = out.read_text(encoding="utf-8")
+    assert {c for c in text if not c.isprintable()} <= {"\n", "\u00a0"}
+    assert text.count("\\x1b[2J\\x07\\u202e\\u2066\\u2028") > 10 and "a\\x1b\\u202eb" in text
 
 
 def test_it_tells_what_people_decided(judged: Path, written: Path) -> None:
