@@ -17,7 +17,7 @@ import typer
 
 from healtheat.core.json_text import json_text
 from healtheat.core.progress import Progress, silent
-from healtheat.core.text import one_line
+from healtheat.core.text import one_line, shortened
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # exit codes, beside 0: done and 1: a gate that was asked for was not met
 USAGE, FAULT, INTERRUPTED, BROKEN_PIPE = 2, 70, 130, 141
+MAX_NOTE = 2000  # characters of a message; only what a stranger made so long is longer
 PIPED_WIDTH = 160  # columns of a table that goes into a file or pipe
 
 
@@ -75,7 +76,7 @@ def echo(text: str = "") -> None:
 def note(text: str) -> None:
     """One line on stderr, for people; lost where that cannot be written, which is no reason to stop."""
     try:
-        print(one_line(text), file=sys.stderr, flush=True)
+        print(one_line(shortened(text, MAX_NOTE)), file=sys.stderr, flush=True)
     except OSError:
         drop(sys.stderr)
 

@@ -19,6 +19,7 @@ from healtheat.core.errors import BadIndex, IndexBusy, InputError
 from healtheat.core.files import Unreadable, read_small
 from healtheat.core.issues import Silence
 from healtheat.core.paths import is_folder
+from healtheat.core.text import shown
 from healtheat.crops import CROP_MEASURES
 from healtheat.index.catalog import Catalog
 from healtheat.index.manifest import BACKGROUND, CATALOG_NAME, MANIFEST_NAME, Manifest, shard_name
@@ -249,8 +250,8 @@ class Index:
         root = Path(self.manifest.source.root)
         if not is_folder(root):
             raise InputError(
-                f"{root}: the data set is not there any more; move it back, or build the index again from "
-                "where it is now"
+                f"{shown(str(root), 1000)}: the data set is not there any more; move it back, or build the "
+                "index again from where it is now"
             )
 
     def changed_label_files(self) -> list[str]:

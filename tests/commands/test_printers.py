@@ -165,3 +165,9 @@ def test_commands_on_hostile_names(hostile: Path, command: str, capfd: pytest.Ca
     run([part.format_map(places) for part in command.split()])
     said = capfd.readouterr()
     assert said.out + said.err and not unprintable(said.out + said.err)
+
+
+def test_a_message_of_a_stranger_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.note("healtheat: " + "/a" * 5000 + ": not there; move it back")
+    said = capsys.readouterr().err
+    assert len(said) <= terminal.MAX_NOTE + 1 and said.endswith("move it back\n")

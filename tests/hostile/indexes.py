@@ -277,6 +277,7 @@ INDEXES: dict[str, Maker] = {
     "vectors huge": vectors(3e38),
     "what vet learned": listed_model,
     "root gone": source(root="/nowhere", data="/nowhere/data.yaml"),
+    "root of 10,000 characters": source(root="/a" * 5000, data="/a" * 5000),
     "root /": source(root="/", data="/"),
     "data /proc": source(root="/proc", data="/proc"),
     "data a device": source(data="/dev/zero"),

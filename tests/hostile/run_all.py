@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WALL_S = 120.0  # for a command of some seconds; only one that waits for ever takes as long
 MOST_BYTES = 2_600 << 20  # resident; DuckDB alone may take 2 GB
 MOST_LINES = 8  # on stderr
+LONGEST_LINE = 2100  # characters of one of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Outcome:
             found.append("a fault")
         if len(lines) > MOST_LINES or len(self.err) > 8000:
             found.append(f"{len(lines)} lines, {len(self.err)} characters on stderr")
+        if any(len(line) > LONGEST_LINE for line in lines):
+            found.append(f"a line of {max(map(len, lines))} characters")
         if any(not c.isprintable() and c not in "\n" for c in self.err):
             found.append("control characters on stderr")
         if self.code == 2 and not lines:
