@@ -11,7 +11,7 @@ import typer
 from healtheat import api
 from healtheat.commands import _options as options
 from healtheat.commands._summary import exit_if_failed, print_flags
-from healtheat.commands._terminal import echo, note, print_json_line, progress_bar
+from healtheat.commands._terminal import echo, note, print_json_line, progress_bar, report_of
 from healtheat.core.text import counted
 
 if TYPE_CHECKING:
@@ -142,7 +142,8 @@ def build(
     if json_:
         print_json_line(_summary(report) | {"searched": missing})
     else:
-        _print(report, missing)
+        with report_of("the index is built all the same"):
+            _print(report, missing)
     exit_if_failed(report.failures)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +20,7 @@ from healtheat.core.text import shown
 from healtheat.index.tables import ARROW, TABLES, tables_of_version_3, view_of
 from healtheat.index.values import fault_names, fault_query, long_texts
 
+ATTACH_S = 60  # longer than any whole catalog takes
 MEMORY_LIMIT = "2GB"  # per connection; a query that needs more is refused, not the machine
 
 _NOTHING_BUT_READING: dict[str, str | bool | int | float | list[str]] = {
@@ -137,7 +139,7 @@ class Catalog:
         self._unchecked = set(TABLES if tables is None else ())  # what older indexes hold is only copied
         self._connection = duckdb.connect(":memory:", config=_NOTHING_BUT_READING)
         try:
-            self._connection.execute(f"ATTACH {_quoted(path)} AS catalog (READ_ONLY)")
+            _attach(self._connection, path)
             older = tables_of_version_3() if version == 3 else None
             self._check_schema(path, tables or older or TABLES, exactly=tables is None)
             for table in tables or TABLES:
@@ -151,6 +153,8 @@ class Catalog:
             raise BadIndex(
                 f"{path}: DuckDB {duckdb.__version__} cannot read it: {text}; build the index again"
             ) from None
+        except _Endless:
+            raise
         except BadIndex:
             self._connection.close()
             raise
@@ -292,6 +296,33 @@ def _check_header(path: Path) -> None:
         raise BadIndex(f"{path}: {error.strerror or error}; build the index again") from None
     if head[8:12] != _MAGIC:
         raise BadIndex(f"{path}: expected a DuckDB file, found another; build the index again")
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Attach the file as `catalog`. Raises BadIndex where DuckDB does not come to an end with it.
+
+    A spoiled list of free blocks keeps DuckDB counting for years, and nothing interrupts it; so a thread of
+    its own attaches, and is left behind. What is attached is only looked at: a whole file takes milliseconds.
+    """
+    raised: list[Exception] = []
+
+    def run() -> None:
+        try:
+            connection.execute(f"ATTACH {_quoted(path)} AS catalog (READ_ONLY)")
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True, name="attach the catalog")
+    thread.start()
+    thread.join(ATTACH_S)
+    if thread.is_alive():
+        raise _Endless(f"{path}: DuckDB does not come to an end reading it; build the index again")
+    if raised:
+        raise raised[0]
+
+
+class _Endless(BadIndex):
+    """The connection is still at work and must not be closed, which would wait for it."""
 
 
 def _quoted(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from healtheat.core.errors import BadIndex, InputError
+from healtheat.index import catalog as catalogs
 from healtheat.index.catalog import Catalog, CatalogWriter, _written
 
 
@@ -224,3 +226,21 @@ try:
 except Exception as error:
     print(type(error).__name__, error)
 """
+
+
+def test_a_catalog_with_which_duckdb_comes_to_no_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts the free blocks of a spoiled list without end, and interrupting it changes nothing."""
+    end = threading.Event()
+
+    class Endless:
+        def execute(self, statement: str) -> None:
+            end.wait()
+
+    monkeypatch.setattr(catalogs, "ATTACH_S", 0.05)
+    try:
+        with pytest.raises(BadIndex, match="does not come to an end reading it; build the index"):
+            catalogs._attach(Endless(), tmp_path / "catalog.duckdb")  # type: ignore[arg-type]
+    finally:
+        end.set()

@@ -16,7 +16,7 @@ Task = Literal["detect", "segment", "pose", "obb"]
 Tracks = Literal["", "id", "confidence id"]
 
 # float() takes more than a label file may hold: "1_0", "infinity", digits of other scripts
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 _INTEGER = re.compile(r"[0-9]{1,10}")
 _WHOLE = re.compile(r"[0-9]{1,10}(?:\.0*)?")  # pandas writes ids as 1.0; there is one meaning

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from healtheat.sources.yolo import labels as yolo_labels
 from healtheat.sources.yolo.labels import read_labels
-from healtheat.sources.yolo.line import BadLine, parse_line
+from healtheat.sources.yolo.line import BadLine, near, parse_line
 
 unit = st.floats(0, 1)
 size = st.floats(1e-6, 1)
@@ -224,3 +224,9 @@ def test_points_of_a_polygon_are_its_corners(tmp_path):
         [[0.1, 0.1], [0.3, 0.1], [0.3, 0.4], [0.1, 0.4]],
         None,
     ]
+
+
+def test_a_million_digits_are_no_number_and_cost_no_more_than_they_are_long():
+    """A pattern that tries every way to split them would take hours."""
+    with pytest.raises(BadLine, match="is not a number"):
+        near("9" * 1_000_000 + "0.2,", "x")
