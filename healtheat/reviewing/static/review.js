@@ -392,7 +392,8 @@ document.addEventListener("keydown", (event) => {
     if (letter(event) === "f" && large?.open) large.close();
     return;
   }
-  if (event.target.closest?.("input, select, textarea")) return;
+  // A field of a dialog that has just closed keeps the focus until the next frame; nobody types in it.
+  if (event.target.closest?.("input, select, textarea") && !event.target.closest("dialog")) return;
   const key = letter(event);
   const grid = mode === "grid";
   if (mode === "one" && placeKey(event, key)) { event.preventDefault(); return; }
