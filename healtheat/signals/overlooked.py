@@ -18,9 +18,8 @@ from healtheat.core.overlap import iou_of_pairs
 from healtheat.core.progress import Progress, silent
 from healtheat.core.text import counted
 from healtheat.signals.base import Scores, Signal
-from healtheat.signals.evidence.pixels import Pixels
 from healtheat.signals.regions.found import OneImage
-from healtheat.signals.regions.free import without_label
+from healtheat.signals.regions.free import Free, slipped, without_label
 from healtheat.signals.regions.loose import looseness
 from healtheat.signals.regions.search import FEWEST_BOXES, Search, too_few
 from healtheat.signals.samples import Samples
@@ -63,12 +62,10 @@ class Overlooked(Signal):
         if not found:
             why = "objects cannot be told from the rest of the images"
             return [Silence(self.name, issue, why) for issue in self.issues]
-        return [*self._missing(queries, store, pixels, found), self._bad(queries, found)]
-
-    def _missing(
-        self, queries: Samples, store: Samples, pixels: Pixels, found: Mapping[int, OneImage]
-    ) -> list[Scores | Silence]:
         free = without_label(found, queries, store, pixels, self._progress)
+        return [*self._missing(queries, free), self._bad(queries, found, free)]
+
+    def _missing(self, queries: Samples, free: Free) -> list[Scores | Silence]:
         said: list[Scores | Silence] = []
         if free.in_part:
             objects = counted(int(free.unlike.sum()), "object")
@@ -98,7 +95,7 @@ class Overlooked(Signal):
         )
         return [*said, scores]
 
-    def _bad(self, samples: Samples, found: Mapping[int, OneImage]) -> Scores:
+    def _bad(self, samples: Samples, found: Mapping[int, OneImage], free: Free) -> Scores:
         n, code = len(samples), samples.class_code
         fit, place, clear_one = np.full(n, np.nan), np.full((n, 4), np.nan), np.zeros(n, bool)
         why: list[str | None] = ["the image could not be looked at"] * n
@@ -121,16 +118,22 @@ class Overlooked(Signal):
             score[judged], usual[judged] = told.chance, told.usual
         else:
             why = [w or "too few boxes to learn from" for w in why]
+        reason = [
+            f"overlaps the object by IoU {f:.2f}; usual is {u:.2f}" for f, u in zip(fit, usual, strict=True)
+        ]
+        for box, beside in slipped(samples, free, fit, clear_one).items():
+            score[box] = max(score[box], free.chance[beside])
+            place[box] = xyxy_to_xywh(free.xyxyn[[beside]])[0]
+            fit[box] = iou_of_pairs(samples.boxes.xyxyn[[box]], free.xyxyn[[beside]])[0]
+            clear_one[box], why[box] = True, None
+            reason[box] = f"beside an object that has no box; overlaps it by IoU {fit[box]:.2f}"
         return Scores.of(
             self,
             BAD,
             samples,
             raw=np.where(clear_one, 1 - np.nan_to_num(fit), 0.0),
             score=score,
-            reason=[
-                f"overlaps the object by IoU {f:.2f}; usual is {u:.2f}"
-                for f, u in zip(fit, usual, strict=True)
-            ],
+            reason=reason,
             abstain=why,
             place=place,
             evidence=[{"iou": round(float(f), 4)} if j else {} for f, j in zip(fit, clear_one, strict=True)],

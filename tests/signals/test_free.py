@@ -13,7 +13,7 @@ from healtheat.signals.overlooked import Overlooked
 from healtheat.signals.regions import search
 from healtheat.signals.regions.classes import Kinds
 from healtheat.signals.regions.found import OneImage
-from healtheat.signals.regions.free import at_border, without_label
+from healtheat.signals.regions.free import at_border, slipped, without_label
 from tests.drawn_set import IMAGES, Drawn
 
 LOGIT = 2.5
@@ -96,3 +96,34 @@ def test_crops_of_one_source_do_not_tell_how_alike_crops_are():
     one = replace(samples, images=replace(samples.images, group_key=np.full(IMAGES, "a", object)))
     kinds = Kinds.of(one)
     assert kinds.alike == -1 and not kinds.unlike(np.zeros((2, 3), np.float32)).any()
+
+
+def test_a_box_beside_an_object_without_one_slipped_off_from_it():
+    drawn = Drawn()
+    off = {(4, 0): (0.8, 0.4), (9, 2): (-0.7, 0.5)}
+    samples = drawn.samples(moved=off)
+    free = without_label(looked(drawn, samples), samples, samples, drawn, silent)
+    fit = np.ones(len(samples))
+    clear_one = np.ones(len(samples), bool)
+    assert slipped(samples, free, fit, clear_one) == {}
+    rows = [int(np.flatnonzero(samples.image_row == image)[column]) for image, column in off]
+    clear_one[rows] = False
+    found = slipped(samples, free, fit, clear_one)
+    assert sorted(found) == sorted(rows)
+    for row, (image, column) in zip(rows, off, strict=True):
+        assert free.image[found[row]] == image
+        assert np.allclose(free.xyxyn[found[row]], drawn.boxes[image][column])
+    fit[rows], clear_one[:] = 0.2, True
+    assert sorted(slipped(samples, free, fit, clear_one)) == sorted(rows)
+
+
+def test_a_box_that_slipped_off_is_a_bad_box_with_the_place_of_its_object():
+    drawn = Drawn()
+    samples = drawn.samples(moved={(1, 1): (0.9, 0.2), (8, 0): (0.2, 0.9)})
+    *_, bad = Overlooked().measure(samples, samples)
+    moved = [int(np.flatnonzero(samples.image_row == i)[k]) for i, k in ((1, 1), (8, 0))]
+    for row, (image, column) in zip(moved, ((1, 1), (8, 0)), strict=True):
+        cx, cy, w, h = bad.place[row]
+        place = np.array([[cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]])
+        assert iou(place, drawn.boxes[image][[column]])[0, 0] >= 0.5
+        assert bad.score[row] > np.delete(np.nan_to_num(bad.score), moved).max()

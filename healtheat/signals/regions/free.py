@@ -29,6 +29,8 @@ _SHOWN = 0.02  # chance from which a place is worth a row, as is one that looks 
 _LISTED = 0.2  # chance of the best place from which it may be what the image's name lists
 _EDGE = 0.005  # of a side of the image
 _UNSHARP = 0.02  # of the places with a label are less sharp than what counts as out of focus
+_BESIDE = 1.2  # sides between the middles of a box and of what it slipped off from
+_AS_LARGE = 0.7  # log of how much larger the one may be than the other
 _CLEAR = 1.0  # logit from which a place clearly looks like an object of the set
 _FEWEST_UNLIKE, _MOST_UNLIKE = 10, 0.5  # objects of no labelled class, and their share of those without a box
 
@@ -91,6 +93,30 @@ def without_label(
     image, xyxyn, chance = image[free], xyxyn[free], chance[free]
     class_id, sure, unlike = _classes(queries, store, pixels, image, xyxyn, chance, progress)
     return Free(image, xyxyn, logit[free], chance, class_id, sure, cut[free], blurred[free], unlike)
+
+
+def slipped(samples: Samples, free: Free, fit: Floats, clear_one: Marks) -> dict[int, int]:
+    """Labelled box → the place without a label that it slipped off from, in rows of `samples` and of `free`.
+
+    Asked of boxes in which no clear object is (`clear_one` (n,)), or which overlap theirs by an IoU (`fit`
+    (n,)) of less than 0.5. The place looks like an object rather than not, is about as large, and touches the
+    box or nearly does. The likeliest place comes first and takes the nearest box; a box has one at most.
+    """
+    rows = rows_of(samples.image_row, len(samples.images))
+    off = ~clear_one | (np.nan_to_num(fit) < ON)
+    places = xyxy_to_xywh(free.xyxyn)
+    out: dict[int, int] = {}
+    for at in np.argsort(-free.chance, kind="stable").tolist():
+        boxes = np.array([b for b in rows[int(free.image[at])] if off[b] and b not in out], np.int64)
+        if free.logit[at] <= 0 or not len(boxes):
+            continue
+        xywh = samples.boxes.xywhn[boxes]
+        apart = np.abs(xywh[:, :2] - places[at, :2]) / ((xywh[:, 2:] + places[at, 2:]) / 2)
+        larger = np.abs(np.log(xywh[:, 2:].prod(axis=1) / places[at, 2:].prod()))
+        far = np.where(larger <= _AS_LARGE, apart.max(axis=1), np.inf)
+        if far.min() <= _BESIDE:
+            out[int(boxes[far.argmin()])] = at
+    return out
 
 
 def at_border(places: Floats) -> Marks:
