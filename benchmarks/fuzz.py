@@ -131,6 +131,20 @@ def _too_slow(*_: object) -> None:
     raise Slow(f"more than {CALL_S} s")
 
 
+def _done(line: str, folder: Path) -> dict[str, str]:
+    """What a call told; a line that no call wrote is a reader that printed something: a fault too."""
+    try:
+        done = json.loads(line)
+    except ValueError:
+        done = None
+    if isinstance(done, dict) and {"reader", "how", "what"} <= done.keys():
+        return done
+    last = json.loads((folder / "now").read_text(encoding="utf-8"))
+    what = f"printed {' '.join(line.split())[:60]!r}"
+    _keep(folder, last["reader"], last["number"], (folder / "input").read_bytes(), what)
+    return {"reader": last["reader"], "how": "fault", "what": what}
+
+
 def _where(error: BaseException) -> str:
     own = [f for f in traceback.extract_tb(error.__traceback__) if "healtheat" in f.filename]
     last = f" in {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
@@ -158,7 +172,7 @@ def fuzz(folder: Path, seed: int, names: Sequence[str], minutes: float) -> tuple
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
             assert child.stdout is not None
             for line in child.stdout:
-                done = json.loads(line)
+                done = _done(line, folder)
                 calls[done["reader"], done["how"]] += 1
                 if done["what"]:
                     faults[done["reader"], done["what"]] += 1
@@ -196,8 +210,8 @@ def page(calls: Counter[Any], faults: Counter[Any], seed: int, minutes: float) -
 def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["--child"]:
-        folder, seed, names, until, first = given[1:]
-        work(Path(folder), int(seed), json.loads(names), float(until), int(first))
+        place, seed, names, until, first = given[1:]
+        work(Path(place), int(seed), json.loads(names), float(until), int(first))
         return 0
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -70,8 +70,9 @@ class OnnxEncoder(Encoder):
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # errors come as exceptions; the library writes nothing
         try:
+            # No fallback: it tries the same again, and announces that on stdout.
             self._session: Any = onnxruntime.InferenceSession(
-                network, options, providers=["CPUExecutionProvider"]
+                network, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
         except Exception as error:
             raise EncoderError(f"encoder {spec.name}: image.onnx cannot be loaded: {_line(error)}") from None

@@ -139,6 +139,16 @@ def test_changed_weights_are_refused(tmp_path: Path) -> None:
         OnnxEncoder.load(folder)
 
 
+def test_the_library_says_nothing_itself(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Where it cannot put its error into text, it would announce another try on stdout."""
+    valid = network().SerializeToString()
+    at = valid.index(b"Flatten")
+    folder = write(tmp_path, valid[:at] + b"\xeb\xff" + valid[at + 2 :])
+    with pytest.raises(EncoderError, match=r"image\.onnx"):
+        OnnxEncoder.load(folder)
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("name", ["image.onnx", "encoder.json"])
 def test_missing_file(tmp_path: Path, name: str) -> None:
     folder = write(tmp_path, network().SerializeToString())
