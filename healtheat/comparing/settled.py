@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from healtheat.comparing.changes import Compared, Fate
 from healtheat.comparing.classes import ClassMatch
-from healtheat.comparing.match import ImagePairs
+from healtheat.comparing.match import MIN_IOU, ImagePairs
 from healtheat.comparing.sides import Side
 from healtheat.core.overlap import iou
 from healtheat.findings.filters import Filters
@@ -111,7 +111,12 @@ class _Judge:
     def _box(self, row: Finding) -> tuple[str, Sequence[str]]:
         fate = self._fate(row["box_id"])
         state, done = _of_fate(row, fate), fate.kinds
-        if state == "settled":
+        if row["verdict"] == "moved" and fate.kinds == ("removed",):
+            # Moved so far that the comparison takes it for another box.
+            if self._added(row, self.row_of[row["box_id"]][0], row["class_id"], MIN_IOU):
+                self._mark(row["box_id"], done)
+                return "settled", ("moved",)
+        elif state == "settled":
             self._mark(row["box_id"], done)
         elif (
             (state, row["issue"]) == ("open", "duplicate")
@@ -143,12 +148,16 @@ class _Judge:
 
     def _missing(self, row: Finding, place: int) -> tuple[str, Sequence[str]]:
         wanted = row["class_id"] if row["relabel_to"] is None else row["relabel_to"]
+        return ("settled", ("added",)) if self._added(row, place, wanted) else ("open", ())
+
+    def _added(self, row: Finding, place: int, wanted: int | None, least: float = 0.0) -> bool:
+        """Whether the new version has a box of its own where the finding wants one, of the class `wanted`."""
         for class_id, xyxyn, at in self._compared.added[place]:
-            if at not in self._used and wanted in (None, class_id) and _touches(row, xyxyn):
+            if at not in self._used and wanted in (None, class_id) and _touches(row, xyxyn, least):
                 self._used.add(at)
                 self._compared.rows[at]["asked_for"] = True
-                return "settled", ("added",)
-        return "open", ()
+                return True
+        return False
 
 
 def _of_fate(row: Finding, fate: Fate) -> str:
@@ -166,14 +175,15 @@ def _of_fate(row: Finding, fate: Fate) -> str:
     return "settled" if answers else "open"
 
 
-def _touches(row: Finding, xyxyn: Any) -> bool:
-    """Whether a box lies where one is missing; where nobody knows the place, any does."""
+def _touches(row: Finding, xyxyn: Any, least: float) -> bool:
+    """Whether a box lies where one should be (an IoU of `least`); where nobody knows the place, any does."""
     prefix = "" if row["to_cx"] is None else "to_"
     if row[f"{prefix}cx"] is None:
         return True
     cx, cy, w, h = (row[f"{prefix}{name}"] for name in ("cx", "cy", "w", "h"))
     proposed = np.array([[cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]])
-    return bool(iou(proposed, np.asarray(xyxyn)[None])[0, 0] > 0)
+    overlap = float(iou(proposed, np.asarray(xyxyn)[None])[0, 0])
+    return overlap > 0 and overlap >= least
 
 
 def _against_index(

@@ -10,16 +10,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from healtheat.core.boxes import NO_CLASS, box_number
+from healtheat.core.boxes import box_number
 from healtheat.core.issues import HINTS, ISSUES
-from healtheat.core.overlap import iou
+from healtheat.findings.joins import hold_moved, join_overlapping, join_places
 from healtheat.findings.places import Copies, leading, place_ids, units_of
 from healtheat.index.tables import schema
 
 FINDINGS_SCHEMA = schema("findings")
 _FDR_LEAST = 0.01  # chance below which a place is no candidate for a false-alarm rate
 _NEVER = 2.0
-_SAME_PLACE = 0.5  # IoU of two proposed places of one missing box
 
 # Score from which an issue is flagged where no false-alarm rate is asked for. Scores are chances of an error:
 # one half is "more likely than not". A quarter for a wrong class: on planted errors (seeds 10 to 12) that
@@ -87,8 +86,9 @@ def find(
     """
     settings = settings or FindingSettings()
     rows = scores.to_pydict()
-    _join_overlapping(rows)
-    _join_places(rows)
+    join_overlapping(rows)
+    join_places(rows)
+    hold_moved(rows, _least("bad_box", settings))
     kept = _kept(rows, settings)
     suspicion: dict[int, float] = {}
     for at in kept:
@@ -122,46 +122,6 @@ def _kind(box_id: int, issue: str, line: int, image_id: int) -> str:
     if line >= 0:
         return "line"
     return "image" if image_id >= 0 else "file"
-
-
-def _join_overlapping(rows: dict[str, list[Any]]) -> None:
-    """One row for a place that several signals propose: that of the highest score."""
-    of_image: dict[int, list[int]] = {}
-    for at, issue in enumerate(rows["issue"]):
-        if issue == "missing_box" and rows["score"][at] is not None and rows["w"][at] is not None:
-            of_image.setdefault(rows["image_id"][at], []).append(at)
-    for places in of_image.values():
-        if len({rows["signal"][at] for at in places}) < 2:
-            continue
-        places.sort(key=lambda at: -rows["score"][at])
-        middle = np.array([[rows[name][at] for name in ("cx", "cy", "w", "h")] for at in places])
-        corners = np.concatenate(
-            [middle[:, :2] - middle[:, 2:] / 2, middle[:, :2] + middle[:, 2:] / 2], axis=1
-        )
-        overlap = iou(corners, corners) >= _SAME_PLACE
-        for n, at in enumerate(places):
-            better = (places[k] for k in range(n) if overlap[n, k] and rows["score"][places[k]] is not None)
-            if any(rows["signal"][one] != rows["signal"][at] for one in better):
-                rows["score"][at] = None
-
-
-def _join_places(rows: dict[str, list[Any]]) -> None:
-    """One row for a missing box that is known twice: a class that an image's name lists, and a place.
-
-    The place of that class on the image takes over score and reason; the row without a place is no finding.
-    """
-    nowhere: dict[tuple[int, int], list[int]] = {}
-    somewhere: dict[tuple[int, int], list[int]] = {}
-    for at, issue in enumerate(rows["issue"]):
-        if issue == "missing_box" and rows["score"][at] is not None and rows["class_id"][at] != NO_CLASS:
-            key = (rows["image_id"][at], rows["class_id"][at])
-            (nowhere if rows["w"][at] is None else somewhere).setdefault(key, []).append(at)
-    for key, places in somewhere.items():
-        places.sort(key=lambda at: -rows["score"][at])
-        for place, listed in zip(places, nowhere.get(key, ()), strict=False):
-            rows["score"][place] = max(rows["score"][place], rows["score"][listed])
-            rows["reason"][place] = f"{rows['reason'][listed]}; here: {rows['reason'][place]}"
-            rows["score"][listed] = None
 
 
 def _kept(rows: Mapping[str, list[Any]], settings: FindingSettings) -> list[int]:

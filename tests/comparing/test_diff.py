@@ -128,6 +128,26 @@ def test_a_verdict_outlives_the_finding_it_was_given_on(index: MadeIndex, change
     assert states(found)[place] == ("settled", "removed") and found.unasked == 0
 
 
+@pytest.mark.parametrize(
+    ("line", "state"),
+    [
+        ("3 0.55 0.8 0.2 0.1", ("settled", "moved")),
+        ("3 0.56 0.81 0.2 0.1", ("settled", "moved")),  # nearly there
+        ("3 0.9 0.2 0.2 0.1", ("otherwise", "removed")),
+        ("7 0.55 0.8 0.2 0.1", ("otherwise", "removed")),  # of another class: another object
+    ],
+)
+def test_a_box_may_be_moved_far(index: MadeIndex, changed: Path, line: str, state: tuple[str, str]) -> None:
+    """Beyond the overlap by which boxes are matched, its old place is removed and the new one added."""
+    place = (0.55, 0.8, 0.2, 0.1)
+    index.judging.append(NewVerdict("bad_box", "moved", "김", box_id=0, box=place))
+    rest = (index.root / "labels/train/a.txt").read_text(encoding="utf-8").splitlines()[1:]
+    write(changed, "train/a", *rest, line)
+    found = diff(index, changed / "data.yaml")
+    assert states(found)["images/train/a.jpg", 0, "bad_box"] == state
+    assert found.unasked == (0 if state[0] == "settled" else 2)
+
+
 def test_the_patch_settles_what_it_holds(index: MadeIndex, tmp_path: Path) -> None:
     """From verdict to patch to diff: every confirmed box is settled, and nothing else changed."""
     decide_some(index)

@@ -187,3 +187,26 @@ def test_one_place_of_two_signals_is_one_finding() -> None:
     assert [(row["signal"], row["cx"]) for row in found] == [("overlooked", 0.53), ("overlooked", 0.9)]
     same = [{"signal": "a", "score": s, "class_id": 3, **PLACE} for s in (0.9, 0.8)]
     assert len(missing(*same)) == 2  # a signal that says it twice means two
+
+
+@pytest.mark.parametrize(
+    ("bad", "beside", "held"),
+    [
+        ({"score": 0.9}, {}, True),
+        ({"score": 0.9}, {"cx": 0.53}, True),
+        ({"score": 0.9}, {"cx": 0.9}, False),  # another place
+        ({"score": 0.9}, {"image_id": 4}, False),
+        ({"score": 0.3}, {}, False),  # nobody would be asked about the box
+        ({"score": 0.9, "withheld": "no"}, {}, False),
+    ],
+)
+def test_an_object_is_asked_for_once(bad: dict[str, object], beside: dict[str, object], held: bool) -> None:
+    """A box that belongs where one is missing: it is moved, and no box is added."""
+    box = scores((0, "overlooked", "bad_box", 0.9), image_id=3, **{**PLACE, **bad})
+    hole = scores((-1, "overlooked", "missing_box", 0.8), **{"image_id": 3, **PLACE, **beside})
+    found = {row["issue"]: row for row in find(pa.concat_tables([box, hole])).to_pylist()}
+    assert (found["missing_box"]["withheld"] is not None) == held
+    assert found["missing_box"]["flagged"] == (not held)
+    if held:
+        assert found["missing_box"]["reason"].endswith("not flagged: box 6 seems to belong there")
+        assert found["bad_box"]["flagged"]
