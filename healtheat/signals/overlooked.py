@@ -72,26 +72,16 @@ class Overlooked(Signal):
             why = f"{objects} like no labelled class have no box: some classes only are labelled, it seems"
             said.append(Silence(self.name, MISSING, f"{why}, and these are not listed"))
             free = free.of(~free.unlike)
-        conditions = list(zip(free.cut.tolist(), free.blurred.tolist(), free.unlike.tolist(), strict=True))
         scores = Scores.of_images(
             self,
             MISSING,
             image_id=queries.images.image_id[free.image],
             score=free.chance,
             raw=free.logit,
-            class_id=free.class_id,
+            class_id=free.like.class_id,
             place=xyxy_to_xywh(free.xyxyn),
-            reason=[
-                "an object like the labelled ones, and no box"
-                + (f"; looks like {queries.name(c)} ({p:.0%})" if c != NO_CLASS else "")
-                + "".join(f"; {word}" for word, holds in zip(_CONDITIONS.values(), one, strict=True) if holds)
-                for c, p, one in zip(free.class_id.tolist(), free.class_chance, conditions, strict=True)
-            ],
-            evidence=[
-                {"looks_like_an_object": round(float(expit(v)), 4), "class_chance": round(float(p), 4)}
-                | {name: True for name, holds in zip(_CONDITIONS, one, strict=True) if holds}
-                for v, p, one in zip(free.logit, free.class_chance, conditions, strict=True)
-            ],
+            reason=[_reason(free, row, queries) for row in range(len(free))],
+            evidence=[_evidence(free, row) for row in range(len(free))],
         )
         return [*said, scores]
 
@@ -138,3 +128,27 @@ class Overlooked(Signal):
             place=place,
             evidence=[{"iou": round(float(f), 4)} if j else {} for f, j in zip(fit, clear_one, strict=True)],
         )
+
+
+def _holding(free: Free, row: int) -> list[str]:
+    """The conditions of a place, as in _CONDITIONS."""
+    told = zip(_CONDITIONS, (free.cut, free.blurred, free.unlike), strict=True)
+    return [name for name, marks in told if marks[row]]
+
+
+def _reason(free: Free, row: int, samples: Samples) -> str:
+    class_id, words = int(free.like.class_id[row]), ["an object like the labelled ones, and no box"]
+    if free.like.by_name[row]:
+        words.append(f"by the image's name it is {samples.name(class_id)}")
+    elif class_id != NO_CLASS:
+        words.append(f"looks like {samples.name(class_id)} ({free.like.chance[row]:.0%})")
+    return "; ".join([*words, *(_CONDITIONS[name] for name in _holding(free, row))])
+
+
+def _evidence(free: Free, row: int) -> dict[str, float | bool]:
+    return {
+        "looks_like_an_object": round(float(expit(free.logit[row])), 4),
+        "class_chance": round(float(free.like.chance[row]), 4),
+        **({"class_by_name": True} if free.like.by_name[row] else {}),
+        **dict.fromkeys(_holding(free, row), True),
+    }

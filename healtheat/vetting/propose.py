@@ -105,7 +105,7 @@ class Proposer:
             return _NONE
         xywhn = xyxy_to_xywh(one.xyxyn[kept])
         crops, _ = cut_and_measure(image, xywhn, self.policy, self.encoder.spec.resolution_px)
-        class_id, _ = self.classes.likeliest(self.encoder.encode(crops), listed, least=0.0)
+        class_id = self.classes.likeliest(self.encoder.encode(crops), listed, least=0.0).class_id
         return Boxes.of(np.arange(len(kept)), class_id, xywhn, chance[kept])
 
 

@@ -10,7 +10,8 @@ from healtheat.core.issues import Silence
 from healtheat.core.overlap import iou
 from healtheat.signals import Scores
 from healtheat.signals.overlooked import Overlooked
-from healtheat.signals.regions.classes import Classes
+from healtheat.signals.regions.classes import Classes, Kinds, Likely
+from healtheat.signals.regions.free import Free
 from healtheat.signals.regions.search import Search
 from tests.drawn_set import IMAGES, Drawn
 
@@ -96,11 +97,39 @@ def test_places_get_the_classes_that_an_images_name_lacks_first(drawn):
     models = Classes.of(samples)
     red, blue = (samples.vectors[np.flatnonzero(samples.class_code == code)[:1]] for code in (0, 1))
     two = np.concatenate([red, blue])
-    assert models.likeliest(two)[0].tolist() == [0, 7]
-    assert models.likeliest(two, {7: 1})[0].tolist() == [7, 7]  # the name says so, whatever it looks like
-    assert models.likeliest(two, {0: 1, 7: 1})[0].tolist() == [0, 7]
-    assert models.likeliest(two, {99: 1})[0].tolist() == [0, 7]  # a class without a crop
-    assert models.likeliest((red + blue) / 2, least=0.0)[0].tolist() != [NO_CLASS]
+    assert models.likeliest(two).class_id.tolist() == [0, 7]
+    by_name = models.likeliest(two, {7: 1})  # the name says so, whatever it looks like
+    assert by_name.class_id.tolist() == [7, 7] and by_name.by_name.tolist() == [True, False]
+    assert by_name.chance[0] < 0.5 < by_name.chance[1]
+    assert models.likeliest(two, {0: 1, 7: 1}).class_id.tolist() == [0, 7]
+    assert models.likeliest(two, {99: 1}).class_id.tolist() == [0, 7]  # a class without a crop
+    assert models.likeliest((red + blue) / 2, least=0.0).class_id.tolist() != [NO_CLASS]
+
+
+def test_words_of_a_place_do_not_contradict_each_other(drawn):
+    """A class that the name tells has no chance in its words, and what is like no class looks like none."""
+    samples, yes, no = drawn.samples(), np.array([True]), np.array([False])
+
+    def words(class_id, by_name, unlike):
+        like = Likely(np.array([class_id]), np.array([0.004 if by_name else 0.9]), by_name)
+        place = np.array([[0.1, 0.1, 0.2, 0.2]])
+        free = Free(np.array([0]), place, np.array([2.0]), np.array([0.9]), like, no, no, unlike)
+        (scores,) = Overlooked()._missing(samples, free)
+        return scores.reason[0], scores.evidence[0]
+
+    reason, evidence = words(7, yes, no)
+    assert reason.endswith("; by the image's name it is " + samples.name(7)) and "%" not in reason
+    assert evidence["class_by_name"] is True and evidence["class_chance"] == 0.004
+    assert words(7, no, no)[0].endswith(f"; looks like {samples.name(7)} (90%)")
+    assert words(NO_CLASS, no, yes)[0].endswith("no box; unlike every labelled class")
+
+
+def test_what_is_unlike_every_class_gets_none(drawn, monkeypatch):
+    monkeypatch.setattr(Kinds, "unlike", lambda self, vectors: np.ones(len(vectors), bool))
+    samples = drawn.samples(hidden=HIDDEN)
+    scores = [one for one in Overlooked().measure(samples, samples) if isinstance(one, Scores)]
+    (missing,) = [one for one in scores if one.issue == "missing_box"]
+    assert len(missing.class_id) and set(missing.class_id.tolist()) == {NO_CLASS}
 
 
 def test_a_search_that_learned_for_its_own_images_alone_says_nothing_of_others(drawn):

@@ -25,6 +25,31 @@ _USUAL = 0.02  # of them are less like their nearest one than what counts as of 
 
 
 @dataclass(frozen=True, slots=True)
+class Likely:
+    """Of m crops the likeliest class `class_id` (m,), NO_CLASS for none, its `chance` (m,), and whether it is
+    told `by_name` (m,) of the image, however likely.
+    """
+
+    class_id: NDArray[np.int64]
+    chance: Floats
+    by_name: NDArray[np.bool_]
+
+    @classmethod
+    def none(cls, m: int) -> Likely:
+        """No class for m crops."""
+        return cls(np.full(m, NO_CLASS, np.int64), np.zeros(m), np.zeros(m, bool))
+
+    def __getitem__(self, rows: NDArray[np.bool_]) -> Likely:
+        """Those of the marked rows."""
+        return Likely(self.class_id[rows], self.chance[rows], self.by_name[rows])
+
+    def put(self, rows: NDArray[np.int64], other: Likely) -> None:
+        """Write `other` to the rows."""
+        self.class_id[rows], self.chance[rows] = other.class_id, other.chance
+        self.by_name[rows] = other.by_name
+
+
+@dataclass(frozen=True, slots=True)
 class Classes:
     """Models of the classes `class_ids` (c,)."""
 
@@ -64,8 +89,8 @@ class Classes:
         lacking: Mapping[int, int] | None = None,
         *,
         least: float = _SURE,
-    ) -> tuple[NDArray[np.int64], Floats]:
-        """Class ids (m,) of crops (m, d), NO_CLASS where none has the chance `least`; and their chances.
+    ) -> Likely:
+        """The likeliest class of each of the crops (m, d), NO_CLASS where none has the chance `least`.
 
         `lacking`: class id → how many boxes of it the image lacks by its name: the first crops get those.
         """
@@ -73,14 +98,15 @@ class Classes:
         best = p.argmax(axis=1)
         chance = p[np.arange(len(p)), best]
         found = np.where(chance >= least, self.class_ids[best], NO_CLASS)
+        by_name = np.zeros(len(p), bool)
         left = Counter(lacking or {})
         for row in range(len(p)):
             known = [int(np.searchsorted(self.class_ids, c)) for c in +left if c in self.class_ids]
             if known:
                 code = max(known, key=lambda c: float(p[row, c]))
-                found[row], chance[row] = self.class_ids[code], p[row, code]
+                found[row], chance[row], by_name[row] = self.class_ids[code], p[row, code], True
                 left[int(found[row])] -= 1
-        return found, chance
+        return Likely(found, chance, by_name)
 
 
 @dataclass(frozen=True, slots=True)

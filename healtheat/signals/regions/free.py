@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from healtheat.core.overlap import overlaps
 from healtheat.core.progress import Progress
 from healtheat.signals.detector.rates import plateau
 from healtheat.signals.evidence.pixels import Pixels
-from healtheat.signals.regions.classes import Classes, Kinds
+from healtheat.signals.regions.classes import Classes, Kinds, Likely
 from healtheat.signals.regions.found import OneImage
 from healtheat.signals.regions.search import OFF, ON, clear
 from healtheat.signals.samples import Samples
@@ -40,24 +40,27 @@ class Free:
     """m places without a label.
 
     `image` (m,) rows of the images, `xyxyn` (m, 4), `logit` (m,) that an object of the set is there, `chance`
-    (m,) of an object that nobody labelled, `class_id` (m,) the likeliest class or NO_CLASS and its chance;
-    whether the border cuts the place, whether it is out of focus, and whether its object is unlike every
-    labelled class.
+    (m,) of an object that nobody labelled, the class it is `like` (none where it is unlike every class and
+    the image's name does not tell it); whether the border cuts the place, whether it is out of focus, and
+    whether its object is `unlike` every labelled class.
     """
 
     image: NDArray[np.int64]
     xyxyn: Floats
     logit: Floats
     chance: Floats
-    class_id: NDArray[np.int64]
-    class_chance: Floats
+    like: Likely
     cut: Marks
     blurred: Marks
     unlike: Marks
 
+    def __len__(self) -> int:
+        """m."""
+        return len(self.image)
+
     def of(self, rows: Marks) -> Free:
         """Those of the marked rows."""
-        return Free(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
+        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
     @property
     def in_part(self) -> bool:
@@ -91,8 +94,8 @@ def without_label(
     free = (overlap < OFF) & ((chance >= _SHOWN) | (logit > 0)) & ~np.isin(image, broken)
     free &= ~_covered(queries, image, xyxyn)
     image, xyxyn, chance = image[free], xyxyn[free], chance[free]
-    class_id, sure, unlike = _classes(queries, store, pixels, image, xyxyn, chance, progress)
-    return Free(image, xyxyn, logit[free], chance, class_id, sure, cut[free], blurred[free], unlike)
+    like, unlike = _classes(queries, store, pixels, image, xyxyn, chance, progress)
+    return Free(image, xyxyn, logit[free], chance, like, cut[free], blurred[free], unlike)
 
 
 def slipped(samples: Samples, free: Free, fit: Floats, clear_one: Marks) -> dict[int, int]:
@@ -165,15 +168,13 @@ def _classes(
     xyxyn: Floats,
     chance: Floats,
     progress: Progress,
-) -> tuple[NDArray[np.int64], Floats, Marks]:
-    """Class id and its chance for each place, NO_CLASS and 0 where none is likely or can be asked; and
-    whether it is unlike every class.
+) -> tuple[Likely, Marks]:
+    """The likeliest class of each place, none where it cannot be asked; and whether it is unlike every class.
 
     On an image whose name lists what is on it, the likeliest places get the classes that have no box.
     """
     rows, xywhn = rows_of(queries.image_row, len(queries.images)), xyxy_to_xywh(xyxyn)
-    class_id, sure = np.full(len(image), NO_CLASS, np.int64), np.zeros(len(image))
-    unlike = np.zeros(len(image), bool)
+    like, unlike = Likely.none(len(image)), np.zeros(len(image), bool)
     models, kinds = Classes.of(store), Kinds.of(store)
     asked = np.unique(image).tolist()
     for number, row in enumerate(asked):
@@ -183,9 +184,10 @@ def _classes(
         vectors = pixels.vectors(int(queries.images.image_id[row]), xywhn[mine])
         if vectors is not None and vectors.shape[1] == store.vectors.shape[1]:
             lacking = _lacking(queries, row, rows[row]) if chance[mine[0]] >= _LISTED else {}
-            class_id[mine], sure[mine] = models.likeliest(vectors, lacking)
+            like.put(mine, models.likeliest(vectors, lacking))
             unlike[mine] = kinds.unlike(vectors)
-    return class_id, sure, unlike
+    like.class_id[unlike & ~like.by_name] = NO_CLASS
+    return like, unlike
 
 
 def _lacking(samples: Samples, image: int, rows: NDArray[np.int64]) -> dict[int, int]:
